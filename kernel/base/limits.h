@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* limits.h — every limit with its reason. LIMIT(name, value, tiny): the `tiny` build (-DTINY)
+ * shrinks them all "to give some bugs a chance" and runs the same tests.
+ * What happens at a limit is written where it is enforced: shed, refuse or evict, never abort. */
+#pragma once
+
+#ifdef TINY
+#define LIMIT(name, value, tiny) enum { name = (tiny) };
+#else
+#define LIMIT(name, value, tiny) enum { name = (value) };
+#endif
+
+/* Kernel */
+LIMIT(WORKER_MAX, 7, 2)           /* eight CPUs less the loop's */
+LIMIT(LOOP_SLICE_US, 200, 200)    /* nothing on the loop runs longer, natively */
+LIMIT(FIBER_STACK_BYTES, 65536, 65536) /* SQLite's deepest tested path is 20 KiB; ASan doubles it */
+LIMIT(FIBER_MAX, 256, 8)          /* 256 x 64 KiB = 16 MiB at most; scaled down with RAM */
+LIMIT(JOB_QUEUE_MAX, 256, 4)      /* jobs waiting for a worker; beyond: 503 */
+LIMIT(TIMER_MAX, 32768, 4096)     /* one per connection plus services */
+LIMIT(LOG_RING_BYTES, 262144, 4096) /* about 2,000 lines kept for /api and crash records */
+LIMIT(LOG_LINE_MAX, 1024, 200)    /* longer lines are cut and marked */
+
+/* Memory */
+LIMIT(ARENA_BLOCK_BYTES, 8192, 256)      /* first block of a request's arena */
+LIMIT(REQUEST_ARENA_MAX, 8388608, 1048576) /* body 1 MiB, its tree, and the answer */
+
+/* Network */
+LIMIT(NIC_MAX, 4, 4)
+LIMIT(CONNECTION_MAX, 16384, 64)  /* scaled down with RAM; beyond: oldest idle closed, then RST */
+
+/* HTTP (RFC 9110 4.1, 9112 3): a client never needs more, a hostile one gets no more */
+LIMIT(HTTP_LINE_MAX, 8192, 256)      /* request line or one field line; 414 / 431 */
+LIMIT(HTTP_HEAD_MAX, 16384, 512)     /* whole head; 431 */
+LIMIT(HTTP_HEADER_COUNT_MAX, 100, 12)
+LIMIT(HTTP_BODY_MAX, 1048576, 1048576) /* JSON bodies; 413 */
+LIMIT(HTTP_CHUNK_LINE_MAX, 256, 64)  /* size and extensions of one chunk */
+LIMIT(HTTP_HEAD_TIMEOUT_MS, 10000, 10000) /* first byte of a head to its end; 408 */
+LIMIT(HTTP_STALL_TIMEOUT_MS, 30000, 30000) /* no progress on a body or an answer */
+LIMIT(HTTP_IDLE_TIMEOUT_MS, 75000, 75000) /* keep-alive */
+LIMIT(HTTP_REQUESTS_PER_CONNECTION, 100000, 100) /* then `Connection: close` */
+
+/* Storage */
+LIMIT(DISK_MAX, 4, 4)
+LIMIT(DISK_QUEUE_MAX, 64, 2)
+LIMIT(DB_READERS, 4, 1)           /* connections for reading; a request waits for one */
+LIMIT(DB_GROUP_MAX, 64, 2)        /* writes that share one flush */
+LIMIT(DB_WAIT_MAX, 512, 4)        /* requests waiting for a connection; beyond: 503 */
+LIMIT(DB_STATEMENTS_MAX, 128, 4)  /* prepared statements kept per connection */
+
+/* JSON */
+LIMIT(JSON_DEPTH_MAX, 64, 8)
+
+/* Routes */
+LIMIT(ROUTE_MAX, 512, 512)
+LIMIT(ROUTE_PARAMS_MAX, 6, 6)

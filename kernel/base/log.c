@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* log.c — levelled, structured lines in a ring of bytes.
+ *
+ *   ring: [u32 length | line bytes | pad to 4] [u32 length | ...] ... wraps by a zero length
+ *
+ * Always true: oldest <= next; every record between them is whole. A line is formatted on the
+ * writer's stack and copied in under a lock of a few dozen instructions. */
+#include "kernel/base/log.h"
+#include "kernel/base/limits.h"
+#include "kernel/platform.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+
+struct record_at {
+    u32 offset, length;
+};
+#define LOG_LINES_MAX (LOG_RING_BYTES / 64)
+
+static struct {
+    struct platform_lock lock;
+    enum log_level kept, shown;
+    u64 oldest, next;                       /* sequence numbers */
+    u32 head;                               /* where the next line goes */
+    struct record_at index[LOG_LINES_MAX];  /* by sequence number modulo the size */
+    char bytes[LOG_RING_BYTES];
+} ring = {.kept = LOG_INFO, .shown = LOG_WARN};
+
+static str no_request(void) { return (str){NULL, 0}; }
+str (*log_request_id)(void) = no_request;
+
+static const char *const level_names[] = {"debug", "info", "warn", "error"};
+
+str log_level_name(enum log_level level) { return str_from_c(level_names[level]); }
+
+bool log_level_parse(str name, enum log_level *out) {
+    for (size_t i = 0; i < ARRAY_LEN(level_names); i++)
+        if (str_eq(name, str_from_c(level_names[i]))) {
+            *out = (enum log_level)i;
+            return true;
+        }
+    return false;
+}
+
+void log_level_set(enum log_level kept) { ring.kept = kept; }
+void log_console_level_set(enum log_level shown) { ring.shown = shown; }
+
+const char *log_quote(str text, char *to, size_t room) {
+    static const char hex[] = "0123456789abcdef";
+    size_t n = 0;
+    CHECK(room >= 8);
+    to[n++] = '"';
+    for (size_t i = 0; i < text.len; i++) {
+        if (n + 6 > room) { /* worst case: \xHH, quote, NUL */
+            to[n - 1] = '~';
+            break;
+        }
+        u8 c = (u8)text.ptr[i];
+        if (c == '"' || c == '\\') {
+            to[n++] = '\\';
+            to[n++] = (char)c;
+        } else if (c < 0x20 || c == 0x7F) {
+            to[n++] = '\\';
+            to[n++] = 'x';
+            to[n++] = hex[c >> 4];
+            to[n++] = hex[c & 15];
+        } else {
+            to[n++] = (char)c;
+        }
+    }
+    to[n++] = '"';
+    to[n] = 0;
+    return to;
+}
+
+static size_t format_time(char *to, size_t room) {
+    u64 wall = platform_wall_ns();
+    if (wall == 0) {
+        u64 up = platform_clock_ns();
+        return (size_t)snprintf(to, room, "+%llu.%06llus", (unsigned long long)(up / NS_PER_S),
+                                (unsigned long long)(up % NS_PER_S / 1000));
+    }
+    time_t seconds = (time_t)(wall / NS_PER_S);
+    struct tm t;
+    gmtime_r(&seconds, &t);
+    return (size_t)snprintf(to, room, "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ", t.tm_year + 1900,
+                            t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec,
+                            (unsigned)(wall % NS_PER_S / NS_PER_MS));
+}
+
+static void drop_oldest_at(u32 from, u32 to) { /* lines that overlap [from, to) */
+    while (ring.oldest < ring.next) {
+        struct record_at r = ring.index[ring.oldest % LOG_LINES_MAX];
+        bool overlaps = r.offset < to && r.offset + r.length > from;
+        if (!overlaps && ring.next - ring.oldest < LOG_LINES_MAX) break;
+        ring.oldest++;
+    }
+}
+
+static void append(str line) {
+    platform_lock(&ring.lock);
+    u32 length = (u32)line.len;
+    if (ring.head + length > LOG_RING_BYTES) {
+        drop_oldest_at(ring.head, LOG_RING_BYTES);
+        ring.head = 0;
+    }
+    drop_oldest_at(ring.head, ring.head + length);
+    memcpy(ring.bytes + ring.head, line.ptr, length);
+    ring.index[ring.next % LOG_LINES_MAX] = (struct record_at){ring.head, length};
+    ring.next++;
+    ring.head += length;
+    platform_unlock(&ring.lock);
+}
+
+void log_write(enum log_level level, const char *area, const char *what, const char *fields, ...) {
+    if (level < ring.kept) return;
+    char line[LOG_LINE_MAX + 2]; /* newline and NUL */
+    size_t room = LOG_LINE_MAX, n = format_time(line, room);
+    int more = snprintf(line + n, room - n, " %-5s %s \"%s\"", level_names[level], area, what);
+    n += more > 0 ? (size_t)more : 0;
+    if (n < room && fields[0]) {
+        line[n++] = ' ';
+        va_list args;
+        va_start(args, fields);
+        more = vsnprintf(line + n, room - n, fields, args);
+        va_end(args);
+        n += more > 0 ? (size_t)more : 0;
+    }
+    str id = log_request_id();
+    if (n < room && id.len) {
+        more = snprintf(line + n, room - n, " request_id=%.*s", STR(id));
+        n += more > 0 ? (size_t)more : 0;
+    }
+    if (n >= room) {
+        n = room - 1;
+        line[n - 1] = '~'; /* cut */
+    }
+    for (size_t i = 0; i < n; i++)
+        if ((u8)line[i] < 0x20 || line[i] == 0x7F) line[i] = '?'; /* one line stays one line */
+    append((str){line, n});
+    if (level >= ring.shown) {
+        line[n++] = '\n';
+        platform_console_put((str){line, n});
+    }
+}
+
+rc_t log_read(u64 *seq, char *to, size_t room, size_t *out_len) {
+    rc_t rc = RC_OK;
+    platform_lock(&ring.lock);
+    if (*seq >= ring.next) {
+        rc = RC_NOT_FOUND;
+    } else if (*seq < ring.oldest) {
+        *seq = ring.oldest;
+        rc = RC_LIMIT;
+    } else {
+        struct record_at r = ring.index[*seq % LOG_LINES_MAX];
+        *out_len = MIN((size_t)r.length, room);
+        memcpy(to, ring.bytes + r.offset, *out_len);
+    }
+    platform_unlock(&ring.lock);
+    return rc;
+}
+
+u64 log_next_seq(void) { return ring.next; }
+
+void log_tail(size_t n, void (*put)(str)) {
+    u64 from = ring.next;
+    for (size_t sum = 0; from > ring.oldest; from--) {
+        sum += ring.index[(from - 1) % LOG_LINES_MAX].length + 1u;
+        if (sum > n) break;
+    }
+    for (; from < ring.next; from++) {
+        struct record_at r = ring.index[from % LOG_LINES_MAX];
+        if (r.offset > LOG_RING_BYTES || r.length > LOG_RING_BYTES - r.offset) return;
+        put((str){ring.bytes + r.offset, r.length});
+        put(S("\n"));
+    }
+}
