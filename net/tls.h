@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tls.h — who we are on port 443: keys, certificates, tickets. mbedTLS under a stream; handshakes
+ * run on workers, so the loop never does public-key arithmetic. */
+#pragma once
+#include "kernel/base/base.h"
+
+rc_t tls_init(void); /* RC_IO: no entropy; TLS stays off and says why */
+/* A new ECDSA P-256 key and self-signed certificate, valid for the names and addresses given
+ * (comma separated; `localhost` always), 825 days. PEM, NUL-ended. Fibers only (uses a worker). */
+rc_t tls_make_identity(str names, char *key_pem, size_t key_room, char *cert_pem, size_t cert_room);
+/* Takes effect for new connections; running ones keep theirs. The key must match the first
+ * certificate of the chain. RC_INVALID says in `why` what is wrong. Fibers only. */
+rc_t tls_use_identity(str key_pem, str chain_pem, struct diag *why);
+bool tls_has_identity(void);
+struct tls_identity_info {
+    char fingerprint_sha256[96]; /* "AB:CD:..." of the leaf */
+    char subject[256], issuer[256], names[512];
+    u64 not_before_ns, not_after_ns; /* UTC */
+    bool self_signed;
+};
+rc_t tls_identity_info_get(struct tls_identity_info *out); /* RC_NOT_FOUND */
+
+struct tls_stats {
+    u64 handshakes, resumed, failed, refused, handshake_us_total;
+};
+void tls_stats_get(struct tls_stats *out);
