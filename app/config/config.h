@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* config.h — every setting of the appliance: one typed table (option.def) with default, bounds,
+ * effect and secrecy. Sources, later wins: defaults, stored values, fw_cfg JSON, kernel command
+ * line; each value knows its source. Unknown or out-of-range keys are named and refused. */
+#pragma once
+#include "kernel/base/base.h"
+
+/* Reads from any fiber or the loop; views live until the option changes (then until the next turn). */
+str config_text(const char *key);
+s64 config_int(const char *key);
+bool config_bool(const char *key);
+/* Called on the loop after a live option changed. */
+rc_t config_on_change(const char *key, void (*fn)(void));

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* metrics.h — counters, gauges and histograms: one line each in counter.def; the numbers live in
+ * plain memory and cost an add. Loop only (workers report through their job's result). */
+#pragma once
+#include "kernel/base/base.h"
+
+enum metric {
+#define COUNTER(id, name, help) METRIC_##id,
+#define GAUGE(id, name, help, read) METRIC_##id,
+#include "app/metrics/counter.def"
+#undef COUNTER
+#undef GAUGE
+    METRIC_COUNT
+};
+extern u64 metric_values[METRIC_COUNT];
+static inline void metric_add(enum metric m, u64 n) { metric_values[m] += n; }
+/* One finished request: route pattern, method, status, duration. Bounded label sets. */
+void metric_request(const char *route, str method, int status, u64 duration_ns);

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* module.h — the one shape of a feature. A module is a descriptor; app/modules.c lists them in the
+ * order they start: that list is the appliance on one page. Modules never include each other; they
+ * meet here and in the few public headers that tools/layers.txt allows (access, audit, config,
+ * metrics, health). How to add one: app/README.md. */
+#pragma once
+#include "kernel/base/base.h"
+#include "kernel/base/buf.h"
+#include "kernel/core/console.h"
+#include "net/http.h"
+#include "storage/db.h"
+
+struct request;
+
+/* Who may call a route. Decided in one place: access_decide (app/access/access.h). */
+enum route_access {
+    ACCESS_PUBLIC, /* anyone */
+    ACCESS_USER,   /* whoever is signed in */
+    ACCESS_ADMIN,  /* role admin */
+};
+
+struct route_param { /* for OpenAPI and for checking: queries outside the list are refused with 400 */
+    const char *name, *type; /* "string" "integer" "boolean" */
+    const char *help;
+};
+struct route {
+    enum http_method method;
+    const char *pattern;    /* "/api/v1/policies/{id}"; {id} matches one segment; "/x/{rest...}" all */
+    void (*handle)(struct request *rq); /* on a fiber; answers exactly once */
+    enum route_access access;
+    const char *permission; /* "policies:document:read"; the resource and verb access_decide sees */
+    const char *summary;    /* OpenAPI */
+    const char *tag;        /* OpenAPI group */
+    const struct route_param *query; /* NULL-name ended; NULL: none */
+    const char *body_schema, *answer_schema; /* JSON Schema text or "#Name" into app/schemas; NULL: none */
+    int success;            /* status of a good answer; 0 = 200 */
+    bool idempotency_key;   /* POST honours Idempotency-Key */
+    bool quiet;             /* no access-log line (health, metrics) */
+};
+
+enum phase { PHASE_POST_READ, PHASE_ROUTE, PHASE_LIMIT, PHASE_AUTH, PHASE_POLICY, PHASE_CONTENT,
+             PHASE_LOG, PHASE_COUNT };
+/* RC_OK: go on; RC_PASS: not mine, go on; anything else: an answer was given, go to PHASE_LOG. */
+typedef rc_t phase_fn(struct request *rq);
+
+struct module {
+    const char *name;
+    rc_t (*start)(struct diag *why);    /* on the start fiber, in list order; may park */
+    void (*stop)(void);                 /* reverse order, may park, bounded */
+    const struct route *routes;         /* NULL-pattern ended */
+    phase_fn *phases[PHASE_COUNT];
+    const struct db_schema *schema;
+    const struct console_command *console; /* NULL-name ended */
+};
+extern const struct module *const modules[]; /* NULL-ended; app/modules.c */
+
+/* Who is asking. Filled in PHASE_AUTH; all zero: a guest. */
+struct actor {
+    str user_id, email, role; /* role "admin" or "user"; empty for guests */
+    str token_id;             /* the token that proved it */
+};
+
+struct request {
+    struct http_exchange *x;
+    const struct http_request *http; /* x->request */
+    struct arena *arena;             /* x->arena */
+    const struct route *route;       /* after PHASE_ROUTE */
+    str params[ROUTE_PARAMS_MAX];    /* of the pattern, in order, decoded */
+    u32 param_count;
+    struct actor actor;
+    void *local;                     /* the current phase owner's */
+};
