@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* json.h — JSON in and out. In: a strict scan of our own (RFC 8259, UTF-8, JSON_DEPTH_MAX, no
- * duplicate keys) before cJSON builds the tree in an arena; cJSON alone accepts too much. Out: a
- * writer that appends text, no tree. */
+/* json.h — JSON in and out. In: a strict scan of our own (RFC 8259, UTF-8, JSON_DEPTH_MAX) before
+ * cJSON builds the tree in an arena; cJSON alone accepts too much. Out: a writer that appends
+ * text, no tree.
+ *
+ * json_scan judges the grammar alone. json_parse also refuses what our trees cannot carry without
+ * a surprise: a key twice in one object, the character U+0000, a number beyond a double. */
 #pragma once
 #include "kernel/base/arena.h"
 #include "kernel/base/buf.h"
@@ -9,7 +12,10 @@
 
 /* RC_INVALID with line, column and reason in `why`; RC_LIMIT: depth or arena. */
 rc_t json_scan(str text, struct diag *why);
-rc_t json_parse(struct arena *a, str text, cJSON **out, struct diag *why);
+rc_t json_parse(struct arena *a, str text, cJSON **out, struct diag *why); /* loop or a worker */
+/* The same for a fiber: a large text is parsed by a worker while the fiber is parked. */
+rc_t json_parse_parked(struct arena *a, str text, cJSON **out, struct diag *why);
+#define JSON_PARSE_LOOP_MAX 16384u /* bytes the loop parses itself: about 50 us */
 
 /* Commas and escapes are the writer's; calls follow the document's order. `key` NULL in arrays. */
 struct json_writer {

@@ -35,7 +35,8 @@ struct route {
     const char *body_schema, *answer_schema; /* JSON Schema text or "#Name" into app/schemas; NULL: none */
     int success;            /* status of a good answer; 0 = 200 */
     bool idempotency_key;   /* POST honours Idempotency-Key */
-    bool quiet;             /* no access-log line (health, metrics) */
+    bool quiet;             /* no access-log line, never shed (health, metrics) */
+    bool page;              /* for people's browsers: scripts and styles of our own may run */
 };
 
 enum phase { PHASE_POST_READ, PHASE_ROUTE, PHASE_LIMIT, PHASE_AUTH, PHASE_POLICY, PHASE_CONTENT,
@@ -43,14 +44,20 @@ enum phase { PHASE_POST_READ, PHASE_ROUTE, PHASE_LIMIT, PHASE_AUTH, PHASE_POLICY
 /* RC_OK: go on; RC_PASS: not mine, go on; anything else: an answer was given, go to PHASE_LOG. */
 typedef rc_t phase_fn(struct request *rq);
 
+struct module_schema { /* a named JSON Schema (2020-12) for the API document */
+    const char *name, *json;
+};
 struct module {
     const char *name;
-    rc_t (*start)(struct diag *why);    /* on the start fiber, in list order; may park */
+    /* On the start fiber, in list order; may park. A module with a `schema` starts only once the
+     * database is open; until then its routes answer 503. */
+    rc_t (*start)(struct diag *why);
     void (*stop)(void);                 /* reverse order, may park, bounded */
     const struct route *routes;         /* NULL-pattern ended */
     phase_fn *phases[PHASE_COUNT];
     const struct db_schema *schema;
     const struct console_command *console; /* NULL-name ended */
+    const struct module_schema *schemas;   /* for "#Name" in routes; NULL-name ended */
 };
 extern const struct module *const modules[]; /* NULL-ended; app/modules.c */
 
@@ -68,5 +75,12 @@ struct request {
     str params[ROUTE_PARAMS_MAX];    /* of the pattern, in order, decoded */
     u32 param_count;
     struct actor actor;
+    bool allowed;                    /* set by PHASE_POLICY; without it only ACCESS_PUBLIC runs */
+    const struct module *module;     /* whose route it is, after PHASE_ROUTE */
+    u32 allow;                       /* bit per method that the path knows, for Allow */
+    /* Sees an answer made by reply.h before it leaves (Idempotency-Key records it). May be NULL. */
+    void (*before_answer)(struct request *rq, int status, str content_type, str body);
+    void *before_answer_arg;
+    str location, etag;              /* as sent by reply_location, reply_etag */
     void *local;                     /* the current phase owner's */
 };

@@ -14,6 +14,9 @@ void reply_problem(struct request *rq, int status, const char *code, const char 
 void reply_rc(struct request *rq, rc_t rc, const char *what);
 void reply_json(struct request *rq, int status, struct json_writer *w); /* ends and sends w */
 void reply_empty(struct request *rq, int status);
+void reply_text(struct request *rq, int status, const char *content_type, str body);
+/* The Location of what a 201 made; before the answer. */
+void reply_location(struct request *rq, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* Reads and strictly parses the body as one JSON object; answers 400/413/415 itself and returns
  * false. The tree lives in rq->arena. */
@@ -34,6 +37,8 @@ struct page {
 };
 bool request_page(struct request *rq, struct page *out); /* 400 when out of range */
 bool request_query_text(struct request *rq, const char *name, size_t len_max, str *out);
+/* An absent one leaves *out as it was; 400 when not a number or out of range. */
+bool request_query_int(struct request *rq, const char *name, s64 min, s64 max, s64 *out);
 
 /* ETags are "\"<version>\"". false: answered 412 (or 428 when required and absent). */
 bool request_if_match(struct request *rq, s64 version, bool required);

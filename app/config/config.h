@@ -9,5 +9,7 @@
 str config_text(const char *key);
 s64 config_int(const char *key);
 bool config_bool(const char *key);
+/* Wipes a value that came with the machine's configuration and must not stay (admin.password). */
+void config_forget(const char *key);
 /* Called on the loop after a live option changed. */
 rc_t config_on_change(const char *key, void (*fn)(void));

@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* version.h — what we call this build. Semantic versioning: the first number changes when a
+ * documented path or configuration key stops meaning what it meant. */
+#pragma once
+#define OPENPOLICY_VERSION "0.1.0"
