@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # deps.sh — fetch, verify and unpack the third-party sources of tools/deps.lock.
 #
-#   tools/deps.sh [NAME...]         all of them, or the named ones
+#   tools/deps.sh [NAME...]             all of them, or the named ones
+#   tools/deps.sh --use NAME PATCH...   NAME, as build/src/NAME with the patches applied (none: a link)
 #
 #   apt's own sources --> a temporary deb-src line per suite --> apt-get source --tar-only
 #        --> build/deps/tar/FILE --> sha256 == lock? --> build/deps/NAME-VERSION/
@@ -107,6 +108,29 @@ unpack() { # name version file sha256
     mv "$dir.new" "$dir"
 }
 
+# build/src/NAME and its stamp, which changes only when the source or a patch did.
+use() { # name patches...
+    name=$1; shift
+    set -- $(sed -n "s/^$name  *\([^ ]*\) .* \([0-9a-f]*\)$/\1 \2/p" $LOCK) "$@"
+    version=$1 identity=$1:$2; shift 2
+    [ $# -eq 0 ] || identity=$identity:$(cat "$@" | sha256sum | cut -c1-16)
+    [ "$(cat "build/src/$name.stamp" 2>/dev/null)" != "$identity" ] || return 0
+    rm -rf "build/src/$name"
+    mkdir -p build/src
+    if [ $# -eq 0 ]; then
+        ln -s "../deps/$name-$version" "build/src/$name"
+    else
+        cp -R "build/deps/$name-$version/." "build/src/$name"
+        for p; do
+            echo "  PATCH  $p"
+            patch -s -p1 -d "build/src/$name" <"$p" || die "$p: does not apply to $name $version"
+        done
+    fi
+    echo "$identity" >"build/src/$name.stamp"
+}
+
+use=
+[ "${1:-}" != --use ] || { use=$2; shift 2; patches=$*; set -- "$use"; }
 exec 9>"$DEPS/.lock"
 flock -w 900 9 || die "another run holds build/deps/.lock for 15 minutes: stop it and run again"
 rm -f "$DEPS"/apt/*.fresh
@@ -128,3 +152,4 @@ while read -r name version source suites file sha256; do
     echo "  UNPACK $name $version"
     unpack "$name" "$version" "$file" "$sha256"
 done <"$LOCK"
+[ -z "$use" ] || use "$use" $patches

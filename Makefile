@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# OpenPolicy Appliance: the only Makefile. This comment is the manual (`make help` prints it).
+#
+#   make                    both machines: build/guest/openpolicy.elf and build/host/openpolicy
+#   make run                boot the appliance in QEMU        (RUN="--machine q35 --memory 256")
+#   make run-host           the same program as a Linux process                     (RUN="...")
+#   make test               everything the gate runs; the last line is `N passed, N failed`
+#     make unit             unit tests alone, ASan + UBSan               (ONLY=lex: by name)
+#     make integration      tests against a running appliance   (TARGET=host|guest ONLY=name)
+#     make test-power       cut the power at flush boundaries under load, check every promise
+#     make fuzz-smoke       every fuzz target for a few seconds
+#     make layers           who uses whom, proved over the objects' symbols
+#     make tidy             the style as a test
+#   make fuzz F=http T=60   one fuzz target for T seconds
+#   make tiny               unit tests with every limit shrunk (kernel/base/limits.h)
+#   make coverage           line coverage of the unit tests, by folder
+#   make bench              measured figures of this machine
+#   make size               what takes the bytes of the image
+#   make gdb                boot, stop at the first instruction, attach gdb (tools/gdb.py)
+#   make image              build/openpolicy.img and .qcow2: disks for BIOS and UEFI machines
+#   make asm                disassembly and symbols: build/guest/openpolicy.{asm,sym}
+#   make clean              remove what was built (keeps build/deps); distclean: all of build/
+#
+#   V=1 shows whole commands. CC=clang works for the host; -j is on by itself.
+#
+# Where things go: build/guest (the image), build/host (ASan + UBSan, for tests), build/release-host
+# (optimised, for measuring), build/tiny, build/fuzz, build/coverage; build/deps (third-party
+# sources, fetched once), build/src (those sources with our patches), build/gen (generated C).
+# A new .c in a folder below is picked up by itself. A new third-party library: app/deps.mk shows how.
+
+# ---- Settings ----------------------------------------------------------------------------------
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+GUEST_CC  ?= $(CC)
+CLANG     ?= clang
+export LC_ALL := C
+MAKEFLAGS += --no-builtin-rules
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+Q   := $(if $(V),,@)
+say  = @printf '  %-8s%s\n' '$1' '$2'
+
+# ---- Layers, bottom-up (tools/layers.txt says who may use whom) ----------------------------------
+
+PORTABLE  := kernel/base kernel/core net storage app $(filter-out %.c %.h %.mk %.md %.def,$(wildcard app/*))
+src        = $(sort $(wildcard $(addsuffix /*.c,$1) $(addsuffix /*.S,$1)))
+GUEST_SRC := $(call src,$(PORTABLE) kernel/guest $(wildcard kernel/guest/virtio))
+HOST_SRC  := $(call src,$(PORTABLE) kernel/host)
+
+# ---- Flags ---------------------------------------------------------------------------------------
+
+# One checkout or another, the same bytes come out.
+SAME   := -ffile-prefix-map=$(CURDIR)/=
+WARN   := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
+          -Wpointer-arith -Wwrite-strings -Wformat=2
+BASE   := -std=gnu2x -g -I. -fno-common -fno-strict-aliasing -fno-delete-null-pointer-checks \
+          -fno-omit-frame-pointer -MMD -MP $(SAME)
+
+# The guest is linked low and identity-mapped. No red zone: interrupts use the same stack. The
+# canary lies in a global that boot fills from the entropy source.
+MACHINE      := -mcmodel=small -fno-pic -fno-pie -mno-red-zone -O2 -ffunction-sections -fdata-sections
+HARDEN       := -fstack-protector-strong -ftrivial-auto-var-init=zero -fcf-protection=branch \
+                -fstack-clash-protection
+GUEST_LIBC    = -nostdinc -isystem $(PICO)/include -isystem $(shell $(GUEST_CC) -print-file-name=include)
+guest_CC     := $(GUEST_CC)
+guest_FLAGS   = $(BASE) $(WARN) $(MACHINE) $(HARDEN) -mstack-protector-guard=global $(GUEST_LIBC)
+guest_THIRD   = -g -w $(SAME) $(MACHINE) -fstack-protector-strong -mstack-protector-guard=global \
+                -fcf-protection=branch $(GUEST_LIBC)
+guest_SRC    := $(GUEST_SRC)
+
+SLIRP         = $(shell pkg-config --cflags slirp 2>/dev/null)
+SLIRP_LIBS    = $(shell pkg-config --libs slirp 2>/dev/null)
+SANITIZE     := -fsanitize=address,undefined -fno-sanitize-recover=all
+host_CC      := $(CC)
+host_FLAGS   := $(BASE) $(WARN) -O1 $(SANITIZE)
+host_THIRD   := -g -w $(SAME) -O1 -fno-omit-frame-pointer -fsanitize=address
+host_LINK    := $(SANITIZE)
+host_SRC     := $(HOST_SRC)
+
+release-host_CC    := $(CC)
+release-host_FLAGS := $(BASE) $(WARN) -O2 $(HARDEN) -D_FORTIFY_SOURCE=2
+release-host_THIRD := -g -w $(SAME) -O2 -fstack-protector-strong
+release-host_LINK  :=
+release-host_SRC   := $(HOST_SRC)
+
+tiny_CC      := $(CC)
+tiny_FLAGS   := $(host_FLAGS) -DTINY
+tiny_THIRD   := $(host_THIRD)
+tiny_LINK    := $(SANITIZE)
+tiny_SRC     := $(HOST_SRC)
+
+coverage_CC    := gcc
+coverage_FLAGS := $(BASE) $(WARN) -O0 --coverage -fprofile-abs-path -fprofile-update=atomic
+coverage_THIRD := $(release-host_THIRD)
+coverage_LINK  := --coverage
+coverage_SRC   := $(HOST_SRC)
+
+fuzz_CC      := $(CLANG)
+fuzz_FLAGS   := $(BASE) $(WARN) -O1 -DFUZZING $(SANITIZE) -fsanitize=fuzzer-no-link
+fuzz_THIRD   := -g -w $(SAME) -O1 -fno-omit-frame-pointer -fsanitize=address,fuzzer-no-link
+fuzz_LINK    := $(SANITIZE) -fsanitize=fuzzer
+fuzz_SRC     := $(HOST_SRC)
+
+VARIANTS := guest host release-host tiny coverage fuzz
+
+# Include paths per row: a folder sees the libraries of its own row and of the rows below.
+INC_kernel := $(SLIRP)
+INC_tests   = $(INC_net) $(INC_storage) $(INC_app) $(SLIRP)
+INC_of      = $(INC_$(firstword $(subst /, ,$1)))
+# Interrupt-side code leaves the vector registers alone, so handlers need not save them.
+FLAGS_of    = $(if $(filter kernel/guest/%,$1),-mgeneral-regs-only)
+
+# ---- Third-party libraries -----------------------------------------------------------------------
+
+# Each deps.mk adds a name to LIBS and sets NAME_SRC (files without .c), NAME_INC, NAME_CONFIG.
+LIBS :=
+include $(wildcard kernel/deps.mk net/deps.mk storage/deps.mk app/deps.mk)
+INC_app += $(INC_net) $(INC_storage)
+include $(wildcard app/rules.mk image/rules.mk tests/rules.mk)
+
+# build/src/NAME: a link to the unpacked source, or a copy with LAYER/patches/NAME-*.patch applied.
+build/src/%.stamp: tools/deps.lock $(wildcard */patches/*.patch)
+	$Qtools/deps.sh --use $* $(sort $(wildcard */patches/$*-*.patch))
+
+third_objects = $(addprefix build/$1/lib/$2/,$(addsuffix .o,$($2_SRC)))
+third_libs    = $(foreach l,$(LIBS),build/$1/lib/$l.a)
+
+define third_rules # variant, library
+build/$1/lib/$2/%.o: build/src/$2.stamp $($2_CONFIG) $(addsuffix /sqlite3.c,$($2_FROM)) $(if $(filter guest,$1),$(PICO)/lib/libc.a)
+	@mkdir -p $$(@D)
+	$$(call say,$(if $(filter guest,$1),LIB,HOSTLIB),$2/$$*)
+	$$Q$$($1_CC) $$($1_THIRD) $$($2_INC) -c -o $$@ $$(or $$($2_FROM),build/src/$2)/$$*.c
+build/$1/lib/$2.a: $(call third_objects,$1,$2)
+	$$(call say,AR,$$@)
+	$$Qrm -f $$@; ar rcsD $$@ $$(sort $$^)
+endef
+$(foreach v,$(VARIANTS),$(foreach l,$(LIBS),$(eval $(call third_rules,$v,$l))))
+
+# ---- Our own code --------------------------------------------------------------------------------
+
+objects = $(addprefix build/$1/,$(addsuffix .o,$(basename $($1_SRC) $(filter %.c,$(GEN)))))
+LIB_HEADERS := $(addprefix build/src/,$(addsuffix .stamp,$(filter-out sqlite3,$(LIBS)))) $(addsuffix /sqlite3.c,$(SQLITE))
+
+define own_rules # variant
+build/$1/%.o: %.c | $(LIB_HEADERS) $(GEN) $(if $(filter guest,$1),$(PICO)/lib/libc.a)
+	@mkdir -p $$(@D)
+	$$(call say,$(if $(filter guest,$1),CC,HOSTCC),$$<)
+	$$Q$$($1_CC) $$($1_FLAGS) $$(call INC_of,$$*) $$(call FLAGS_of,$$*) -c -o $$@ $$<
+build/$1/%.o: %.S | $(if $(filter guest,$1),$(PICO)/lib/libc.a)
+	@mkdir -p $$(@D)
+	$$(call say,$(if $(filter guest,$1),AS,HOSTAS),$$<)
+	$$Q$$($1_CC) $$(filter-out -W% -std=%,$$($1_FLAGS)) -c -o $$@ $$<
+-include $$(patsubst %.o,%.d,$$(objects))
+endef
+$(foreach v,$(VARIANTS),$(eval $(call own_rules,$v)))
+-include $(foreach v,$(VARIANTS),$(patsubst %.o,%.d,$(call objects,$v)) $(wildcard build/$v/tests/*/*.d))
+
+# ---- The two products ----------------------------------------------------------------------------
+
+ELF  := build/guest/openpolicy.elf
+.PHONY: all guest host release-host
+all: guest host
+guest: $(if $(wildcard image/kernel.ld),$(ELF),$(call objects,guest) $(call third_libs,guest))
+host: $(if $(wildcard kernel/host/main.c),build/host/openpolicy,$(call objects,host) $(call third_libs,host))
+release-host: build/release-host/openpolicy
+
+GUEST_LINK = $(GUEST_CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,--gc-sections -Wl,--fatal-warnings \
+             -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 -Wl,-T,image/kernel.ld
+GUEST_IN   = $(call objects,guest) -Wl,--start-group $(call third_libs,guest) $(PICO_LIBS) \
+             $(shell $(GUEST_CC) -print-libgcc-file-name) -Wl,--end-group
+build/guest/openpolicy.debug.elf: $(call objects,guest) $(call third_libs,guest) $(PICO)/lib/libc.a \
+             image/kernel.ld tools/link-guest.sh tools/symbols.awk
+	$(call say,LD,$@)
+	$Qtools/link-guest.sh $@ '$(GUEST_CC)' '$(GUEST_LINK)' $(GUEST_IN)
+$(ELF): build/guest/openpolicy.debug.elf
+	$(call say,STRIP,$@)
+	$Qobjcopy --strip-all $< $@
+
+define host_rules # variant
+build/$1/openpolicy: $(call objects,$1) $(call third_libs,$1)
+	$$(call say,HOSTLD,$$@)
+	$$Q$$($1_CC) $$($1_LINK) -o $$@ $$^ $$(SLIRP_LIBS) -lm -lpthread
+endef
+$(foreach v,$(filter-out guest,$(VARIANTS)),$(eval $(call host_rules,$v)))
+
+# ---- Tests ---------------------------------------------------------------------------------------
+
+# A unit test includes the .c it tests, so it links with every other object out of an archive: what
+# the test defines itself is not taken from there. The host's main() is renamed in it.
+define test_rules # variant
+build/$1/parts.a: $(call objects,$1) tests/main.c
+	$$(call say,AR,$$@)
+	$$Qrm -f $$@
+	$$Q$(if $(wildcard kernel/host/main.c),objcopy --redefine-sym main=host_main build/$1/kernel/host/main.o build/$1/main_renamed.o)
+	$$Qar rcsDT $$@ $$(patsubst build/$1/kernel/host/main.o,build/$1/main_renamed.o,$$(filter %.o,$$^))
+build/$1/unit/%: build/$1/tests/unit/%.o build/$1/tests/main.o build/$1/parts.a $(call third_libs,$1)
+	@mkdir -p $$(@D)
+	$$(call say,HOSTLD,$$@)
+	$$Q$$($1_CC) $$($1_LINK) -Wl,--allow-multiple-definition -o $$@ $$^ $$(SLIRP_LIBS) -lm -lpthread
+build/$1/fuzz/%: build/$1/tests/fuzz/%.o build/$1/parts.a $(call third_libs,$1)
+	@mkdir -p $$(@D)
+	$$(call say,HOSTLD,$$@)
+	$$Q$$($1_CC) $$($1_LINK) -Wl,--allow-multiple-definition -o $$@ $$^ $$(SLIRP_LIBS) -lm -lpthread
+endef
+$(foreach v,$(filter-out guest,$(VARIANTS)),$(eval $(call test_rules,$v)))
+.SECONDARY:
+
+ONLY      ?=
+TARGET    ?= host
+UNIT      := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/*_test.c)))
+UNIT_RUN   = $(if $(ONLY),$(or $(foreach t,$(UNIT),$(if $(findstring $(ONLY),$t),$t)),$(UNIT)),$(UNIT))
+FUZZ      := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/*_fuzz.c)))
+
+.PHONY: test setup unit tiny integration test-power fuzz fuzz-smoke layers tidy coverage bench size gdb \
+        image asm run run-host clean distclean help
+setup:
+	$Qtools/setup.sh
+test: setup
+	$Qtools/test.sh
+unit: $(addprefix build/host/unit/,$(UNIT_RUN))
+	$QONLY='$(ONLY)' tools/unit.sh $^
+tiny: $(addprefix build/tiny/unit/,$(UNIT_RUN))
+	$QONLY='$(ONLY)' tools/unit.sh $^
+integration: $(if $(filter guest,$(TARGET)),guest,host)
+	$Qtests/integration/run.sh --target $(TARGET) $(if $(ONLY),--only $(ONLY))
+test-power: guest host
+	$Qtests/power/run.sh
+fuzz-smoke: $(addprefix build/fuzz/fuzz/,$(FUZZ))
+	$QT=$(or $(T),4) tools/fuzz.sh $^
+fuzz: build/fuzz/fuzz/$(F)_fuzz
+	$QT=$(or $(T),60) tools/fuzz.sh $^
+layers: $(call objects,host)
+	$Qtools/layers.sh build/host $^
+tidy: | $(LIB_HEADERS)
+	$Qtools/tidy.sh '$(CC) $(filter-out -M% $(SANITIZE),$(host_FLAGS)) $(INC_tests)'
+coverage: $(addprefix build/coverage/unit/,$(UNIT_RUN))
+	$Qtools/coverage.sh build/coverage $^
+
+# ---- Running, looking, measuring -------------------------------------------------------------------
+
+run: setup
+	$Q$(MAKE) --no-print-directory guest
+	$Qtools/run.sh $(RUN)
+run-host: setup
+	$Q$(MAKE) --no-print-directory host
+	$Qtools/run.sh --target host $(RUN)
+gdb: guest
+	$Qtools/run.sh --gdb $(RUN)
+image: $(ELF)
+	$Qimage/mkimage.sh $(ELF) build/openpolicy.img
+bench: guest release-host image
+	$Qtests/bench/run.sh
+size: guest
+	$Qtools/size.sh build/guest/openpolicy.debug.elf $(ELF)
+asm: guest
+	$Qobjdump -d --no-show-raw-insn build/guest/openpolicy.debug.elf >build/guest/openpolicy.asm
+	$Qnm -n build/guest/openpolicy.debug.elf >build/guest/openpolicy.sym
+clean:
+	rm -rf $(filter-out build/deps,$(wildcard build/*))
+distclean:
+	rm -rf build
+help:
+	@sed -n '1d; /^#/!q; s/^# \{0,1\}//p' Makefile
