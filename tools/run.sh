@@ -102,7 +102,7 @@ fi
 if [ "$target" = host ]; then
     [ ${#extra[@]} -eq 0 ] || die "--qemu-arg needs --target guest"
     [ -x "$host" ] || die "$host is missing: run 'make host' first"
-    words=(--memory "$memory" --cpus "$cpus" --net "$net")
+    words=(--test --memory "$memory" --cpus "$cpus" --net "$net")
     [ "$disk" = none ] || words+=(--disk "$disk")
     [ -z "$config" ] || words+=(--config "$config")
     [ -z "$https" ] || [ "$https" = 0 ] || words+=(--https "$https")
