@@ -17,6 +17,10 @@ LIMIT(FIBER_STACK_BYTES, 65536, 65536) /* SQLite's deepest tested path is 20 KiB
 LIMIT(FIBER_MAX, 256, 8)          /* 256 x 64 KiB = 16 MiB at most; scaled down with RAM */
 LIMIT(JOB_QUEUE_MAX, 256, 4)      /* jobs waiting for a worker; beyond: 503 */
 LIMIT(TIMER_MAX, 32768, 4096)     /* one per connection plus services */
+LIMIT(LOOP_POLLER_MAX, 16, 16)    /* one per kind of device and service, added at start */
+LIMIT(LOOP_HOOK_MAX, 8, 8)        /* likewise */
+LIMIT(CONSOLE_COMMAND_MAX, 48, 48) /* a few per module */
+LIMIT(CONSOLE_LINE_MAX, 128, 32)  /* typed by a person */
 LIMIT(LOG_RING_BYTES, 262144, 4096) /* about 2,000 lines kept for /api and crash records */
 LIMIT(LOG_LINE_MAX, 1024, 200)    /* longer lines are cut and marked */
 

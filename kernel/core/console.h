@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* console.h — the operator's serial line: a status screen and a few read-only commands that
  * modules bring (`help`, `status`, `mem`, `log`, `stop`). No shell, nothing that reads or writes
- * data. Lines typed are bounded; unknown ones are answered with `help`. */
+ * data. Lines typed are bounded; unknown ones are answered with `help`. The core brings help, mem,
+ * log, loop, fibers, disks. */
 #pragma once
 #include "kernel/base/base.h"
 #include "kernel/base/buf.h"

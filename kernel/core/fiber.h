@@ -15,8 +15,9 @@ struct fiber *fiber_self(void);       /* NULL outside fibers */
 bool fiber_inside(void);
 void fiber_yield(void);               /* lets others run; back in the next turn */
 void fiber_sleep_ms(u64 ms);
-/* Parks until fiber_wake(self) or the deadline (platform clock, UINT64_MAX = never). RC_TIMEOUT.
- * A wake that came before the park is not lost. */
+/* Parks until fiber_wake(self) or the deadline (platform clock, UINT64_MAX = never). RC_TIMEOUT;
+ * RC_LIMIT: no timer left, not parked. A wake that came before the park is not lost, and one meant
+ * for an earlier wait can arrive late: wait in a loop over your own condition. */
 rc_t fiber_park(u64 deadline_ns);
 void fiber_wake(struct fiber *f);     /* on the loop; harmless when it runs already */
 void fiber_wake_from_any(struct fiber *f); /* any thread */
@@ -28,8 +29,14 @@ void *fiber_local(void);              /* one pointer of the owner's */
 void fiber_set_local(void *p);
 
 u32 fiber_count(void);                /* in use */
+u32 fiber_count_peak(void);
 u32 fiber_capacity(void);
 void fiber_each(void (*see)(void *arg, const char *name, u64 parked_ns), void *arg);
+/* How deep stacks get: paint before the first fiber starts, ask at any time (0: not painted). */
+void fiber_stack_paint(void);
+size_t fiber_stack_peak_bytes(void);
+/* Whose stack (or the unmapped page below it) an address lies in; NULL: no fiber's. For panics. */
+const char *fiber_name_at(const void *address);
 
 /* ---- Meeting points, all FIFO ------------------------------------------------------------------ */
 
