@@ -4,6 +4,9 @@
  * Three kinds of device have more than one back end (a real one and a simulated one, or several
  * real ones); each is a small table of functions, chosen before app_main runs. */
 #pragma once
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* ppoll, accept4, fallocate: this row is Linux. Include this header first. */
+#endif
 #include "kernel/platform.h"
 #include <poll.h>
 
