@@ -59,7 +59,7 @@ HOST_SRC  := $(call src,$(PORTABLE) kernel/host)
 # One checkout or another, the same bytes come out.
 SAME   := -ffile-prefix-map=$(CURDIR)/=
 WARN   := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
-          -Wpointer-arith -Wwrite-strings -Wformat=2
+          -Wpointer-arith -Wwrite-strings -Wformat=2 -Wno-format-zero-length
 BASE   := -std=gnu2x -g -I. -fno-common -fno-strict-aliasing -fno-delete-null-pointer-checks \
           -fno-omit-frame-pointer -MMD -MP $(SAME)
 

@@ -1,0 +1,51 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# test.sh — everything the gate runs, suite after suite; called by `make test`.
+#
+# A suite is a command whose last line is `N passed, N failed`. One that ends without it, or with a
+# bad status and no failure counted, counts as one failure. A suite whose tests are not in this tree
+# is named as absent, not passed. The last line is the sum; the exit status is 0 only if it is clean.
+# ONLY=word: unit tests by name, and nothing else. SUITES="unit tidy": just these.
+set -u
+cd "$(dirname "$0")/.."
+mkdir -p build
+passed=0 failed=0
+report=
+
+suite() { # name, seconds, command...
+    name=$1 seconds=$2
+    shift 2
+    case " ${SUITES:-$name} " in *" $name "*) ;; *) return 0 ;; esac
+    echo "== $name"
+    began=$(date +%s)
+    timeout -k 20 "$seconds" "$@" >"build/test-$name.log" 2>&1 </dev/null
+    status=$?
+    took=$(($(date +%s) - began))
+    last=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "build/test-$name.log" | tail -1)
+    p=$(echo "${last:-0}" | sed 's/ passed.*//') f=$(echo "${last:-0, 0}" | sed 's/.*, //; s/ failed//')
+    if [ -z "$last" ] || { [ $status -ne 0 ] && [ "$f" -eq 0 ]; }; then f=$((f + 1)); fi
+    if [ "$f" -ne 0 ]; then
+        tail -60 "build/test-$name.log"
+        echo "== $name: status $status; the whole output is build/test-$name.log"
+    fi
+    passed=$((passed + p)) failed=$((failed + f))
+    report="$report$(printf '%-18s %6d passed %4d failed %5d s' "$name" "$p" "$f" "$took")
+"
+}
+has() { [ -e "$1" ] || { echo "== $2: absent from this tree"; return 1; }; }
+m() { echo "${MAKE:-make} --no-print-directory $*"; }
+
+if [ -n "${ONLY:-}" ]; then SUITES=unit; fi
+suite build 1500 sh -c "$(m guest host) && echo '1 passed, 0 failed'"
+suite tidy 300 $(m tidy)
+suite layers 120 $(m layers)
+suite unit 1200 $(m unit ONLY="${ONLY:-}")
+has tests/fuzz fuzz-smoke && suite fuzz-smoke 900 $(m fuzz-smoke)
+has tests/integration/run.sh integration && {
+    suite integration-host 900 $(m integration TARGET=host)
+    suite integration-guest 1200 $(m integration TARGET=guest)
+}
+has tests/power/run.sh test-power && suite test-power 900 $(m test-power)
+printf '%s' "$report"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
