@@ -36,6 +36,7 @@ void host_refuse(const char *fmt, ...) PRINTF_LIKE(1, 2) NORETURN;
 
 void host_wait_start(void);     /* before any thread exists */
 void host_raise(u32 wait_bits); /* any thread, signal handlers too: ends the sleep with these bits */
+u32 host_raised_take(void);     /* the bits raised so far, for a simulated sleep */
 
 /* The descriptors of one sleep, gathered anew for each. */
 struct host_poll {
@@ -59,8 +60,9 @@ void host_disks_start(void);
 void host_disks_stop(void); /* waits for what is in flight, closes */
 u32 host_disks_check_size(void); /* WAIT_DISK_SIZE when a file grew or shrank */
 
-/* worker.c: a detached thread that leaves signals to the loop. */
+/* worker.c: a detached thread that leaves signals to the loop; which thread this is, for coroutines. */
 rc_t host_thread_start(void *(*entry)(void *), void *arg);
+void host_thread_set(u32 thread);
 
 /* ---- Network back ends ------------------------------------------------------------------------- */
 
@@ -91,6 +93,10 @@ struct host_sim {
     void (*wall_set)(u64 utc_ns);
     rc_t (*entropy)(void *to, size_t n);
     u32 (*wait)(u64 deadline_ns);
+    u32 (*worker_count)(void);
+    rc_t (*worker_start)(u32 worker, void (*entry)(void *arg), void *arg);
+    void (*worker_park)(u32 worker);
+    void (*worker_wake)(u32 worker);
     u32 (*disk_count)(void);
     rc_t (*disk_open)(u32 disk, struct disk_info *out);
     rc_t (*disk_submit)(u32 disk, struct disk_op *op);

@@ -31,6 +31,8 @@ void host_raise(u32 wait_bits) {
     errno = saved;
 }
 
+u32 host_raised_take(void) { return __atomic_exchange_n(&raised, 0, __ATOMIC_SEQ_CST); }
+
 void platform_loop_wake(void) { host_raise(WAIT_WAKE); }
 
 static void on_stop_signal(int number) {
@@ -84,7 +86,7 @@ static u32 sleep_once(u64 deadline_ns) {
         ssize_t got = read(event_fd, &count, sizeof count);
         (void)got;
     }
-    u32 bits = __atomic_exchange_n(&raised, 0, __ATOMIC_SEQ_CST);
+    u32 bits = host_raised_take();
     return bits | host_console_polled(p) | host_nic_polled(p);
 }
 

@@ -15,6 +15,9 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/lsan_interface.h>
+#endif
 
 static _Thread_local u32 this_thread; /* 0: the loop, or a helper of a back end */
 
@@ -34,8 +37,10 @@ static void futex_wake_one(u32 *word) {
 }
 
 u32 platform_thread(void) { return this_thread; }
+void host_thread_set(u32 thread) { this_thread = thread; }
 
 u32 platform_worker_count(void) {
+    if (host_sim) return host_sim->worker_count();
     u32 others = host_options.cpus > 1 ? host_options.cpus - 1 : 1;
     return MIN(others, (u32)WORKER_MAX);
 }
@@ -63,12 +68,17 @@ static void *thread_main(void *arg) {
 }
 
 rc_t platform_worker_start(u32 worker, void (*entry)(void *arg), void *arg) {
+    if (host_sim) return host_sim->worker_start(worker, entry, arg);
     if (worker >= WORKER_MAX) return RC_INVALID;
     starts[worker] = (struct start){entry, arg, worker + 1};
     return host_thread_start(thread_main, &starts[worker]);
 }
 
 void platform_worker_park(u32 worker) {
+    if (host_sim) {
+        host_sim->worker_park(worker);
+        return;
+    }
     u32 *park = &parks[worker];
     for (;;) {
         u32 woken = 1, nothing = 0;
@@ -82,6 +92,10 @@ void platform_worker_park(u32 worker) {
 }
 
 void platform_worker_wake(u32 worker) {
+    if (host_sim) {
+        host_sim->worker_wake(worker);
+        return;
+    }
     CHECK(worker < WORKER_MAX);
     if (__atomic_exchange_n(&parks[worker], 1, __ATOMIC_RELEASE) == 2)
         futex_wake_one(&parks[worker]);
@@ -111,6 +125,10 @@ void *platform_stack(size_t bytes) {
         munmap(p, GUARD_BYTES + bytes);
         return NULL;
     }
+#ifdef __SANITIZE_ADDRESS__
+    /* What only a parked fiber points to is no leak. */
+    __lsan_register_root_region(p + GUARD_BYTES, bytes);
+#endif
     return p + GUARD_BYTES;
 }
 
