@@ -97,7 +97,7 @@ tiny_LINK    := $(SANITIZE)
 tiny_SRC     := $(HOST_SRC)
 
 coverage_CC    := gcc
-coverage_FLAGS := $(BASE) $(WARN) -O0 --coverage -fprofile-abs-path -fprofile-update=atomic
+coverage_FLAGS := $(BASE) $(WARN) -O0 --coverage -DCOVERAGE -fprofile-abs-path -fprofile-update=atomic
 coverage_THIRD := $(release-host_THIRD)
 coverage_LINK  := --coverage
 coverage_SRC   := $(HOST_SRC)
@@ -121,6 +121,7 @@ FLAGS_of    = $(if $(filter kernel/guest/%,$1),-mgeneral-regs-only)
 
 # Each deps.mk adds a name to LIBS and sets NAME_SRC (files without .c), NAME_INC, NAME_CONFIG.
 LIBS :=
+libc = $(if $(filter guest,$1),$(PICO)/lib/libc.a) # what guest objects wait for
 include $(wildcard kernel/deps.mk net/deps.mk storage/deps.mk app/deps.mk)
 INC_app += $(INC_net) $(INC_storage)
 include $(wildcard app/rules.mk image/rules.mk tests/rules.mk)
@@ -133,7 +134,7 @@ third_objects = $(addprefix build/$1/lib/$2/,$(addsuffix .o,$($2_SRC)))
 third_libs    = $(foreach l,$(LIBS),build/$1/lib/$l.a)
 
 define third_rules # variant, library
-build/$1/lib/$2/%.o: build/src/$2.stamp $($2_CONFIG) $(addsuffix /sqlite3.c,$($2_FROM)) $(if $(filter guest,$1),$(PICO)/lib/libc.a)
+build/$1/lib/$2/%.o: build/src/$2.stamp $($2_CONFIG) $(addsuffix /sqlite3.c,$($2_FROM)) $(call libc,$1)
 	@mkdir -p $$(@D)
 	$$(call say,$(if $(filter guest,$1),LIB,HOSTLIB),$2/$$*)
 	$$Q$$($1_CC) $$($1_THIRD) $$($2_INC) -c -o $$@ $$(or $$($2_FROM),build/src/$2)/$$*.c
@@ -146,14 +147,14 @@ $(foreach v,$(VARIANTS),$(foreach l,$(LIBS),$(eval $(call third_rules,$v,$l))))
 # ---- Our own code --------------------------------------------------------------------------------
 
 objects = $(addprefix build/$1/,$(addsuffix .o,$(basename $($1_SRC) $(filter %.c,$(GEN)))))
-LIB_HEADERS := $(addprefix build/src/,$(addsuffix .stamp,$(filter-out sqlite3,$(LIBS)))) $(addsuffix /sqlite3.c,$(SQLITE))
+LIB_HEADERS := $(patsubst %,build/src/%.stamp,$(filter-out sqlite3,$(LIBS))) $(SQLITE)/sqlite3.c
 
 define own_rules # variant
-build/$1/%.o: %.c | $(LIB_HEADERS) $(GEN) $(if $(filter guest,$1),$(PICO)/lib/libc.a)
+build/$1/%.o: %.c | $(LIB_HEADERS) $(GEN) $(call libc,$1)
 	@mkdir -p $$(@D)
 	$$(call say,$(if $(filter guest,$1),CC,HOSTCC),$$<)
 	$$Q$$($1_CC) $$($1_FLAGS) $$(call INC_of,$$*) $$(call FLAGS_of,$$*) -c -o $$@ $$<
-build/$1/%.o: %.S | $(if $(filter guest,$1),$(PICO)/lib/libc.a)
+build/$1/%.o: %.S | $(call libc,$1)
 	@mkdir -p $$(@D)
 	$$(call say,$(if $(filter guest,$1),AS,HOSTAS),$$<)
 	$$Q$$($1_CC) $$(filter-out -W% -std=%,$$($1_FLAGS)) -c -o $$@ $$<
@@ -198,7 +199,7 @@ define test_rules # variant
 build/$1/parts.a: $(call objects,$1) tests/main.c
 	$$(call say,AR,$$@)
 	$$Qrm -f $$@
-	$$Q$(if $(wildcard kernel/host/main.c),objcopy --redefine-sym main=host_main build/$1/kernel/host/main.o build/$1/main_renamed.o)
+	$$Qobjcopy --redefine-sym main=host_main build/$1/kernel/host/main.o build/$1/main_renamed.o
 	$$Qar rcsDT $$@ $$(patsubst build/$1/kernel/host/main.o,build/$1/main_renamed.o,$$(filter %.o,$$^))
 build/$1/unit/%: build/$1/tests/unit/%.o build/$1/tests/main.o build/$1/parts.a $(call third_libs,$1)
 	@mkdir -p $$(@D)
@@ -238,17 +239,20 @@ fuzz: build/fuzz/fuzz/$(F)_fuzz
 	$QT=$(or $(T),60) tools/fuzz.sh $^
 layers: $(call objects,host)
 	$Qtools/layers.sh build/host $^
-tidy: | $(LIB_HEADERS)
-	$Qtools/tidy.sh '$(CC) $(filter-out -M% $(SANITIZE),$(host_FLAGS)) $(INC_tests)'
+tidy: export COMPILE = $(CC) $(filter-out -M% $(SANITIZE),$(host_FLAGS)) $(INC_tests)
+tidy: | $(LIB_HEADERS) $(GEN)
+	$Qtools/tidy.sh
 coverage: $(addprefix build/coverage/unit/,$(UNIT_RUN))
 	$Qtools/coverage.sh build/coverage $^
 
 # ---- Running, looking, measuring -------------------------------------------------------------------
 
-run: setup
+run:
+	$Qtools/setup.sh run
 	$Q$(MAKE) --no-print-directory guest
 	$Qtools/run.sh $(RUN)
-run-host: setup
+run-host:
+	$Qtools/setup.sh run
 	$Q$(MAKE) --no-print-directory host
 	$Qtools/run.sh --target host $(RUN)
 gdb: guest

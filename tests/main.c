@@ -81,7 +81,7 @@ bool test_panics(void (*fn)(void *arg), void *arg, const char *word) {
         dup2(out[1], 2);
         close(out[0]);
         fn(arg);
-        _exit(0);
+        test_exit(0);
     }
     close(out[1]);
     static char text[65536];
@@ -94,6 +94,16 @@ bool test_panics(void (*fn)(void *arg), void *arg, const char *word) {
     bool ended_badly = !WIFEXITED(status) || WEXITSTATUS(status) != 0;
     char *panic_at = strstr(text, "PANIC");
     return ended_badly && panic_at && strstr(panic_at, word);
+}
+
+#ifdef COVERAGE
+void __gcov_dump(void);
+#endif
+void test_exit(int status) {
+#ifdef COVERAGE
+    __gcov_dump();
+#endif
+    _exit(status);
 }
 
 u64 test_seed(void) { return seed; }
