@@ -229,10 +229,10 @@ unit: $(addprefix build/host/unit/,$(UNIT_RUN))
 	$QONLY='$(ONLY)' tools/unit.sh $^
 tiny: $(addprefix build/tiny/unit/,$(UNIT_RUN))
 	$QONLY='$(ONLY)' tools/unit.sh $^
-integration: $(if $(filter guest,$(TARGET)),guest,host)
-	$Qtests/integration/run.sh --target $(TARGET) $(if $(ONLY),--only $(ONLY))
+integration: $(if $(filter guest,$(TARGET)),guest image probe,host)
+	$Qpython3 tests/integration/appliance.py --target $(TARGET) $(ONLY)
 test-power: guest host
-	$Qtests/power/run.sh
+	$Qpython3 tests/integration/power_cut.py
 fuzz-smoke: $(addprefix build/fuzz/fuzz/,$(FUZZ))
 	$QT=$(or $(T),4) tools/fuzz.sh $^
 fuzz: build/fuzz/fuzz/$(F)_fuzz
@@ -257,10 +257,8 @@ run-host:
 	$Qtools/run.sh --target host $(RUN)
 gdb: guest
 	$Qtools/run.sh --gdb $(RUN)
-image: $(ELF)
-	$Qimage/mkimage.sh $(ELF) build/openpolicy.img
 bench: guest release-host image
-	$Qtests/bench/run.sh
+	$Qpython3 tests/bench/bench.py
 size: guest
 	$Qtools/size.sh build/guest/openpolicy.debug.elf $(ELF)
 asm: guest

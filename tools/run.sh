@@ -13,7 +13,8 @@
 #   --accel      none given: KVM where it is usable and quick (measured once per boot of this
 #                machine: a virtual machine inside a virtual machine may crawl), else TCG
 #   --disk       made when missing: blank, sparse, 256 MiB. `none`: no disk of ours (--qemu-arg may
-#                bring one). A disk made by image/mkimage.py is also the boot disk with bios, uefi.
+#                bring one). With bios, uefi: build/openpolicy-boot.img boots and FILE is the data
+#                disk, unless FILE is itself a boot disk (a copy of build/openpolicy.img).
 #   --net        user: forwards on 127.0.0.1. stream: frames, each after its length as 32 bits big
 #                endian, over the unix socket PATH: connects when it exists, else listens there.
 #   --serial     the console goes to FILE instead of this terminal (there, Ctrl-A X pulls the plug)
@@ -35,7 +36,7 @@ target=guest boot=elf machine='' accel=${OPENPOLICY_ACCEL:-} memory=256 cpus=1 d
 config='' net=user https='' http='' resp='' serial='' qmp='' append=''
 qemu=${QEMU:-qemu-system-x86_64}
 elf=${OPENPOLICY_ELF:-$top/build/guest/openpolicy.elf}
-image=${OPENPOLICY_IMAGE:-$top/build/openpolicy.img}
+image=${OPENPOLICY_IMAGE:-$top/build/openpolicy-boot.img}
 host=${OPENPOLICY_HOST:-$top/build/host/openpolicy}
 mac=${OPENPOLICY_MAC:-52:54:00:12:34:56}
 
