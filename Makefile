@@ -257,7 +257,7 @@ run-host:
 	$Qtools/run.sh --target host $(RUN)
 gdb: guest
 	$Qtools/run.sh --gdb $(RUN)
-bench: guest release-host image
+bench: guest release-host image build/insncount.so
 	$Qpython3 tests/bench/bench.py
 size: guest
 	$Qtools/size.sh build/guest/openpolicy.debug.elf $(ELF)

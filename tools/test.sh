@@ -41,11 +41,11 @@ suite tidy 300 $(m tidy)
 suite layers 120 $(m layers)
 suite unit 1200 $(m unit ONLY="${ONLY:-}")
 has tests/fuzz fuzz-smoke && suite fuzz-smoke 900 $(m fuzz-smoke)
-has tests/integration/run.sh integration && {
+has tests/integration/appliance.py integration && {
     suite integration-host 900 $(m integration TARGET=host)
     suite integration-guest 1200 $(m integration TARGET=guest)
 }
-has tests/power/run.sh test-power && suite test-power 900 $(m test-power)
+has tests/integration/power_cut.py test-power && suite test-power 900 $(m test-power)
 printf '%s' "$report"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -520,11 +520,11 @@ def main(arguments):
     began = time.monotonic()
     suite.run(result)
     failed = len(result.failures) + len(result.errors)
-    print(f"{result.passed} passed, {failed} failed, {len(result.skipped)} skipped"
-          f" ({TARGET}, {time.monotonic() - began:.0f} s)")
     if result.passed == 0 and not failed:
         print("no test ran: that is a failure")
-        return 1
+        failed = 1
+    print(f"{TARGET}: {len(result.skipped)} skipped, {time.monotonic() - began:.0f} s")
+    print(f"{result.passed} passed, {failed} failed")
     return 1 if failed else 0
 
 
