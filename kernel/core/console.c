@@ -196,6 +196,8 @@ rc_t console_command_add(const struct console_command *command) {
 }
 
 rc_t console_init(void) {
+    buf_close(&serial.out);
+    serial = (struct console){0};
     buf_open(&serial.out, OUT_BYTES_MAX);
     for (u32 i = 0; i < ARRAY_LEN(own); i++) {
         rc_t rc = console_command_add(&own[i]);

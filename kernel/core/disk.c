@@ -305,6 +305,7 @@ static void ring_doorbells(void *arg) {
 }
 
 rc_t disk_init(void) {
+    memset(disks->at, 0, sizeof disks->at);
     disks->count = MIN(platform_disk_count(), (u32)DISK_MAX);
     for (u32 i = 0; i < disks->count; i++) refresh(i);
     rc_t rc = loop_poller_add(WAIT_DISK | WAIT_DISK_SIZE, on_wait, NULL);

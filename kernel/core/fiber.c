@@ -185,7 +185,9 @@ static str current_request_id(void) {
 }
 
 rc_t fiber_init(u32 count) {
-    CHECK(!pool->all);
+    CHECK(!pool->in_use);
+    memory_free(MEMORY_FIBERS, pool->all);
+    *pool = (struct fiber_pool){.painted = pool->painted};
     count = MIN(count, (u32)FIBER_MAX);
     if (count == 0) return RC_INVALID;
     pool->all = memory_zero(MEMORY_FIBERS, count * sizeof *pool->all);

@@ -99,6 +99,7 @@ static void run_finished(void *unused) {
 }
 
 rc_t worker_init(void) {
+    *pool = (struct worker_pool){0};
     pool->count = MIN(platform_worker_count(), (u32)WORKER_MAX);
     pool->finish = (struct loop_post){.fn = run_finished};
     for (u32 i = 0; i < pool->count; i++) {

@@ -295,7 +295,8 @@ int sim_life(void (*life)(void *arg), void *arg, u32 seconds) {
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
-        alarm(seconds); /* SIGALRM ends a life that hangs */
+        signal(SIGALRM, SIG_DFL); /* ends a life that hangs */
+        alarm(seconds);
         life(arg);
         sim_end_life(0);
     }

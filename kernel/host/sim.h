@@ -49,6 +49,7 @@ void sim_power_button(void);                       /* WAIT_POWER */
  * status, SIM_CUT after sim_disk_cut_at's moment, or 128 + signal. Operations in flight are lost. */
 #define SIM_CUT 99
 int sim_life(void (*life)(void *arg), void *arg, u32 seconds);
+void sim_end_life(int status) NORETURN; /* inside: ends it at once, as returning does with 0 */
 
 /* ---- Disk --------------------------------------------------------------------------------------- */
 

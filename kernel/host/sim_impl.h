@@ -13,7 +13,6 @@ u64 sim_mix(u64 x); /* splitmix64's finisher: a number's own random number */
 void sim_trace(u64 kind, u64 a, u64 b);
 u64 sim_now_ns(void);
 void *sim_shared_alloc(u64 bytes); /* zeroed pages, shared with children, gone at the next start */
-void sim_end_life(int status) NORETURN;
 extern struct sim_options sim_options;
 
 /* sim_disk.c */
