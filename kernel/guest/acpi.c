@@ -44,11 +44,14 @@ u32 acpi_ioapics(struct ioapic_at *out, u32 max) {
     return n;
 }
 
+bool acpi_virtio_mmio(u32 n, struct acpi_device *out) {
+    if (n >= facts.mmio_count) return false;
+    *out = facts.mmio[n];
+    return true;
+}
+
 void acpi_start(u64 rsdp) {
-    if (acpi_read(ram_view, rsdp, &facts)) {
-        rsdp = handoff_find_rsdp(ram_view);
-        if (!rsdp || acpi_read(ram_view, rsdp, &facts)) facts = (struct acpi_facts){0};
-    }
+    if (acpi_read(ram_view, rsdp, &facts)) facts = (struct acpi_facts){0};
 }
 
 /* ---- The button ---------------------------------------------------------------------------------- */

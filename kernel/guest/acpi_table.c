@@ -3,8 +3,9 @@
  *
  *   every table: signature[4] length revision checksum oem... then its own fields
  *
- * The DSDT is byte code for an interpreter we do not have; the two facts needed from it stand in
- * plain sight: the package _S5_ (what to write for power off) and the name of the event device.
+ * The DSDT is byte code for an interpreter we do not have; the few facts needed from it stand in
+ * plain sight: the package _S5_ (what to write for power off), the name of the event device, and
+ * where virtio-mmio devices are.
  * Always true: nothing is read that `view` did not allow; a table with a wrong length or checksum
  * is as good as absent. */
 #include "kernel/guest/acpi_table.h"
@@ -60,10 +61,25 @@ static struct acpi_register generic_register(const u8 *p) {
     return (struct acpi_register){at && p[0] <= 1 ? p[0] : 0xFF, at};
 }
 
+/* Device(VRnn) { _HID "LNRO0005", _CRS { Memory32Fixed 0x86 9 0 rw base bytes, Interrupt 0x89 6 0
+ * flags 1 gsi } }: the name, and soon after it the two descriptors (ACPI 6.5, 6.4.3). */
+static void scan_virtio_mmio(const u8 *t, u32 bytes, u32 name_at, struct acpi_facts *out) {
+    enum { NEAR = 96 };
+    u64 base = 0;
+    for (u32 i = name_at + 8; i < name_at + NEAR && i + 12 <= bytes; i++) {
+        if (t[i] == 0x86 && t[i + 1] == 9 && t[i + 2] == 0) base = get32(t + i + 4);
+        if (!base || t[i] != 0x89 || t[i + 1] != 6 || t[i + 2] != 0) continue;
+        if (out->mmio_count < ACPI_MMIO_MAX)
+            out->mmio[out->mmio_count++] = (struct acpi_device){base, get32(t + i + 5)};
+        return;
+    }
+}
+
 /* _S5_ := Package { SLP_TYPa, SLP_TYPb, ... }: name, 0x12, length, count, then small integers. */
 static void scan_dsdt(const u8 *t, u32 bytes, struct acpi_facts *out) {
     for (u32 i = HEAD_BYTES; i + 16 <= bytes; i++) {
         if (t[i] == 'A' && !memcmp(t + i, "ACPI0013", 8)) out->ged = true;
+        if (t[i] == 'L' && !memcmp(t + i, "LNRO0005", 8)) scan_virtio_mmio(t, bytes, i, out);
         if (out->s5 || t[i] != '_' || memcmp(t + i, "_S5_", 4) || t[i + 4] != 0x12) continue;
         u32 at = i + 5;
         at += 1 + (t[at] >> 6); /* the length's own bytes */

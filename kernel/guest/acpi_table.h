@@ -4,7 +4,12 @@
 #pragma once
 #include "kernel/guest/handoff.h"
 
-enum { ACPI_CPU_MAX = 64, ACPI_IOAPIC_MAX = 4, ACPI_OVERRIDE_MAX = 16 };
+enum { ACPI_CPU_MAX = 64, ACPI_IOAPIC_MAX = 4, ACPI_OVERRIDE_MAX = 16, ACPI_MMIO_MAX = 24 };
+
+struct acpi_device { /* a virtio-mmio device named in the DSDT */
+    u64 base;
+    u32 gsi;
+};
 
 struct acpi_register { /* generic address structure; space 0xFF: not there */
     u8 space;          /* 0 memory, 1 port */
@@ -38,6 +43,8 @@ struct acpi_facts {
     bool s5;
     u8 s5_a, s5_b;
     bool ged; /* a generic event device (QEMU microvm's power button) */
+    u32 mmio_count;
+    struct acpi_device mmio[ACPI_MMIO_MAX];
     /* MCFG */
     u64 ecam;
     u8 ecam_last_bus;
@@ -45,3 +52,6 @@ struct acpi_facts {
 
 /* Follows the root pointer. RC_NOT_FOUND: not one. Broken tables are skipped. */
 rc_t acpi_read(view_fn view, u64 rsdp, struct acpi_facts *out);
+
+/* acpi.c: the n-th virtio-mmio device; false: no more. */
+bool acpi_virtio_mmio(u32 n, struct acpi_device *out);

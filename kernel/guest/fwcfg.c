@@ -68,20 +68,26 @@ u32 fwcfg_cpu_count(void) {
     return present && dma_read(KEY_CPUS, &n, sizeof n) ? n : 0;
 }
 
-rc_t fwcfg_file(str name, size_t bytes_max, str *out) {
+static const struct file *file_named(str name) {
     for (u32 i = 0; i < file_count; i++) {
-        struct file *f = &files[i];
         size_t n = 0;
-        while (n < sizeof f->name && f->name[n]) n++;
-        if (!str_eq(name, (str){f->name, n})) continue;
-        u32 bytes = __builtin_bswap32(f->bytes);
-        if (bytes > bytes_max) return RC_LIMIT;
-        char *to = ram_keep(bytes + 1, 16);
-        if (!to) return RC_NO_MEMORY;
-        if (!dma_read(__builtin_bswap16(f->key), to, bytes)) return RC_IO;
-        to[bytes] = 0;
-        *out = (str){to, bytes};
-        return RC_OK;
+        while (n < sizeof files[i].name && files[i].name[n]) n++;
+        if (str_eq(name, (str){files[i].name, n})) return &files[i];
     }
-    return RC_NOT_FOUND;
+    return NULL;
+}
+
+bool fwcfg_has(str name) { return file_named(name) != NULL; }
+
+rc_t fwcfg_file(str name, size_t bytes_max, str *out) {
+    const struct file *f = file_named(name);
+    if (!f) return RC_NOT_FOUND;
+    u32 bytes = __builtin_bswap32(f->bytes);
+    if (bytes > bytes_max) return RC_LIMIT;
+    char *to = ram_keep(bytes + 1, 16);
+    if (!to) return RC_NO_MEMORY;
+    if (!dma_read(__builtin_bswap16(f->key), to, bytes)) return RC_IO;
+    to[bytes] = 0;
+    *out = (str){to, bytes};
+    return RC_OK;
 }

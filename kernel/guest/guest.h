@@ -115,12 +115,13 @@ str symbol_at(u64 at, u64 *out_offset);
 
 /* ---- fwcfg.c, acpi.c ---------------------------------------------------------------------------- */
 
-bool fwcfg_start(void); /* false: not QEMU */
+bool fwcfg_start(void); /* false: not QEMU. Needs nothing but the boot tables */
+bool fwcfg_has(str name);
 /* The whole file in kept memory; RC_NOT_FOUND, RC_LIMIT (over bytes_max), RC_IO. */
 rc_t fwcfg_file(str name, size_t bytes_max, str *out);
 u32 fwcfg_cpu_count(void); /* 0: unknown */
 
-void acpi_start(u64 rsdp); /* 0: look for it; no tables is a normal case */
+void acpi_start(u64 rsdp); /* 0: there is none, a normal case */
 void acpi_button_on(void);
 bool acpi_button_pressed(void); /* since last asked */
 void acpi_interrupt(void);      /* the SCI or the GED fired */
@@ -182,6 +183,7 @@ void stack_switch(u64 *save_rsp, u64 load_rsp); /* trap.S */
 
 /* ---- wait.c ------------------------------------------------------------------------------------------- */
 
+bool debug_exit_start(void);    /* is the device there by which QEMU ends with a status? */
 void wait_note(u32 wait_bits); /* interrupt side: platform_wait() shall return these */
 
 /* ---- devices ---------------------------------------------------------------------------------------- */

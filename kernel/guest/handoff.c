@@ -132,7 +132,7 @@ rc_t handoff_multiboot2(view_fn view, u64 at, struct handoff *out) {
 
 static bool is_rsdp(view_fn view, u64 at) {
     const u8 *p = view(at, 20);
-    if (!p || memcmp(p, "RSD PTR ", 8)) return false;
+    if (!p || p[0] != 'R' || memcmp(p, "RSD PTR ", 8)) return false;
     u8 sum = 0;
     for (int i = 0; i < 20; i++) sum = (u8)(sum + p[i]);
     return sum == 0;

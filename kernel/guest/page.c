@@ -137,6 +137,7 @@ void page_start(const struct handoff *h) {
     }
     page_set((u64)text_start, (u64)(text_end - text_start), PAGE_CODE);
     page_set((u64)rodata_start, (u64)(rodata_end - rodata_start), PAGE_READ);
+    page_set((u64)bss_end, (u64)(image_end - bss_end), PAGE_READ); /* symbols */
     page_set((u64)loop_stack_guard, PAGE_BYTES, PAGE_NONE);
     page_cpu();
     live = true;

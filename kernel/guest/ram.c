@@ -87,7 +87,7 @@ void *platform_stack(size_t bytes) {
 }
 
 const void *ram_view(u64 phys, size_t n) {
-    if (!n || phys < 0x400 || phys + n < phys || phys + n > 1ull << 46) return NULL;
+    if (!n || phys < 0x10000 || phys + n < phys || phys + n > 1ull << 46) return NULL;
     for (u64 page = phys & ~4095ull; page < phys + n; page += PAGE_BYTES)
         if (!page_is_mapped(page)) page_set(page, PAGE_BYTES, PAGE_READ);
     return (const void *)phys;

@@ -22,7 +22,6 @@ static str config_json;
 
 extern void (*init_array_start[])(void);
 extern void (*init_array_end[])(void);
-bool debug_exit_start(void);
 
 NORETURN void __stack_chk_fail(void);
 void __stack_chk_fail(void) { panic("A stack frame was overwritten (stack canary)."); }
@@ -87,10 +86,12 @@ static void constructors_run(void) {
 static void machine_start(u32 magic, u64 info) {
     serial_start();
     handoff_read(magic, info);
+    bool qemu = fwcfg_start();
+    if (!handoff.rsdp && (!qemu || fwcfg_has(S("etc/acpi/rsdp"))))
+        handoff.rsdp = handoff_find_rsdp(early_view);
     ram_start(&handoff);
     page_start(&handoff);
     trap_start();
-    bool qemu = fwcfg_start();
     if (qemu && fwcfg_file(S("opt/org.openpolicy/config"), CONFIG_BYTES_MAX, &config_json) == RC_LIMIT)
         log_error("boot", "the configuration file is too long and was ignored", "bytes_max=%d",
                   CONFIG_BYTES_MAX);

@@ -12,8 +12,8 @@
 #include "kernel/platform.h"
 
 enum { SHARE_US = 200, SHARE_PERIOD_MS = 2 };
-/* Exit statuses through isa-debug-exit: QEMU ends with (v << 1) | 1. */
-enum { EXIT_PANIC = 70, DEBUG_EXIT_MAX = 127 };
+/* Exit statuses through isa-debug-exit: QEMU ends with (v << 1) | 1, tools/run.sh with v. */
+enum { EXIT_PANIC = 60, DEBUG_EXIT_MAX = 63 };
 
 static volatile u32 noted;
 static volatile bool sleeping;
@@ -24,6 +24,7 @@ void wait_note(u32 wait_bits) { __atomic_fetch_or(&noted, wait_bits, __ATOMIC_SE
 static u32 look(void) {
     u32 bits = nic_look() | disk_look();
     if (noted) bits |= __atomic_exchange_n(&noted, 0, __ATOMIC_SEQ_CST);
+    virtio_console_look();
     if (console_has_input) {
         console_has_input = false;
         bits |= WAIT_CONSOLE;
@@ -85,7 +86,7 @@ static u16 debug_exit_port;
 
 /* isa-debug-exit reads as zero where an empty port reads as ones. */
 bool debug_exit_start(void) {
-    static const u16 ports[] = {0x501, 0xF4};
+    static const u16 ports[] = {0xF4, 0x501};
     for (size_t i = 0; i < ARRAY_LEN(ports) && !debug_exit_port; i++)
         if (in8(ports[i]) == 0) debug_exit_port = ports[i];
     return debug_exit_port != 0;

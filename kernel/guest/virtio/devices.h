@@ -8,3 +8,4 @@ void nic_arm(void);  /* the next frame shall interrupt */
 u32 disk_look(void); /* WAIT_DISK, WAIT_DISK_SIZE */
 void disk_arm(void);
 void rng_seed(void); /* waits a bounded time for the random device, if there is one */
+void virtio_console_look(void);
