@@ -96,7 +96,7 @@ static inline struct cpu *this_cpu(void) {
     return c;
 }
 
-struct trap_frame { /* as trap.S pushes it */
+struct trap_frame { /* as trap_entry.S pushes it */
     u64 r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax;
     u64 vector, error;
     u64 rip, cs, rflags, rsp, ss; /* by the CPU */
@@ -179,7 +179,7 @@ bool background_runnable(void);   /* one CPU: worker 0 has something to do */
 void background_run(void);        /* until it parks or an interrupt comes; interrupts off around */
 void background_preempt(void);    /* interrupt side: back to the loop, if it was the background */
 void tls_start(void);             /* thread-local memory of the loop, before anything needs it */
-void stack_switch(u64 *save_rsp, u64 load_rsp); /* trap.S */
+void stack_switch(u64 *save_rsp, u64 load_rsp); /* trap_entry.S */
 
 /* ---- wait.c ------------------------------------------------------------------------------------------- */
 

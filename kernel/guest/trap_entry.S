@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* trap.S — entry of every exception and interrupt, the stack switch, and the other CPUs' first
+/* trap_entry.S — entry of every exception and interrupt, the stack switch, and the other CPUs' first
  * instructions (trampoline). The frame it builds is struct trap_frame. Vector state (SSE) is not
  * saved here: interrupt-side code is compiled without it, and smp.c saves it when it switches. */
 
