@@ -256,7 +256,7 @@ run-host:
 	$Q$(MAKE) --no-print-directory host
 	$Qtools/run.sh --target host $(RUN)
 gdb: guest
-	$Qtools/run.sh --gdb $(RUN)
+	$Qtools/gdb.sh $(RUN)
 bench: guest release-host image build/insncount.so
 	$Qpython3 tests/bench/bench.py
 size: guest
