@@ -46,7 +46,8 @@ archive_of_apt() {
 # apt SUITE ARGUMENTS...: apt-get that knows only that suite's sources, with its state in build/deps
 apt_in() {
     suite=$1; shift
-    apt-get -q -o Dir::Etc::sourcelist="$DEPS/apt/$suite.sources" -o Dir::Etc::sourceparts=- \
+    # An index past its date is as good as a fresh one: the hashes in the lock decide.
+    apt-get -q -o Acquire::Check-Valid-Until=false -o Dir::Etc::sourcelist="$DEPS/apt/$suite.sources" -o Dir::Etc::sourceparts=- \
         -o Dir::State::Lists="$DEPS/apt/$suite" -o Dir::Cache="$DEPS/apt/cache" \
         -o APT::Get::Only-Source=true -o Acquire::Languages=none -o Acquire::Retries=2 \
         -o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30 "$@" </dev/null >>"$LOG" 2>&1
@@ -94,7 +95,8 @@ fetch() { # source suites file sha256
     case $seen in
     *sha256=*) die "$3: WRONG HASH (${seen# }), expected $4. Do not use it; if upstream really changed, correct $LOCK" ;;
     *absent*) die "$3: not in the archive any more (${seen# }). Put the file into build/deps/tar/ by hand, or pin the newer version in $LOCK" ;;
-    *) die "$3: no network or mirror (${seen# }). Connect and run again, or put the file into build/deps/tar/ by hand (details: build/deps/apt/log)" ;;
+    *) die "$3: no network or mirror (${seen# }; $(grep '^E:' "$LOG" | tail -1)). Connect and run again, or put" \
+           "the file into build/deps/tar/ by hand (details: build/deps/apt/log)" ;;
     esac
 }
 
@@ -130,7 +132,7 @@ use() { # name patches...
 }
 
 use=
-[ "${1:-}" != --use ] || { use=$2; shift 2; patches=$*; set -- "$use"; }
+[ "${1:-}" != --use ] || { use=$2; shift 2; patches=$*; set --; } # fetches all that is missing at once
 exec 9>"$DEPS/.lock"
 flock -w 900 9 || die "another run holds build/deps/.lock for 15 minutes: stop it and run again"
 rm -f "$DEPS"/apt/*.fresh
