@@ -75,8 +75,7 @@ guest_THIRD   = -g -w $(SAME) $(MACHINE) -fstack-protector-strong -mstack-protec
                 -fcf-protection=branch $(GUEST_LIBC)
 guest_SRC    := $(GUEST_SRC)
 
-SLIRP         = $(shell pkg-config --cflags slirp 2>/dev/null)
-SLIRP_LIBS    = $(shell pkg-config --libs slirp 2>/dev/null)
+SLIRP_LIBS   := -lslirp
 SANITIZE     := -fsanitize=address,undefined -fno-sanitize-recover=all
 host_CC      := $(CC)
 host_FLAGS   := $(BASE) $(WARN) -O1 $(SANITIZE)
@@ -111,8 +110,7 @@ fuzz_SRC     := $(HOST_SRC)
 VARIANTS := guest host release-host tiny coverage fuzz
 
 # Include paths per row: a folder sees the libraries of its own row and of the rows below.
-INC_kernel := $(SLIRP)
-INC_tests   = $(INC_net) $(INC_storage) $(INC_app) $(SLIRP)
+INC_tests   = $(INC_net) $(INC_storage) $(INC_app)
 INC_of      = $(INC_$(firstword $(subst /, ,$1)))
 # Interrupt-side code leaves the vector registers alone, so handlers need not save them.
 FLAGS_of    = $(if $(filter kernel/guest/%,$1),-mgeneral-regs-only)
