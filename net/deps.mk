@@ -6,11 +6,11 @@ LIBS        += lwip mbedtls
 
 lwip_SRC    := $(addprefix src/core/, def dns inet_chksum init ip mem memp netif pbuf raw stats sys \
                  tcp tcp_in tcp_out timeouts udp) \
-               $(addprefix src/core/ipv4/, acd dhcp etharp icmp igmp ip4 ip4_addr ip4_frag) \
-               $(addprefix src/core/ipv6/, dhcp6 ethip6 icmp6 inet6 ip6 ip6_addr ip6_frag mld6 nd6) \
-               src/netif/ethernet src/apps/sntp/sntp
-lwip_INC    := -Inet/config -Ibuild/src/lwip/src/include
-lwip_CONFIG := net/config/lwipopts.h net/config/arch/cc.h
+               $(addprefix src/core/ipv4/, dhcp etharp icmp ip4 ip4_addr ip4_frag) \
+               $(addprefix src/core/ipv6/, ethip6 icmp6 inet6 ip6 ip6_addr ip6_frag mld6 nd6) \
+               src/netif/ethernet
+lwip_INC    := -I. -Inet/config -Ibuild/src/lwip/src/include
+lwip_CONFIG := net/config/lwipopts.h net/config/arch/cc.h net/config/lwip_hooks.h
 
 mbedtls_SRC := $(addprefix library/, aes aesni asn1parse asn1write base64 bignum bignum_core bignum_mod \
                  bignum_mod_raw block_cipher ccm chacha20 chachapoly cipher cipher_wrap cmac \

@@ -30,6 +30,8 @@ struct stream_listen_options {
     bool tls;
     /* A stream is ready (for TLS: after the handshake). The callee owns it. */
     void (*accepted)(void *arg, struct stream *s);
+    /* All connections are in use: end an idle one of yours. False: none, the newcomer is reset. */
+    bool (*shed)(void *arg);
     void *arg;
 };
 rc_t stream_listen(const struct stream_listen_options *options, struct stream_listener **out);
@@ -47,6 +49,7 @@ void stream_consume(struct stream *s, size_t n); /* n <= peeked */
 bool stream_ended(struct stream *s);             /* peer sent its end and all bytes were consumed */
 /* Fibers: parks until bytes wait. RC_CLOSED: the end; RC_TIMEOUT; RC_IO: reset. */
 rc_t stream_wait_readable(struct stream *s, u64 deadline_ns);
+rc_t stream_wait_more(struct stream *s, size_t have, u64 deadline_ns); /* until more than `have` wait */
 /* Takes what fits into the send buffer, *took may be 0. Copies. Sent at the turn's end. */
 rc_t stream_write_some(struct stream *s, str bytes, size_t *took);
 /* The same without a copy: bytes live for ever (static files). */
@@ -62,3 +65,4 @@ struct net_address stream_local(const struct stream *s);
 bool stream_is_tls(const struct stream *s);
 str stream_tls_version(const struct stream *s); /* "TLSv1.3"; empty on plain */
 u32 stream_count(void);
+u32 stream_max(void); /* CONNECTION_MAX, or fewer on a small machine */

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* http_impl.h — a connection and an exchange from inside: http_server.c, http_body.c,
+ * http_answer.c, http_static.c. Not for other folders. */
+#pragma once
+#include "net/http.h"
+#include "net/http_parse.h"
+#include "kernel/base/limits.h"
+#include "kernel/core/timer.h"
+
+#define HTTP_ID_LEN 26
+#define HTTP_EXTRA_MAX 4096u /* fields a handler adds to its answer */
+
+enum http_conn_state { CONN_IDLE, CONN_HEAD, CONN_EARLY_BODY, CONN_ACTIVE };
+
+struct http_conn {
+    struct stream *stream;
+    struct http_server *server;
+    struct http_conn *prev, *next;           /* all of the server's */
+    struct http_conn *idle_prev, *idle_next; /* idle ones, longest first */
+    struct timer timer;
+    enum http_conn_state state;
+    bool close, is_idle;
+    struct http_scan scan;
+    u32 requests;
+    size_t need;          /* EARLY_BODY: bytes that must wait before a fiber is started */
+    u64 started_ns;       /* first byte of the current head */
+    struct http_active *active;
+};
+
+enum http_answer_state { ANSWER_NONE, ANSWER_STREAMING, ANSWER_DONE };
+
+/* One exchange, from a pool: nothing is allocated per request once the pool is warm. */
+struct http_active {
+    struct http_exchange x; /* first: handlers hold a pointer to it */
+    struct http_request request;
+    struct http_conn *conn;
+    struct http_active *next_free;
+    struct arena arena;
+    bool expect_continue, chunked, body_started, body_broken;
+    u64 body_left;          /* with a length: bytes not yet read */
+    bool body_done;
+    struct http_chunks chunks;
+    enum http_answer_state answer;
+    bool answer_chunked, answer_no_body, answer_failed, answer_sized;
+    u64 answer_left;        /* sized answers: body bytes still owed */
+    u32 extra_len;
+    char extra[HTTP_EXTRA_MAX];
+    char id[HTTP_ID_LEN + 1];
+    struct http_field fields[HTTP_HEADER_COUNT_MAX];
+    char block[ARENA_BLOCK_BYTES];
+};
+
+struct http_server {
+    struct http_server_options options;
+    struct stream_listener *listener;
+    struct http_conn *conns, *idle_first, *idle_last;
+    bool draining;
+};
+
+static inline struct http_active *active_of(struct http_exchange *x) {
+    return CONTAINER_OF(x, struct http_active, x);
+}
+
+void http_id_next(char id[HTTP_ID_LEN + 1]);          /* http_id.c */
+str http_date_now(void);                               /* http_date.c: "Sat, 01 Jan ..."; empty: unknown */
+rc_t http_date_parse(str text, u64 *out_seconds);
+void http_date_format(u64 seconds, char to[30]);
+
+/* http_answer.c */
+size_t http_problem_format(int status, const char *detail, const char *id, char *to, size_t room);
+/* A refusal before there is an exchange: head and body, ready to write. */
+str http_refusal_text(int status, const char *detail, bool close, char *to, size_t room);
+void http_answer_finish(struct http_active *a); /* after the handler: whatever is missing */
+
+/* http_body.c */
+bool http_body_skip(struct http_active *a); /* unread rest; false: too much, close instead */
+
+extern struct http_stats http_counters;

@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* http_server.c — connections: heads are read on the loop, handlers run on fibers.
+ *
+ *   IDLE --first byte--> HEAD --complete--> (EARLY_BODY) --> ACTIVE --answered--> IDLE
+ *    |75 s                |10 s: 408         |30 s: 408        a fiber has it
+ *    close                any doubt: 4xx, close
+ *
+ * A connection that is slow costs its few hundred bytes and no fiber: only a complete, unambiguous
+ * head starts one, and a body that fits beside its head is waited for first. When no fiber is free
+ * the answer is 503 with Retry-After, made here. Requests that were sent ahead (pipelining) wait in
+ * the stream until their turn, so answers leave in order.
+ *
+ * When the process has as many connections as it may, the one idle longest makes room; when none
+ * is idle the newcomer is reset.
+ *
+ * Always true: a connection in IDLE state is in the idle list and in no other; `active` is set only
+ * in ACTIVE; a connection is freed only with its stream closed. */
+#include "net/http_impl.h"
+#include "net/url.h"
+#include "kernel/base/log.h"
+#include "kernel/core/fiber.h"
+#include "kernel/core/loop.h"
+#include "kernel/core/memory.h"
+#include "kernel/platform.h"
+
+#define ACTIVE_SPARE_MAX 32u /* exchanges kept ready */
+
+struct http_stats http_counters;
+static struct http_active *spare;
+static u32 spare_count;
+
+static void on_timer(void *arg);
+static void on_readable(void *arg);
+static void on_closed(void *arg, rc_t why);
+static const struct stream_events conn_events = {on_readable, NULL, on_closed};
+
+void http_stats_get(struct http_stats *out) { *out = http_counters; }
+
+/* ---- Pools and lists ----------------------------------------------------------------------------- */
+
+static struct http_active *active_new(void) {
+    struct http_active *a = spare;
+    if (a) {
+        spare = a->next_free;
+        spare_count--;
+    } else if (!(a = memory_alloc(MEMORY_REQUESTS, sizeof *a))) {
+        return NULL;
+    }
+    memset(a, 0, offsetof(struct http_active, extra)); /* the large tables are written before read */
+    arena_open(&a->arena, a->block, sizeof a->block, REQUEST_ARENA_MAX);
+    http_counters.active++;
+    return a;
+}
+
+static void active_free(struct http_active *a) {
+    arena_close(&a->arena);
+    http_counters.active--;
+    if (spare_count < ACTIVE_SPARE_MAX) {
+        a->next_free = spare;
+        spare = a;
+        spare_count++;
+    } else {
+        memory_free(MEMORY_REQUESTS, a);
+    }
+}
+
+static void idle_leave(struct http_conn *c) {
+    struct http_server *s = c->server;
+    if (!c->is_idle) return;
+    c->is_idle = false;
+    if (c->idle_prev) c->idle_prev->idle_next = c->idle_next;
+    else s->idle_first = c->idle_next;
+    if (c->idle_next) c->idle_next->idle_prev = c->idle_prev;
+    else s->idle_last = c->idle_prev;
+}
+
+static void idle_join(struct http_conn *c) {
+    struct http_server *s = c->server;
+    c->is_idle = true;
+    c->idle_next = NULL;
+    c->idle_prev = s->idle_last;
+    if (s->idle_last) s->idle_last->idle_next = c;
+    else s->idle_first = c;
+    s->idle_last = c;
+}
+
+static void conn_free(struct http_conn *c, bool abort) {
+    struct http_server *s = c->server;
+    CHECK(!c->active);
+    idle_leave(c);
+    timer_stop(&c->timer);
+    if (c->prev) c->prev->next = c->next;
+    else s->conns = c->next;
+    if (c->next) c->next->prev = c->prev;
+    if (abort) stream_abort(c->stream);
+    else stream_close(c->stream);
+    http_counters.open--;
+    memory_free(MEMORY_CONNECTIONS, c);
+}
+
+static void conn_rest(struct http_conn *c) {
+    c->state = CONN_IDLE;
+    c->scan = (struct http_scan){0};
+    c->need = 0;
+    idle_join(c);
+    (void)timer_start(&c->timer, loop_now_ns() + HTTP_IDLE_TIMEOUT_MS * NS_PER_MS);
+}
+
+/* ---- Refusing -------------------------------------------------------------------------------------- */
+
+/* Without an exchange: answer what can be answered and close. The stream drains, so that the answer
+ * reaches a peer that is still sending. */
+static void conn_refuse(struct http_conn *c, int status, const char *detail) {
+    char text[1024];
+    size_t took;
+    str answer = http_refusal_text(status, detail, true, text, sizeof text);
+    if (status == 408) http_counters.timeouts++;
+    else http_counters.bad_requests++;
+    if (stream_write_some(c->stream, answer, &took) == RC_OK) http_counters.bytes_out += took;
+    log_debug("http", "request refused", "status=%d why=\"%s\"", status, detail);
+    conn_free(c, false);
+}
+
+static void conn_busy(struct http_conn *c, const struct http_head *head) {
+    char text[1024];
+    size_t took = 0;
+    bool close = head->has_length || head->chunked || c->server->draining;
+    str answer = http_refusal_text(503, "Every worker is busy; try again in a moment.", close, text, sizeof text);
+    http_counters.refused_busy++;
+    rc_t rc = stream_write_some(c->stream, answer, &took);
+    if (rc || took < answer.len || close) {
+        conn_free(c, rc != RC_OK);
+        return;
+    }
+    stream_consume(c->stream, head->length);
+    conn_rest(c);
+    if (stream_peek(c->stream).len) on_readable(c);
+}
+
+/* ---- The exchange, on its fiber --------------------------------------------------------------------- */
+
+static void exchange_end(struct http_active *a) {
+    struct http_conn *c = a->conn;
+    http_answer_finish(a);
+    if (!a->answer_failed && !http_body_skip(a)) c->close = true;
+    if (c->server->options.logged)
+        c->server->options.logged(&a->x, platform_clock_ns() - a->x.started_ns);
+    bool failed = a->answer_failed && a->answer != ANSWER_NONE;
+    c->active = NULL;
+    active_free(a);
+    if (c->close || c->server->draining) {
+        conn_free(c, failed);
+        return;
+    }
+    conn_rest(c);
+    if (stream_peek(c->stream).len || stream_ended(c->stream)) on_readable(c);
+}
+
+static void exchange_run(void *arg) {
+    struct http_active *a = arg;
+    fiber_set_request_id(str_of(a->id, HTTP_ID_LEN));
+    a->conn->server->options.handler(&a->x, a->conn->server->options.arg);
+    fiber_set_request_id(S(""));
+    exchange_end(a);
+}
+
+/* ---- From a head to an exchange ------------------------------------------------------------------------ */
+
+static enum http_method method_of(str m) {
+    switch (m.len) {
+    case 3:
+        if (memcmp(m.ptr, "GET", 3) == 0) return HTTP_GET;
+        return memcmp(m.ptr, "PUT", 3) == 0 ? HTTP_PUT : HTTP_OTHER;
+    case 4:
+        if (memcmp(m.ptr, "HEAD", 4) == 0) return HTTP_HEAD;
+        return memcmp(m.ptr, "POST", 4) == 0 ? HTTP_POST : HTTP_OTHER;
+    case 5: return memcmp(m.ptr, "PATCH", 5) == 0 ? HTTP_PATCH : HTTP_OTHER;
+    case 6: return memcmp(m.ptr, "DELETE", 6) == 0 ? HTTP_DELETE : HTTP_OTHER;
+    case 7: return memcmp(m.ptr, "OPTIONS", 7) == 0 ? HTTP_OPTIONS : HTTP_OTHER;
+    default: return HTTP_OTHER;
+    }
+}
+
+str http_method_name(enum http_method m) {
+    static const str names[] = {{"GET", 3},   {"HEAD", 4},   {"POST", 4},    {"PUT", 3},
+                                {"PATCH", 5}, {"DELETE", 6}, {"OPTIONS", 7}, {"OTHER", 5}};
+    return m <= HTTP_OTHER ? names[m] : names[HTTP_OTHER];
+}
+
+static str moved(str view, const char *from, const char *to) {
+    return view.ptr ? str_of(to + (view.ptr - from), view.len) : view;
+}
+
+static str host_plain(struct arena *arena, str host) {
+    size_t end = host.len && host.ptr[0] == '[' ? str_find_byte(host, ']') + 1 : str_find_byte(host, ':');
+    char *to = arena_alloc(arena, host.len + 1);
+    if (!to) return S("");
+    for (size_t i = 0; i < end && i < host.len; i++) {
+        char c = host.ptr[i];
+        to[i] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+    }
+    return str_of(to, MIN(end, host.len));
+}
+
+/* The head's bytes move to the request's arena, and every view with them: what the stream holds may
+ * move when more comes. */
+static rc_t request_fill(struct http_active *a, const struct http_head *h, str bytes, str origin) {
+    struct http_request *r = &a->request;
+    const char *from = bytes.ptr;
+    char *to = arena_alloc(&a->arena, h->length);
+    if (!to) return RC_NO_MEMORY;
+    memcpy(to, from, h->length);
+    for (u32 i = 0; i < h->field_count; i++) {
+        a->fields[i].name = moved(a->fields[i].name, from, to);
+        a->fields[i].value = moved(a->fields[i].value, from, to);
+    }
+    bool inside = origin.ptr >= from && origin.ptr < from + h->length;
+    r->method_text = moved(h->method, from, to);
+    r->method = method_of(r->method_text);
+    r->target = inside ? moved(origin, from, to) : origin;
+    r->host = host_plain(&a->arena, h->host);
+    r->fields = a->fields;
+    r->field_count = h->field_count;
+    r->version_minor = (u8)h->version_minor;
+    r->has_body = h->chunked || (h->has_length && h->content_length);
+    r->content_length = h->has_length ? (s64)h->content_length : -1;
+    size_t path = str_find_byte(r->target, '?');
+    r->query = str_skip(r->target, path + 1);
+    if (path == r->target.len) r->query = S("");
+    if (str_eq(r->target, S("*"))) {
+        r->path = r->target;
+        return RC_OK;
+    }
+    char *plain = arena_alloc(&a->arena, path + 1);
+    if (!plain) return RC_NO_MEMORY;
+    return url_path_plain(str_take(r->target, path), plain, &r->path);
+}
+
+static void exchange_begin(struct http_conn *c, struct http_active *a, const struct http_head *h) {
+    struct http_server *s = c->server;
+    a->conn = c;
+    a->expect_continue = h->expect_continue;
+    a->chunked = h->chunked;
+    a->body_left = h->content_length;
+    a->body_done = !h->chunked && !h->content_length;
+    http_id_next(a->id);
+    a->request.id = str_of(a->id, HTTP_ID_LEN);
+    a->request.peer = stream_peer(c->stream);
+    a->request.secure = stream_is_tls(c->stream);
+    a->x = (struct http_exchange){.request = &a->request, .arena = &a->arena, .started_ns = c->started_ns};
+    bool keep = h->version_minor ? !h->close : h->keep_alive && !h->close;
+    c->close = !keep || s->draining || ++c->requests >= HTTP_REQUESTS_PER_CONNECTION;
+    http_counters.requests++;
+    http_counters.bytes_in += h->length;
+}
+
+/* A body that fits beside its head is waited for before a fiber is taken. */
+static bool early_body_missing(struct http_conn *c, const struct http_head *h, size_t here) {
+    if (!h->has_length || h->expect_continue) return false;
+    if (h->content_length > HTTP_HEAD_MAX || h->length + h->content_length > HTTP_HEAD_MAX) return false;
+    c->need = h->length + (size_t)h->content_length;
+    return here < c->need;
+}
+
+static void on_head(struct http_conn *c, str bytes, struct http_active *a, const struct http_head *h) {
+    struct http_refusal no = {0};
+    str origin;
+    rc_t rc = http_target_check(h, &origin, &no);
+    if (!rc && early_body_missing(c, h, bytes.len)) {
+        active_free(a);
+        c->state = CONN_EARLY_BODY;
+        (void)timer_start(&c->timer, loop_now_ns() + HTTP_STALL_TIMEOUT_MS * NS_PER_MS);
+        return;
+    }
+    if (!rc && (rc = request_fill(a, h, bytes, origin)))
+        no = (struct http_refusal){rc == RC_INVALID ? 400 : 503, "The path of the request target is malformed."};
+    if (rc) {
+        active_free(a);
+        conn_refuse(c, no.status, no.why);
+        return;
+    }
+    exchange_begin(c, a, h);
+    struct fiber *f;
+    if (fiber_start("http", exchange_run, a, &f)) {
+        active_free(a);
+        conn_busy(c, h);
+        return;
+    }
+    stream_consume(c->stream, h->length);
+    c->active = a;
+    c->state = CONN_ACTIVE;
+}
+
+static void conn_try_head(struct http_conn *c, str bytes) {
+    struct http_refusal no = {0};
+    struct http_head head;
+    struct http_active *a = active_new();
+    if (!a) {
+        conn_refuse(c, 503, "There is no memory for another request; try again in a moment.");
+        return;
+    }
+    rc_t rc = http_head_parse(bytes, &head, a->fields, &no);
+    if (rc == RC_OK) {
+        on_head(c, bytes, a, &head);
+        return;
+    }
+    active_free(a);
+    if (rc == RC_INVALID) {
+        conn_refuse(c, no.status, no.why);
+        return;
+    }
+    if (c->state == CONN_IDLE) {
+        c->state = CONN_HEAD;
+        (void)timer_start(&c->timer, loop_now_ns() + HTTP_HEAD_TIMEOUT_MS * NS_PER_MS);
+    }
+}
+
+static void on_readable(void *arg) {
+    struct http_conn *c = arg;
+    if (c->state == CONN_ACTIVE) return; /* the fiber was woken; what is ahead waits */
+    str bytes = stream_peek(c->stream);
+    if (!bytes.len) {
+        if (stream_ended(c->stream)) conn_free(c, false);
+        return;
+    }
+    if (c->state == CONN_IDLE) {
+        idle_leave(c);
+        c->started_ns = platform_clock_ns();
+        if (bytes.len >= 2 && bytes.ptr[0] == '\r' && bytes.ptr[1] == '\n') { /* RFC 9112 2.2: one */
+            stream_consume(c->stream, 2);
+            bytes = stream_peek(c->stream);
+        }
+        if (!bytes.len) {
+            conn_rest(c);
+            return;
+        }
+    }
+    if (c->state == CONN_EARLY_BODY && bytes.len < c->need) {
+        if (stream_ended(c->stream)) conn_free(c, true);
+        return;
+    }
+    bool first = c->state == CONN_IDLE;
+    /* One parse at first sight; later ones only when the end of the head is known to be here. */
+    if (!first && c->state == CONN_HEAD && !http_scan_complete(&c->scan, bytes)) return;
+    conn_try_head(c, bytes);
+}
+
+static void on_closed(void *arg, rc_t why) {
+    struct http_conn *c = arg;
+    (void)why;
+    if (c->state == CONN_ACTIVE) c->close = true; /* its fiber sees it and cleans up */
+    else conn_free(c, true);
+}
+
+static void on_timer(void *arg) {
+    struct http_conn *c = arg;
+    switch (c->state) {
+    case CONN_IDLE: conn_free(c, false); return;
+    case CONN_HEAD: conn_refuse(c, 408, "The head of the request did not come in time."); return;
+    case CONN_EARLY_BODY: conn_refuse(c, 408, "The body of the request did not come in time."); return;
+    case CONN_ACTIVE: return; /* the exchange has its own deadlines */
+    }
+}
+
+/* ---- Listening ------------------------------------------------------------------------------------------ */
+
+static void on_accepted(void *arg, struct stream *stream) {
+    struct http_server *s = arg;
+    struct http_conn *c = memory_zero(MEMORY_CONNECTIONS, sizeof *c);
+    if (!c) {
+        stream_abort(stream);
+        return;
+    }
+    c->stream = stream;
+    c->server = s;
+    c->next = s->conns;
+    if (s->conns) s->conns->prev = c;
+    s->conns = c;
+    timer_init(&c->timer, on_timer, c);
+    http_counters.connections++;
+    http_counters.open++;
+    conn_rest(c);
+    if (!timer_waiting(&c->timer)) { /* every timer is in use: then so is every connection */
+        conn_free(c, true);
+        return;
+    }
+    stream_events_set(stream, &conn_events, c);
+}
+
+static bool on_shed(void *arg) {
+    struct http_server *s = arg;
+    if (!s->idle_first) return false;
+    conn_free(s->idle_first, true);
+    return true;
+}
+
+rc_t http_serve(const struct http_server_options *o, struct http_server **out) {
+    struct http_server *s = memory_zero(MEMORY_CONNECTIONS, sizeof *s);
+    if (!s) return RC_NO_MEMORY;
+    CHECK(o->handler != NULL);
+    s->options = *o;
+    struct stream_listen_options listen = {
+        .port = o->port, .tls = o->tls, .accepted = on_accepted, .shed = on_shed, .arg = s};
+    rc_t rc = stream_listen(&listen, &s->listener);
+    if (rc) {
+        memory_free(MEMORY_CONNECTIONS, s);
+        return rc;
+    }
+    *out = s;
+    return RC_OK;
+}
+
+void http_server_drain(struct http_server *s) {
+    if (s->draining) return;
+    s->draining = true;
+    stream_unlisten(s->listener);
+    s->listener = NULL;
+    while (s->idle_first) conn_free(s->idle_first, false);
+}
+
+bool http_server_drained(const struct http_server *s) { return s->draining && !s->conns; }
