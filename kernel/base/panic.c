@@ -8,6 +8,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+static const char *nobodys(const void *address) {
+    (void)address;
+    return NULL;
+}
+const char *(*panic_stack_owner)(const void *address) = nobodys;
+
 static char record[CRASH_RECORD_BYTES] __attribute__((aligned(4096)));
 static size_t record_len;
 static u32 record_disk, record_block_bytes; /* 0 bytes: nowhere to store */

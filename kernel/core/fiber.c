@@ -17,6 +17,7 @@
 #include "kernel/core/fiber.h"
 #include "kernel/base/limits.h"
 #include "kernel/base/log.h"
+#include "kernel/base/panic.h"
 #include "kernel/core/core_impl.h"
 #include "kernel/core/loop.h"
 #include "kernel/core/memory.h"
@@ -201,6 +202,7 @@ rc_t fiber_init(u32 count) {
         pool->free = f;
     }
     log_request_id = current_request_id;
+    panic_stack_owner = fiber_name_at;
     return RC_OK;
 }
 

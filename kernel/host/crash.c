@@ -6,6 +6,7 @@
  * Fault handlers run on a stack of their own, one per thread, so that a fiber that overran its
  * stack can still say so. Under a sanitizer the faults are left to it: its report says more. */
 #include "kernel/host/host_impl.h"
+#include "kernel/base/panic.h"
 #include <elf.h>
 #include <execinfo.h>
 #include <fcntl.h>
@@ -103,8 +104,10 @@ void platform_backtrace(void (*put)(str)) {
 static void on_fault(int number, siginfo_t *info, void *context) {
     (void)context;
     u64 address = (u64)(uintptr_t)info->si_addr;
-    panic("signal %d (%s) at address 0x%llx on thread %u", number, sigabbrev_np(number),
-          (unsigned long long)address, platform_thread());
+    const char *owner = panic_stack_owner(info->si_addr);
+    panic("signal %d (SIG%s) at address 0x%llx on thread %u%s%s", number, sigabbrev_np(number),
+          (unsigned long long)address, platform_thread(),
+          owner ? ", in or just below the stack of fiber " : "", owner ? owner : "");
 }
 #endif
 

@@ -40,7 +40,8 @@ void host_refuse(const char *fmt, ...) {
     fputs("\n", stderr);
     va_end(args);
     host_console_restore();
-    exit(EXIT_USAGE);
+    fflush(NULL);
+    _exit(EXIT_USAGE); /* nothing has started that exit handlers would have to end */
 }
 
 static u64 number(const char *flag, const char *text, u64 least, u64 most) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The operator's line: editing, dispatch, bounds, noise. Output is caught by a platform call of
+/* core_console_test.c — The operator's line: editing, dispatch, bounds, noise. Output is caught by a platform call of
  * our own in place of the machine's. */
 #include "kernel/core/console.c"
 #include "kernel/host/sim.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Disk calls: split, bounced, queued, polled before the loop; every error reaches its caller. */
+/* core_disk_test.c — disk calls: split, bounced, queued, polled before the loop; every error
+ * reaches its caller. */
 #include "kernel/core/disk.c"
 #include "kernel/core/memory.h"
 #include "kernel/core/timer.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fibers: order, parking with and without deadlines, wakes early and late, meeting points, an
+/* core_fiber_test.c — Fibers: order, parking with and without deadlines, wakes early and late, meeting points, an
  * empty pool, what survives a switch, how deep stacks get. */
 #include "kernel/core/fiber.c"
 #include "kernel/core/worker.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Budgets bind, count exactly, and always fit the heap. */
+/* core_memory_test.c — Budgets bind, count exactly, and always fit the heap. */
 #include "kernel/core/memory.c"
 #include "tests/test.h"
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Jobs: all run, off the loop, a full queue refuses, results come back on the loop; with threads
+/* core_worker_test.c — Jobs: all run, off the loop, a full queue refuses, results come back on the loop; with threads
  * and, repeatably, with the simulated machine's workers. */
 #include "kernel/core/worker.c"
 #include "kernel/core/memory.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The simulated machine itself: a test tool that is wrong makes every test that uses it worthless.
+/* host_sim_test.c — The simulated machine itself: a test tool that is wrong makes every test that uses it worthless.
  * Same seed, same run; a cut keeps what was flushed and may lose or tear the rest; each fault
  * does what it says. */
 #include "kernel/host/sim_disk.c"

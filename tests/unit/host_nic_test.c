@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* host_nic_test.c — frames through a Unix stream socket, with hostile framing, and through
+ * libslirp: the gateway answers ARP, and a forwarded port becomes a SYN. */
+#include "kernel/host/nic_stream.c"
+#include "kernel/host/host_impl.h"
+#include "tests/test.h"
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static char path[64];
+static u8 frame[NIC_FRAME_MAX];
+static size_t frame_len;
+static u32 flags;
+
+static rc_t receive_within(u64 ms) {
+    u64 until = platform_clock_ns() + ms * NS_PER_MS;
+    for (;;) {
+        rc_t rc = platform_nic_recv(0, frame, sizeof frame, &frame_len, &flags);
+        if (rc != RC_AGAIN || platform_clock_ns() >= until) return rc;
+        (void)platform_wait(until);
+    }
+}
+static rc_t send_bytes(const void *bytes, size_t n) {
+    str part = {bytes, n};
+    return platform_nic_send(0, &(struct nic_tx){.parts = &part, .count = 1});
+}
+static int connect_to(const char *to) {
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    EXPECT_OK(str_to_c(str_from_c(to), at.sun_path, sizeof at.sun_path));
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    EXPECT_EQ(connect(fd, (struct sockaddr *)&at, sizeof at), 0);
+    return fd;
+}
+static void write_all(int fd, const void *bytes, size_t n) { EXPECT_EQ(write(fd, bytes, n), (ssize_t)n); }
+
+static int peer; /* a listening stream, and one peer connected to it */
+static void begin(void) {
+    struct nic_info info;
+    static char net[80];
+    snprintf(path, sizeof path, "/tmp/host_nic_test.%d", (int)getpid());
+    snprintf(net, sizeof net, "stream:%s", path);
+    host_wait_start();
+    host_nic_start(net);
+    EXPECT_EQ(platform_nic_count(), 1);
+    EXPECT_OK(platform_nic_open(0, &info));
+    EXPECT_EQ(info.mtu, 1500);
+    EXPECT(!platform_nic_up(0));
+    EXPECT_OK(send_bytes("lost", 4));
+    peer = connect_to(path);
+    EXPECT(platform_wait(platform_clock_ns() + NS_PER_S) & WAIT_LINK || platform_nic_up(0));
+    EXPECT(platform_nic_up(0));
+}
+static void end(void) {
+    drop_peer();
+    close(stream.listener);
+    stream.listener = -1;
+    close(peer);
+    unlink(path);
+}
+
+TEST(frames_go_both_ways_in_pieces) {
+    begin();
+    write_all(peer, "\0\0\0\5hel", 7);
+    EXPECT_RC(receive_within(20), RC_AGAIN);
+    write_all(peer, "lo\0\0\0\2", 6);
+    EXPECT_OK(receive_within(1000));
+    EXPECT_STR(str_of((char *)frame, frame_len), S("hello"));
+    write_all(peer, "ok", 2);
+    EXPECT_OK(receive_within(1000));
+    EXPECT_STR(str_of((char *)frame, frame_len), S("ok"));
+    str parts[2] = {S("ab"), S("cde")};
+    EXPECT_OK(platform_nic_send(0, &(struct nic_tx){.parts = parts, .count = 2}));
+    char got[9];
+    EXPECT_EQ(read(peer, got, sizeof got), 9);
+    EXPECT(memcmp(got, "\0\0\0\5abcde", 9) == 0);
+    end();
+}
+
+TEST(a_peer_that_does_not_read_fills_the_ring) {
+    begin();
+    rc_t rc = RC_OK;
+    u32 sent = 0;
+    memset(frame, 7, sizeof frame);
+    while (!(rc = send_bytes(frame, 1500)) && sent < 100000) sent++;
+    EXPECT_RC(rc, RC_AGAIN);
+    static u8 sink[65536];
+    size_t drained = 0;
+    u64 until = platform_clock_ns() + 10 * NS_PER_S;
+    while (drained < (size_t)sent * 1504 && platform_clock_ns() < until) {
+        ssize_t n = recv(peer, sink, sizeof sink, MSG_DONTWAIT);
+        if (n > 0) drained += (size_t)n;
+        else (void)platform_wait(platform_clock_ns() + NS_PER_MS);
+    }
+    EXPECT_EQ(drained, (size_t)sent * 1504); /* nothing lost, nothing torn */
+    EXPECT_OK(send_bytes(frame, 60));
+    end();
+}
+
+TEST(a_hostile_peer_is_dropped_and_the_next_one_served) {
+    begin();
+    write_all(peer, "\377\377\377\377boom", 8);
+    EXPECT_RC(receive_within(200), RC_AGAIN);
+    EXPECT(!platform_nic_up(0));
+    EXPECT_EQ(stream.peer, -1);
+    close(peer);
+    peer = connect_to(path);
+    (void)platform_wait(platform_clock_ns() + NS_PER_S);
+    EXPECT(platform_nic_up(0));
+    u8 jumbo[4 + 9000] = {0, 0, 9000 >> 8, 9000 & 255}; /* QEMU could, our Ethernet does not */
+    write_all(peer, jumbo, sizeof jumbo);
+    write_all(peer, "\0\0\0\0\0\0\0\1z", 9); /* an empty one, then one byte */
+    EXPECT_OK(receive_within(1000));
+    EXPECT_EQ(frame_len, 1);
+    close(peer);
+    EXPECT_RC(receive_within(200), RC_AGAIN);
+    EXPECT(!platform_nic_up(0));
+    end();
+}
+
+TEST(random_bytes_never_break_the_framing_code) {
+    begin();
+    for (u32 round = 0; round < 200; round++) {
+        u8 noise[512];
+        for (u32 i = 0; i < sizeof noise; i++) noise[i] = (u8)(test_random() % (i % 7 ? 256 : 2));
+        if (send(peer, noise, sizeof noise, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+            close(peer);
+            peer = connect_to(path);
+        }
+        for (u32 i = 0; i < 64; i++) {
+            (void)platform_wait(0);
+            if (platform_nic_recv(0, frame, sizeof frame, &frame_len, &flags)) break;
+            EXPECT(frame_len >= 1 && frame_len <= NIC_FRAME_MAX);
+        }
+    }
+    end();
+}
+
+/* ---- libslirp ------------------------------------------------------------------------------------- */
+
+static int free_port(void) {
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t n = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    EXPECT_EQ(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+    EXPECT_EQ(getsockname(fd, (struct sockaddr *)&at, &n), 0);
+    close(fd);
+    return ntohs(at.sin_port);
+}
+
+static const u8 who_has_gateway[42] = {
+    0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x52, 0x54, 0, 0x12, 0x34, 0x56, 8, 6, /* Ethernet, ARP */
+    0, 1, 8, 0, 6, 4, 0, 1, 0x52, 0x54, 0, 0x12, 0x34, 0x56, 10, 0, 2, 15,     /* from 10.0.2.15 */
+    0, 0, 0, 0, 0, 0, 10, 0, 2, 2,
+};
+
+TEST(libslirp_answers_arp_and_forwards_a_port) {
+    struct nic_info info;
+    host_options = (struct host_options){.http_port = free_port()};
+    host_wait_start();
+    host_nic_start("user");
+    EXPECT_OK(platform_nic_open(0, &info));
+    EXPECT(platform_nic_up(0));
+    EXPECT_OK(send_bytes(who_has_gateway, sizeof who_has_gateway));
+    bool answered = false;
+    for (u32 i = 0; i < 20 && !answered; i++) {
+        EXPECT_OK(receive_within(2000));
+        answered = frame_len >= 42 && frame[12] == 8 && frame[13] == 6 && frame[21] == 2;
+    }
+    EXPECT(answered);
+    EXPECT(memcmp(frame + 28, who_has_gateway + 38, 4) == 0); /* by 10.0.2.2 itself */
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)},
+                             .sin_port = htons((u16)host_options.http_port)};
+    int client = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    (void)!connect(client, (struct sockaddr *)&at, sizeof at);
+    bool syn = false;
+    for (u32 i = 0; i < 20 && !syn; i++) {
+        if (receive_within(2000)) break;
+        syn = frame_len >= 54 && frame[12] == 8 && frame[13] == 0 && frame[23] == 6 &&
+              frame[36] == 0 && frame[37] == 80 && frame[47] == 2;
+    }
+    EXPECT(syn);
+    close(client);
+}
