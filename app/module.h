@@ -5,6 +5,7 @@
  * metrics, health). How to add one: app/README.md. */
 #pragma once
 #include "kernel/base/base.h"
+#include "kernel/base/limits.h"
 #include "kernel/base/buf.h"
 #include "kernel/core/console.h"
 #include "net/http.h"

@@ -93,8 +93,10 @@ fetch() { # source suites file sha256
     done
     rm -rf "$DEPS/tar/new"
     case $seen in
-    *sha256=*) die "$3: WRONG HASH (${seen# }), expected $4. Do not use it; if upstream really changed, correct $LOCK" ;;
-    *absent*) die "$3: not in the archive any more (${seen# }). Put the file into build/deps/tar/ by hand, or pin the newer version in $LOCK" ;;
+    *sha256=*) die "$3: WRONG HASH (${seen# }), expected $4. Do not use it;" \
+            "if upstream really changed, correct $LOCK" ;;
+    *absent*) die "$3: not in the archive any more (${seen# }). Put the file into build/deps/tar/" \
+            "by hand, or pin the newer version in $LOCK" ;;
     *) die "$3: no network or mirror (${seen# }; $(grep '^E:' "$LOG" | tail -1)). Connect and run again, or put" \
            "the file into build/deps/tar/ by hand (details: build/deps/apt/log)" ;;
     esac

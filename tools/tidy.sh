@@ -35,42 +35,73 @@ over source '
     check "a licence line first"
 
 over c '
-    FNR == 2 { base = FILENAME; sub(/.*\//, "", base)
-        if (index($0, "/* " base) != 1) print FILENAME ":2: open with an essay: /* " base " — what it is for" }' |
+    FNR == 2 {
+        base = FILENAME; sub(/.*\//, "", base)
+        if (FILENAME ~ /_test\.c$/ ? !/^\/\* / : index($0, "/* " base) != 1)
+            print FILENAME ":2: open with an essay: /* " base " — what it is for"
+    }' |
     check "every file opens by saying what it is for"
 
+# 100 columns is the aim and .clang-format's; a comment may run over by a word, not by a sentence.
 # Columns, not bytes: continuation bytes of UTF-8 do not count.
 over source '
     { line = $0; gsub(/[\200-\277]/, "", line)
-      limit = FILENAME ~ /\.(c|h|S)$/ ? 100 : 120
+      limit = FILENAME ~ /\.(c|h|S)$/ ? 110 : 130
       if (length(line) > limit) print FILENAME ":" FNR ": " length(line) " columns; at most " limit }
     /[ \t]+$/ { print FILENAME ":" FNR ": blanks at the end of the line" }
     /\r$/ { print FILENAME ":" FNR ": CR at the end of the line" }' |
-    check "lines fit in 100 columns and end cleanly"
+    check "lines fit the screen and end cleanly"
 over c '/\t/ { print FILENAME ":" FNR ": a tab; indent by four spaces" }' | check "no tabs in C"
 
 over ours '
     FNR == 1 { inside = 0 }
-    /^[a-zA-Z_].*\)( NORETURN)? \{$/ && !/^(struct|enum|union|static const|typedef)[^(]*=/ { inside = FNR; name = $0 }
-    /^}/ { if (inside && FNR - inside - 1 > 70) print FILENAME ":" inside ": " FNR - inside - 1 " lines; at most 70: " name
-           inside = 0 }' |
+    /^[a-zA-Z_].*\)( NORETURN)? \{$/ && !/^(struct|enum|union|static const|typedef)[^(]*=/ {
+        inside = FNR; name = $0
+    }
+    /^}/ {
+        lines = FNR - inside - 1
+        if (inside && lines > 70) print FILENAME ":" inside ": " lines " lines; at most 70: " name
+        inside = 0
+    }' |
     check "a function fits on a screen"
 xargs -r -a "$work/ours" wc -l | awk '$2 != "total" && $1 > 1000 { print $2 ":1: " $1 " lines; find the second idea in it" }' |
     check "a file is one idea"
 grep -E '(^|/)README\.md$' "$work/all" | grep -v '^README\.md$' | xargs -r wc -l |
-    awk '$2 != "total" && $1 > 60 { print $2 ":1: " $1 " lines; a folder README has at most 60" }' | check "folder READMEs are short"
+    awk '$2 != "total" && $1 > 60 { print $2 ":1: " $1 " lines; a folder README has at most 60" }' |
+    check "folder READMEs are short"
 
 # name -> what to use instead
 over ours '
-    { line = $0; gsub(/"([^"\\]|\\.)*"/, "\"\"", line); sub(/\/\/.*|\/\*.*/, "", line); if (line ~ /^ ?\*/) next }
-    function ban(word, instead) {
-        if (line ~ ("(^|[^a-zA-Z0-9_.>])" word " *\\(")) print FILENAME ":" FNR ": " word "(): use " instead
+    {
+        line = $0; gsub(/"([^"\\]|\\.)*"/, "\"\"", line); sub(/\/\/.*|\/\*.*/, "", line)
+        if (line ~ /^ ?\*/) next
     }
-    { ban("strcpy", "str_to_c"); ban("strcat", "buf_add"); ban("sprintf", "snprintf"); ban("vsprintf", "vsnprintf")
-      ban("gets", "str views"); ban("strtok", "str_split"); ban("atoi", "str_to_s64"); ban("atol", "str_to_s64")
-      ban("strncpy", "str_to_c"); ban("strncat", "buf_add"); ban("sscanf", "a parser of our own"); ban("rand", "platform_entropy")
-      ban("srand", "platform_entropy"); ban("alloca", "an arena"); ban("system", "nothing: there is no shell")
-      ban("setjmp", "rc_t"); ban("longjmp", "rc_t"); ban("assert", "CHECK"); ban("localtime", "gmtime_r"); ban("gmtime", "gmtime_r") }' |
+    function ban(word, instead) {
+        if (line ~ ("(^|[^a-zA-Z0-9_.>])" word " *\\("))
+            print FILENAME ":" FNR ": " word "(): use " instead
+    }
+    {
+        ban("strcpy", "str_to_c")
+        ban("strncpy", "str_to_c")
+        ban("strcat", "buf_add")
+        ban("strncat", "buf_add")
+        ban("sprintf", "snprintf")
+        ban("vsprintf", "vsnprintf")
+        ban("gets", "str views")
+        ban("strtok", "str_split")
+        ban("atoi", "str_to_s64")
+        ban("atol", "str_to_s64")
+        ban("sscanf", "a parser of our own")
+        ban("rand", "platform_entropy")
+        ban("srand", "platform_entropy")
+        ban("alloca", "an arena")
+        ban("system", "nothing: there is no shell")
+        ban("setjmp", "rc_t")
+        ban("longjmp", "rc_t")
+        ban("assert", "CHECK")
+        ban("localtime", "gmtime_r")
+        ban("gmtime", "gmtime_r")
+    }' |
     grep -v '^kernel/host/' | check "no banned calls"
 
 # The parts of each word are joined here, so that this file passes its own check.
@@ -80,8 +111,10 @@ xargs -r -a "$work/all" grep -nIE "\\b($marks)\\b" 2>/dev/null | grep -v '^LICEN
 # Hosts of this machine's package sources, and paths of this machine.
 hosts=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* ~/.npmrc 2>/dev/null |
     grep -oE 'https?://[A-Za-z0-9._-]+' | sed 's|.*//||' | sort -u)
-for host in $hosts; do xargs -r -a "$work/all" grep -nIF "$host" 2>/dev/null | sed 's/:.*/: names a package host; read it from apt or npm at run time/'; done |
-    sort -u | check "no package hosts in the tree"
+for host in $hosts; do
+    xargs -r -a "$work/all" grep -nIF "$host" 2>/dev/null |
+        sed 's/:.*/:1: names a package host; read it from apt or npm at run time/'
+done | sort -u | check "no package hosts in the tree"
 here=$(cd .. && pwd)
 case $here in / | /home | /tmp | /root | /usr*) ;; *)
     xargs -r -a "$work/all" grep -nIF "$here/" 2>/dev/null ;;
@@ -96,7 +129,8 @@ grep -E '\.h$' "$work/c" | while read -r h; do
     *) echo "$h:1: nobody includes it" ;;
     esac
 done | check "no dead headers"
-grep -E '\.h$' "$work/ours" | xargs -r grep -L '#pragma once' | sed 's/$/:1: #pragma once is missing/' | check "headers include once"
+grep -E '\.h$' "$work/ours" | xargs -r grep -L '#pragma once' | sed 's/$/:1: #pragma once is missing/' |
+    check "headers include once"
 
 # Each header alone, as the first thing a file sees. Guest headers need the guest's C library.
 grep -E '\.h$' "$work/c" | grep -vE '/config/|^kernel/guest/|^image/' |

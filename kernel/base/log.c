@@ -19,12 +19,12 @@ struct record_at {
 
 static struct {
     struct platform_lock lock;
-    enum log_level kept, shown;
     u64 oldest, next;                       /* sequence numbers */
     u32 head;                               /* where the next line goes */
     struct record_at index[LOG_LINES_MAX];  /* by sequence number modulo the size */
     char bytes[LOG_RING_BYTES];
-} ring = {.kept = LOG_INFO, .shown = LOG_WARN};
+} ring; /* all zero at start, so that the image does not carry it */
+static enum log_level kept_from = LOG_INFO, shown_from = LOG_WARN;
 
 static str no_request(void) { return (str){NULL, 0}; }
 str (*log_request_id)(void) = no_request;
@@ -42,8 +42,8 @@ bool log_level_parse(str name, enum log_level *out) {
     return false;
 }
 
-void log_level_set(enum log_level kept) { ring.kept = kept; }
-void log_console_level_set(enum log_level shown) { ring.shown = shown; }
+void log_level_set(enum log_level kept) { kept_from = kept; }
+void log_console_level_set(enum log_level shown) { shown_from = shown; }
 
 const char *log_quote(str text, char *to, size_t room) {
     static const char hex[] = "0123456789abcdef";
@@ -113,7 +113,7 @@ static void append(str line) {
 }
 
 void log_write(enum log_level level, const char *area, const char *what, const char *fields, ...) {
-    if (level < ring.kept) return;
+    if (level < kept_from) return;
     char line[LOG_LINE_MAX + 2]; /* newline and NUL */
     size_t room = LOG_LINE_MAX, n = format_time(line, room);
     int more = snprintf(line + n, room - n, " %-5s %s \"%s\"", level_names[level], area, what);
@@ -138,7 +138,7 @@ void log_write(enum log_level level, const char *area, const char *what, const c
     for (size_t i = 0; i < n; i++)
         if ((u8)line[i] < 0x20 || line[i] == 0x7F) line[i] = '?'; /* one line stays one line */
     append((str){line, n});
-    if (level >= ring.shown) {
+    if (level >= shown_from) {
         line[n++] = '\n';
         platform_console_put((str){line, n});
     }

@@ -128,7 +128,8 @@ TEST(text_from_outside_is_quoted_and_cut) {
 TEST(the_ring_keeps_the_newest_whole_lines) {
     fresh();
     u64 written = LOG_LINES_MAX * 5 + 3;
-    for (u64 i = 0; i < written; i++) log_info("a", "b", "n=%llu pad=%0*d", (unsigned long long)i, (int)(i % 150), 0);
+    for (u64 i = 0; i < written; i++)
+        log_info("a", "b", "n=%llu pad=%0*d", (unsigned long long)i, (int)(i % 150), 0);
     u64 seq = 0;
     size_t n;
     EXPECT_RC(log_read(&seq, line_bytes, sizeof line_bytes, &n), RC_LIMIT);
