@@ -42,7 +42,7 @@ void console_print(const char *fmt, ...) {
     if (n > 0) platform_console_put((str){text, MIN((size_t)n, sizeof text - 1)});
 }
 
-/* ---- The core's own commands ------------------------------------------------------------------- */
+/* ---- The core's own commands ----------------------------------------------------------------- */
 
 static void run_help(str arguments, struct buf *out) {
     (void)arguments;
@@ -111,7 +111,8 @@ static void run_disks(str arguments, struct buf *out) {
         if (disk_info_get(i, &info)) continue;
         disk_stats_get(i, &s);
         (void)buf_printf(
-            out, "disk %u: %llu MiB%s, %llu reads, %llu writes, %llu flushes, %llu errors, %u now\n",
+            out, "disk %u: %llu MiB%s, %llu reads, %llu writes, %llu flushes, %llu errors, "
+            "%u now\n",
             i, (unsigned long long)(info.block_count * info.block_bytes >> 20),
             info.read_only ? " read-only" : "", (unsigned long long)s.reads,
             (unsigned long long)s.writes, (unsigned long long)s.flushes,
@@ -128,7 +129,7 @@ static const struct console_command own[] = {
     {"disks", "disks and what they did", run_disks},
 };
 
-/* ---- Typing ------------------------------------------------------------------------------------ */
+/* ---- Typing ---------------------------------------------------------------------------------- */
 
 static void dispatch(str line) {
     str rest = str_trim(line), word;

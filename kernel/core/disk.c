@@ -58,7 +58,7 @@ static struct disk *find(u32 disk) {
     return disk < disks->count && disks->at[disk].open ? &disks->at[disk] : NULL;
 }
 
-/* ---- One operation ----------------------------------------------------------------------------- */
+/* ---- One operation --------------------------------------------------------------------------- */
 
 static void on_done(struct disk_op *op) {
     struct request *r = op->arg;
@@ -155,7 +155,7 @@ static rc_t operate(u32 disk, enum disk_verb verb, u64 block, u32 count, void *d
     return r.op.rc;
 }
 
-/* ---- Bounce buffers ---------------------------------------------------------------------------- */
+/* ---- Bounce buffers -------------------------------------------------------------------------- */
 
 static void *bounce_take(void) {
     for (;;) {
@@ -198,7 +198,7 @@ static rc_t transfer_bounced(u32 disk, enum disk_verb verb, u64 block, u32 count
     return rc;
 }
 
-/* ---- The calls --------------------------------------------------------------------------------- */
+/* ---- The calls ------------------------------------------------------------------------------- */
 
 static rc_t check_range(u32 disk, u64 block, u32 count) {
     struct disk *d = find(disk);
@@ -268,7 +268,7 @@ void disk_fault_set(u32 disk, enum disk_verb verb, u64 nth, rc_t rc, bool for_ev
     d->faults[verb] = (struct fault){nth, rc, for_ever};
 }
 
-/* ---- On the loop ------------------------------------------------------------------------------- */
+/* ---- On the loop ----------------------------------------------------------------------------- */
 
 static void refresh(u32 disk) {
     struct disk *d = &disks->at[disk];

@@ -13,7 +13,7 @@ rc_t disk_init(void); /* opens every disk, registers the poller; a disk that fai
 rc_t disk_info_get(u32 disk, struct disk_info *out);
 rc_t disk_read(u32 disk, u64 block, u32 count, void *to);
 rc_t disk_write(u32 disk, u64 block, u32 count, const void *from);
-rc_t disk_flush(u32 disk); /* RC_OK: everything written before is durable; free when no volatile cache */
+rc_t disk_flush(u32 disk); /* RC_OK: all written before is durable; free without volatile cache */
 rc_t disk_discard(u32 disk, u64 block, u32 count); /* RC_OK at once where the device cannot */
 
 struct disk_stats {

@@ -93,7 +93,7 @@ static struct fiber_pool *const pool = &boot_pool;
 
 #define PAINT 0xA5A5A5A5A5A5A5A5ull
 
-/* ---- Switching --------------------------------------------------------------------------------- */
+/* ---- Switching ------------------------------------------------------------------------------- */
 
 static void ready_push(struct fiber *f) {
     f->state = FIBER_READY;
@@ -168,7 +168,7 @@ static void fiber_main(void *arg) {
     }
 }
 
-/* ---- Starting ---------------------------------------------------------------------------------- */
+/* ---- Starting -------------------------------------------------------------------------------- */
 
 static void on_deadline(void *arg) {
     struct fiber *f = arg;
@@ -256,7 +256,7 @@ rc_t fiber_start(const char *name, void (*fn)(void *arg), void *arg, struct fibe
     return RC_OK;
 }
 
-/* ---- Parking and waking ------------------------------------------------------------------------ */
+/* ---- Parking and waking ---------------------------------------------------------------------- */
 
 struct fiber *fiber_self(void) { return pool->running; }
 bool fiber_inside(void) { return pool->running != NULL; }
@@ -311,7 +311,7 @@ void fiber_wake(struct fiber *f) {
 
 void fiber_wake_from_any(struct fiber *f) { loop_post_from_any(&f->remote_wake); }
 
-/* ---- What is known about a fiber --------------------------------------------------------------- */
+/* ---- What is known about a fiber ------------------------------------------------------------- */
 
 void fiber_set_request_id(str id) {
     if (pool->running) pool->running->request_id = id;
@@ -359,7 +359,7 @@ const char *fiber_name_at(const void *address) {
     return NULL;
 }
 
-/* ---- Meeting points ---------------------------------------------------------------------------- */
+/* ---- Meeting points -------------------------------------------------------------------------- */
 
 static void leave_queue(struct fiber *f) {
     struct wait_queue *q = f->queue;

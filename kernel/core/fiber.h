@@ -38,7 +38,7 @@ size_t fiber_stack_peak_bytes(void);
 /* Whose stack (or the unmapped page below it) an address lies in; NULL: no fiber's. For panics. */
 const char *fiber_name_at(const void *address);
 
-/* ---- Meeting points, all FIFO ------------------------------------------------------------------ */
+/* ---- Meeting points, all FIFO ---------------------------------------------------------------- */
 
 /* A queue of waiting fibers. */
 struct wait_queue {

@@ -80,7 +80,7 @@ rc_t loop_before_sleep_add(void (*fn)(void *arg), void *arg) {
     return RC_OK;
 }
 
-/* ---- Posts ------------------------------------------------------------------------------------- */
+/* ---- Posts ----------------------------------------------------------------------------------- */
 
 static void push(struct post_list *list, struct loop_post *post) {
     post->next = NULL;
@@ -129,7 +129,7 @@ static bool run_posts(void) {
     return true;
 }
 
-/* ---- A turn ------------------------------------------------------------------------------------ */
+/* ---- A turn ---------------------------------------------------------------------------------- */
 
 static bool run_pollers(u32 bits) {
     bool any = false, again = false;

@@ -19,7 +19,7 @@ u64 loop_now_ns(void);   /* platform_clock_ns read once per turn: cheap, good fo
  * at start). It returns true when it stopped early with work left; then it runs again next turn. */
 typedef bool loop_poll_fn(void *arg, u32 wait_bits);
 rc_t loop_poller_add(u32 wait_bits, loop_poll_fn *fn, void *arg); /* RC_LIMIT: LOOP_POLLER_MAX */
-/* Called at the end of every turn that did anything, before sleeping: batched work goes out here. */
+/* Called at the end of every turn that did anything, before sleeping: batches go out here. */
 rc_t loop_before_sleep_add(void (*fn)(void *arg), void *arg);     /* RC_LIMIT: LOOP_HOOK_MAX */
 /* WAIT_* bits somebody else took from platform_wait; their pollers run in the next turn. */
 void loop_raise(u32 wait_bits);

@@ -155,15 +155,16 @@ u32 memory_pressure_percent(void) {
 /* Failing to print the table is no failure: `to` says itself that it is full. */
 static void line(struct buf *to, const char *name, u64 used, u64 peak, u64 limit, u64 refused,
                  const char *when_full) {
-    (void)buf_printf(to, "%-17s %9llu %9llu %9llu %8llu  %s\n", name, (unsigned long long)used >> 10,
+    (void)buf_printf(to, "%-17s %9llu %9llu %9llu %8llu  %s\n", name,
+                     (unsigned long long)used >> 10,
                       (unsigned long long)peak >> 10, (unsigned long long)limit >> 10,
                       (unsigned long long)refused, when_full);
 }
 
 void memory_print(struct buf *to) {
     u64 used = 0, limit = 0;
-    (void)buf_printf(to, "%-17s %9s %9s %9s %8s  %s\n", "budget", "used KiB", "peak KiB", "limit KiB",
-                      "refused", "when full");
+    (void)buf_printf(to, "%-17s %9s %9s %9s %8s  %s\n", "budget", "used KiB", "peak KiB",
+                     "limit KiB", "refused", "when full");
     for (u32 i = 0; i < MEMORY_BUDGET_COUNT; i++) {
         struct memory_use u;
         memory_use_get((enum memory_budget)i, &u);

@@ -16,7 +16,7 @@
     B(CACHE, "cache", 8, KIB(1024), MIB(8192), "oldest evicted")                                   \
     B(POLICY, "policy", 8, KIB(1024), MIB(4096), "change refused with 507")                        \
     B(PASSWORD, "password hashing", 0, KIB(20480), KIB(81920), "logins wait, then 503")            \
-    B(FIBERS, "fiber stacks", 6, KIB(1200), MIB(32), "503")                                         \
+    B(FIBERS, "fiber stacks", 6, KIB(1200), MIB(32), "503")                                        \
     B(SERVICES, "services", 5, KIB(1024), MIB(256), "503")
 
 enum memory_budget {
@@ -32,10 +32,12 @@ struct memory_use {
     u64 refused;              /* allocations that did not fit */
 };
 
-void memory_init(u64 heap_bytes); /* divides; small machines get the least figures, never more than fits */
+/* Divides; small machines get the least figures, never more than fits. */
+void memory_init(u64 heap_bytes);
 void *memory_alloc(enum memory_budget b, size_t n); /* NULL: over budget or no RAM; 16-aligned */
 void *memory_zero(enum memory_budget b, size_t n);
-void *memory_resize(enum memory_budget b, void *p, size_t n); /* as realloc; NULL leaves p as it was */
+/* As realloc; NULL leaves p as it was. */
+void *memory_resize(enum memory_budget b, void *p, size_t n);
 void memory_free(enum memory_budget b, void *p);  /* NULL is fine */
 /* For memory that does not come from malloc (stacks, a library's pool): counts it. False: over. */
 bool memory_charge(enum memory_budget b, size_t n);

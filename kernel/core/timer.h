@@ -12,7 +12,7 @@ struct timer {
     u64 queued_ns;    /* the key in the heap, <= deadline_ns */
 };
 void timer_init(struct timer *t, void (*fn)(void *arg), void *arg);
-rc_t timer_start(struct timer *t, u64 deadline_ns); /* starts or moves; RC_LIMIT: TIMER_MAX waiting */
+rc_t timer_start(struct timer *t, u64 deadline_ns); /* or moves; RC_LIMIT: TIMER_MAX */
 rc_t timer_start_after_ms(struct timer *t, u64 ms);
 void timer_stop(struct timer *t);                   /* harmless when not waiting */
 static inline bool timer_waiting(const struct timer *t) { return t->slot != 0; }

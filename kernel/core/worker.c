@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* worker.c — CPU-bound work off the loop.
  *
- *   loop: submit -> [ waiting jobs, bounded ] -> a worker: fn(arg) -> [ finished ] -> loop: done(arg)
+ *   loop: submit -> [ waiting, bounded ] -> a worker: fn(arg) -> [ finished ] -> loop: done(arg)
  *
  * Always true, under the lock: waiting <= JOB_QUEUE_MAX; a worker's bit in `idle` is set exactly
  * while it found nothing to do and goes to park, so whoever adds a job knows whom to wake. A wake
@@ -45,7 +45,7 @@ static struct job *pop(struct job_list *list) {
     return job;
 }
 
-/* ---- On the workers ---------------------------------------------------------------------------- */
+/* ---- On the workers -------------------------------------------------------------------------- */
 
 /* The next job, or NULL with the worker's idle bit set. */
 static struct job *take(u32 worker) {
@@ -87,7 +87,7 @@ str worker_request_id(u32 thread) {
     return job ? job->request_id : (str){NULL, 0};
 }
 
-/* ---- On the loop ------------------------------------------------------------------------------- */
+/* ---- On the loop ----------------------------------------------------------------------------- */
 
 static void run_finished(void *unused) {
     (void)unused;
@@ -119,7 +119,8 @@ static rc_t submit(struct job *job) {
     }
     push(&pool->waiting, job);
     pool->stats.jobs++;
-    if (++pool->waiting_count > pool->stats.queue_peak) pool->stats.queue_peak = pool->waiting_count;
+    pool->waiting_count++;
+    pool->stats.queue_peak = MAX(pool->stats.queue_peak, pool->waiting_count);
     u32 idle = pool->idle, first = idle ? (u32)__builtin_ctz(idle) : 0;
     pool->idle &= ~(1u << first);
     platform_unlock(&pool->lock);

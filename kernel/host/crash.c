@@ -29,7 +29,7 @@
 #define ALT_STACK_BYTES 65536u
 #define FRAMES_MAX 48
 
-/* ---- Names ------------------------------------------------------------------------------------- */
+/* ---- Names ----------------------------------------------------------------------------------- */
 
 static struct {
     const Elf64_Sym *symbols;
@@ -98,7 +98,7 @@ void platform_backtrace(void (*put)(str)) {
     }
 }
 
-/* ---- Faults ------------------------------------------------------------------------------------ */
+/* ---- Faults ---------------------------------------------------------------------------------- */
 
 #ifndef SANITIZER_HANDLES_FAULTS
 static void on_fault(int number, siginfo_t *info, void *context) {

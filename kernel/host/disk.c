@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* disk.c — a file (or a block device) as a disk. One thread per disk does the waiting:
  *
- *   loop: submit -> [ asked, bounded ] -> thread: pread/pwrite/fdatasync -> [ answered ] -> poll: done()
+ *   submit -> [ asked, bounded ] -> thread: pread, pwrite, fdatasync -> [ answered ] -> poll: done()
  *
  * Always true: operations of one disk are done in the order submitted, so a flush covers all that
  * was written before it; at most DISK_QUEUE_MAX are in flight; one process has the file, by a lock
@@ -49,7 +49,7 @@ static struct disk_op *pop(struct op_list *list) {
     return op;
 }
 
-/* ---- On the disk's thread ---------------------------------------------------------------------- */
+/* ---- On the disk's thread -------------------------------------------------------------------- */
 
 static rc_t rc_from_errno(int e) {
     if (e == ENOSPC || e == EDQUOT) return RC_FULL;
@@ -102,7 +102,7 @@ static void *disk_main(void *arg) {
     return NULL;
 }
 
-/* ---- Opening ----------------------------------------------------------------------------------- */
+/* ---- Opening --------------------------------------------------------------------------------- */
 
 static u64 size_of(int fd) {
     off_t end = lseek(fd, 0, SEEK_END); /* right for block devices as well */
@@ -163,7 +163,7 @@ u32 host_disks_check_size(void) {
     return bits;
 }
 
-/* ---- The seam ---------------------------------------------------------------------------------- */
+/* ---- The seam -------------------------------------------------------------------------------- */
 
 u32 platform_disk_count(void) {
     return host_sim ? host_sim->disk_count() : host_options.disk_count;

@@ -10,7 +10,7 @@
 #include "kernel/platform.h"
 #include <poll.h>
 
-/* ---- main.c: what was asked for ---------------------------------------------------------------- */
+/* ---- main.c: what was asked for -------------------------------------------------------------- */
 
 struct host_options {
     const char *disks[4]; /* files; DISK_MAX */
@@ -32,10 +32,10 @@ extern struct host_options host_options;
 /* Says one line on standard error and exits with EXIT_USAGE: wrong flags, missing files. */
 void host_refuse(const char *fmt, ...) PRINTF_LIKE(1, 2) NORETURN;
 
-/* ---- wait.c: everything that can end the loop's sleep ------------------------------------------ */
+/* ---- wait.c: everything that can end the loop's sleep ---------------------------------------- */
 
 void host_wait_start(void);     /* before any thread exists */
-void host_raise(u32 wait_bits); /* any thread, signal handlers too: ends the sleep with these bits */
+void host_raise(u32 wait_bits); /* any thread, signal handlers too: ends the sleep */
 u32 host_raised_take(void);     /* the bits raised so far, for a simulated sleep */
 
 /* The descriptors of one sleep, gathered anew for each. */
@@ -46,7 +46,7 @@ struct host_poll {
 };
 int host_poll_add(struct host_poll *p, int fd, short events); /* its index; -1: no memory */
 
-/* ---- console.c, disk.c, clock.c ---------------------------------------------------------------- */
+/* ---- console.c, disk.c, clock.c -------------------------------------------------------------- */
 
 void host_console_start(void);
 void host_console_restore(void); /* the terminal as it was; callable in a signal handler */
@@ -60,11 +60,11 @@ void host_disks_start(void);
 void host_disks_stop(void); /* waits for what is in flight, closes */
 u32 host_disks_check_size(void); /* WAIT_DISK_SIZE when a file grew or shrank */
 
-/* worker.c: a detached thread that leaves signals to the loop; which thread this is, for coroutines. */
+/* worker.c: a detached thread that leaves signals to the loop; who is running, for coroutines. */
 rc_t host_thread_start(void *(*entry)(void *), void *arg);
 void host_thread_set(u32 thread);
 
-/* ---- Network back ends ------------------------------------------------------------------------- */
+/* ---- Network back ends ----------------------------------------------------------------------- */
 
 struct host_nic {
     const char *name;
@@ -80,12 +80,12 @@ void host_nic_start(const char *net);
 void host_nic_poll(struct host_poll *p);
 u32 host_nic_polled(struct host_poll *p);
 
-/* ---- crash.c ----------------------------------------------------------------------------------- */
+/* ---- crash.c --------------------------------------------------------------------------------- */
 
 void host_crash_start(void);        /* signal handlers; symbols */
 void host_crash_thread_start(void); /* a stack to die on, per thread */
 
-/* ---- A simulated machine in place of the real one; sim.c fills it in ---------------------------- */
+/* ---- A simulated machine in place of the real one; sim.c fills it in ------------------------- */
 
 struct host_sim {
     u64 (*clock_ns)(void);

@@ -83,12 +83,15 @@ static str read_config(const char *path) {
 
 static void check_net(const char *net) {
     str s = str_from_c(net);
-    bool named = (str_starts(s, S("tap:")) && s.len > 4) || (str_starts(s, S("stream:")) && s.len > 7);
+    bool named = (str_starts(s, S("tap:")) && s.len > 4) ||
+                 (str_starts(s, S("stream:")) && s.len > 7);
     if (!named && !str_eq(s, S("user")) && !str_eq(s, S("none")))
         host_refuse("--net %s: wants user, tap:IFNAME, stream:PATH or none", net);
 }
 
-enum flag { DISK = 256, DISK_SIZE, CONFIG, NET, HTTPS, HTTP, RESP, MEMORY, CPUS, APPEND, TEST, HELP };
+enum flag {
+    DISK = 256, DISK_SIZE, CONFIG, NET, HTTPS, HTTP, RESP, MEMORY, CPUS, APPEND, TEST, HELP
+};
 static const struct option flags[] = {
     {"disk", 1, NULL, DISK},     {"disk-size", 1, NULL, DISK_SIZE}, {"config", 1, NULL, CONFIG},
     {"net", 1, NULL, NET},       {"https", 1, NULL, HTTPS},         {"http", 1, NULL, HTTP},
@@ -97,7 +100,8 @@ static const struct option flags[] = {
     {NULL, 0, NULL, 0},
 };
 
-struct host_options host_options = {.net = "user", .memory_mib = 256, .cpus = 2, .command_line = ""};
+struct host_options host_options = {
+    .net = "user", .memory_mib = 256, .cpus = 2, .command_line = ""};
 
 static void parse(int argc, char **argv) {
     struct host_options *o = &host_options;

@@ -33,7 +33,7 @@ static struct {
     struct host_poll *poll; /* during one sleep */
 } user;
 
-/* ---- What libslirp asks of us ------------------------------------------------------------------ */
+/* ---- What libslirp asks of us ---------------------------------------------------------------- */
 
 static ssize_t on_packet(const void *bytes, size_t n, void *opaque) {
     (void)opaque;
@@ -85,7 +85,7 @@ static const SlirpCb callbacks = {
     .notify = on_notify,
 };
 
-/* ---- Opening ----------------------------------------------------------------------------------- */
+/* ---- Opening --------------------------------------------------------------------------------- */
 
 static struct in_addr v4(const char *text) {
     struct in_addr a = {0};
@@ -136,7 +136,7 @@ static rc_t user_open(const char *argument, struct nic_info *out) {
     return RC_OK;
 }
 
-/* ---- Frames ------------------------------------------------------------------------------------ */
+/* ---- Frames ---------------------------------------------------------------------------------- */
 
 static bool user_up(void) { return user.slirp != NULL; }
 
@@ -160,7 +160,7 @@ static rc_t user_recv(void *to, size_t room, size_t *out_len) {
     return RC_AGAIN;
 }
 
-/* ---- The sleep --------------------------------------------------------------------------------- */
+/* ---- The sleep ------------------------------------------------------------------------------- */
 
 static int add_poll(int fd, int events, void *opaque) {
     (void)opaque;

@@ -69,7 +69,7 @@ static const void *loop_bottom;
 static size_t loop_bytes;
 #endif
 
-/* ---- Randomness, trace, time --------------------------------------------------------------------- */
+/* ---- Randomness, trace, time ----------------------------------------------------------------- */
 
 u64 sim_mix(u64 x) {
     x += 0x9E3779B97F4A7C15ull;
@@ -131,7 +131,7 @@ static void run_calls(u64 now_ns) {
     }
 }
 
-/* ---- Workers ---------------------------------------------------------------------------------------- */
+/* ---- Workers --------------------------------------------------------------------------------- */
 
 static void worker_main(u32 index) {
     struct worker *w = &workers[index];
@@ -197,7 +197,7 @@ static void run_workers(void) {
     }
 }
 
-/* ---- The sleep -------------------------------------------------------------------------------------- */
+/* ---- The sleep ------------------------------------------------------------------------------- */
 
 static u32 wait_until(u64 deadline_ns) {
     shared->now_ns += TURN_NS;
@@ -216,7 +216,7 @@ static u32 wait_until(u64 deadline_ns) {
     }
 }
 
-/* ---- Start and lives --------------------------------------------------------------------------------- */
+/* ---- Start and lives ------------------------------------------------------------------------- */
 
 void *sim_shared_alloc(u64 bytes) {
     CHECK(region_count < REGIONS_MAX);
@@ -272,7 +272,8 @@ void sim_start(const struct sim_options *options) {
     CHECK(o->disk_count <= DISK_MAX);
     shared = sim_shared_alloc(sizeof *shared);
     for (u32 i = 0; i < SIM_STREAMS; i++) shared->streams[i] = sim_mix(o->seed ^ sim_mix(i + 1));
-    if (o->wall_ns != SIM_NO_WALL) shared->wall_offset_ns = o->wall_ns ? o->wall_ns : WALL_DEFAULT_NS;
+    if (o->wall_ns != SIM_NO_WALL)
+        shared->wall_offset_ns = o->wall_ns ? o->wall_ns : WALL_DEFAULT_NS;
     call_count = 0;
     entropy_broken = false;
     for (u32 i = 0; i < WORKER_MAX; i++) workers[i].started = false;

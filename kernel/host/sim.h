@@ -32,7 +32,7 @@ struct sim_options {
     u32 queue_max;       /* operations in flight; DISK_QUEUE_MAX if 0 */
     u32 nic_count;       /* 0 or 1 */
     u32 worker_count;    /* 1 if 0 */
-    u64 wall_ns;         /* UTC at the start; 2026-01-01 if 0; SIM_NO_WALL: the machine has no idea */
+    u64 wall_ns;         /* UTC at the start; 2026-01-01 if 0; SIM_NO_WALL: it has no idea */
     u64 log_bytes_max;   /* room for logged writes: 256 MiB if 0 (address space, used as needed) */
 };
 #define SIM_NO_WALL UINT64_MAX
@@ -46,16 +46,17 @@ void sim_entropy_fails(bool fails);                /* platform_entropy answers R
 void sim_power_button(void);                       /* WAIT_POWER */
 
 /* One life of the machine in a child process, at most `seconds` of real time. Returns its exit
- * status, SIM_CUT after sim_disk_cut_at's moment, or 128 + signal. Operations in flight are lost. */
+ * status, SIM_CUT after sim_disk_cut_at's moment, or 128 + signal. What is in flight is lost. */
 #define SIM_CUT 99
 int sim_life(void (*life)(void *arg), void *arg, u32 seconds);
 void sim_end_life(int status) NORETURN; /* inside: ends it at once, as returning does with 0 */
 
-/* ---- Disk --------------------------------------------------------------------------------------- */
+/* ---- Disk ------------------------------------------------------------------------------------ */
 
 /* The nth operation of a kind from now (1: the next) fails with rc, with for_ever all after it. */
 void sim_disk_fail(u32 disk, enum disk_verb verb, u64 nth, rc_t rc, bool for_ever);
-void sim_disk_fail_range(u32 disk, enum disk_verb verb, u64 block, u64 count, rc_t rc); /* bad sectors */
+/* Bad sectors: one range per kind; count 0 clears. */
+void sim_disk_fail_range(u32 disk, enum disk_verb verb, u64 block, u64 count, rc_t rc);
 void sim_disk_full(u32 disk, bool full);           /* writes answer RC_FULL */
 void sim_disk_stall(u32 disk, u64 ns);             /* nothing completes for so long */
 void sim_disk_lie(u32 disk, bool lie);             /* flushes answer RC_OK and do nothing */
@@ -78,7 +79,7 @@ struct sim_disk_entry {
 u64 sim_disk_log_count(u32 disk);
 const struct sim_disk_entry *sim_disk_log(u32 disk, u64 index);
 const u8 *sim_disk_entry_data(const struct sim_disk_entry *entry);
-u64 sim_disk_flush_count(u32 disk); /* flushes that did something: a test with none proves nothing */
+u64 sim_disk_flush_count(u32 disk); /* that did something: a test with none proves nothing */
 
 /* What a cut after the first `entries` log entries may leave: all that flushes made durable, and of
  * the rest: */
@@ -87,23 +88,24 @@ enum sim_tear {
     SIM_ALL,      /* everything */
     SIM_TORN,     /* each 512-byte sector of each write by the toss of a coin */
     SIM_REVERSED, /* everything, the later writes first: the earlier of two overlapping ones wins */
-    SIM_SUBSET,   /* write i when bit i of `seed` is set (64 at most): for all subsets of an epoch */
+    SIM_SUBSET,   /* write i when bit i of `seed` is set: for all subsets of up to 64 */
 };
 u32 sim_disk_open_writes(u32 disk, u64 entries);   /* how many "of the rest" there are */
 void sim_disk_state(u32 disk, u64 entries, enum sim_tear tear, u64 seed, u8 *image);
-void sim_disk_cut(u32 disk, u64 seed); /* power cut now: content becomes a torn state, log empties */
+void sim_disk_cut(u32 disk, u64 seed); /* now: content becomes a torn state, log empties */
 /* This life ends (exit status SIM_CUT) when its nth write or flush would complete; that one may
  * arrive in part. Inside sim_life only. */
 void sim_disk_cut_at(u32 disk, u64 nth);
 
-/* ---- Wire ----------------------------------------------------------------------------------------- */
+/* ---- Wire ------------------------------------------------------------------------------------ */
 
 struct sim_wire { /* chances in 1/1000 per frame, each way */
     u32 loss, duplicate, reorder, corrupt, truncate;
     u64 delay_ns_min, delay_ns_max;
 };
 void sim_wire_set(const struct sim_wire *to_appliance, const struct sim_wire *from_appliance);
-void sim_wire_peer(void (*frame)(void *arg, const u8 *bytes, size_t n), void *arg); /* who listens */
+/* Who listens at the other end. */
+void sim_wire_peer(void (*frame)(void *arg, const u8 *bytes, size_t n), void *arg);
 void sim_wire_send(const void *bytes, size_t n);   /* from the peer to the appliance */
 void sim_wire_link(bool up);                       /* raises WAIT_LINK */
 void sim_wire_block(bool blocked);                 /* the send ring is full: RC_AGAIN */

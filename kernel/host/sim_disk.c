@@ -77,7 +77,7 @@ void sim_disk_start(void) {
     }
 }
 
-/* ---- Completing ---------------------------------------------------------------------------------- */
+/* ---- Completing ------------------------------------------------------------------------------ */
 
 static struct sim_disk_entry *log_entry(struct disk_memory *m, const struct disk_op *op) {
     CHECK(m->entry_count < ENTRIES_MAX); /* give the test a shorter workload */
@@ -154,7 +154,8 @@ static void perform(struct disk_memory *m, struct disk_life *l, struct flying *f
 
 /* The power fails while an operation is under way: some sectors of a write may have arrived. */
 static void cut_here(struct disk_memory *m, const struct flying *f) {
-    if (f->op->verb == DISK_WRITE && sim_draw(SIM_RANDOM_DISK, 2)) log_write_op(m, f->op, f->op->block);
+    bool arrives = sim_draw(SIM_RANDOM_DISK, 2) != 0;
+    if (f->op->verb == DISK_WRITE && arrives) log_write_op(m, f->op, f->op->block);
     sim_end_life(SIM_CUT);
 }
 
@@ -181,7 +182,8 @@ static u32 earliest(const struct disk_life *l) {
     u32 best = UINT32_MAX;
     for (u32 i = 0; i < l->flying_count; i++) {
         const struct flying *a = &l->flying[i], *b = best == UINT32_MAX ? NULL : &l->flying[best];
-        if (!b || due(l, a) < due(l, b) || (due(l, a) == due(l, b) && a->order < b->order)) best = i;
+        bool same_time = b && due(l, a) == due(l, b);
+        if (!b || due(l, a) < due(l, b) || (same_time && a->order < b->order)) best = i;
     }
     return best;
 }
@@ -208,7 +210,7 @@ u32 sim_disk_run(u64 now_ns) {
     return bits;
 }
 
-/* ---- The seam -------------------------------------------------------------------------------------- */
+/* ---- The seam -------------------------------------------------------------------------------- */
 
 u32 sim_disk_count(void) { return sim_options.disk_count; }
 
@@ -263,7 +265,7 @@ rc_t sim_disk_emergency(u32 disk, u64 block, const void *data, u32 count) {
     return op.rc;
 }
 
-/* ---- Misbehaving ------------------------------------------------------------------------------------ */
+/* ---- Misbehaving ----------------------------------------------------------------------------- */
 
 void sim_disk_fail(u32 disk, enum disk_verb verb, u64 nth, rc_t rc, bool for_ever) {
     lives[disk].faults[verb] = (struct fault){nth, rc, for_ever};
@@ -299,7 +301,7 @@ void sim_disk_load(u32 disk, const u8 *image) {
     m->entry_count = m->data_used = m->flushes = 0;
 }
 
-/* ---- The log, and what a cut may leave --------------------------------------------------------------- */
+/* ---- The log, and what a cut may leave ------------------------------------------------------- */
 
 u64 sim_disk_log_count(u32 disk) { return memory_of(disk)->entry_count; }
 u64 sim_disk_flush_count(u32 disk) { return memory_of(disk)->flushes; }
@@ -333,7 +335,8 @@ static void apply(const struct sim_disk_entry *e, u8 *image, u64 coin) {
 u32 sim_disk_open_writes(u32 disk, u64 entries) {
     const struct disk_memory *m = memory_of(disk);
     u32 n = 0;
-    for (u64 i = durable_entries(m, entries); i < entries; i++) n += m->entries[i].verb != DISK_FLUSH;
+    for (u64 i = durable_entries(m, entries); i < entries; i++)
+        n += m->entries[i].verb != DISK_FLUSH;
     return n;
 }
 
@@ -363,8 +366,10 @@ void sim_disk_state(u32 disk, u64 entries, enum sim_tear tear, u64 seed, u8 *ima
 void sim_disk_cut(u32 disk, u64 seed) {
     struct disk_memory *m = memory_of(disk);
     struct disk_life *l = &lives[disk];
-    for (u32 i = 0; i < l->flying_count; i++) /* under way: may have arrived, in part */
-        if (l->flying[i].op->verb == DISK_WRITE) log_write_op(m, l->flying[i].op, l->flying[i].op->block);
+    for (u32 i = 0; i < l->flying_count; i++) { /* under way: may have arrived, in part */
+        const struct disk_op *op = l->flying[i].op;
+        if (op->verb == DISK_WRITE) log_write_op(m, op, op->block);
+    }
     l->flying_count = 0;
     sim_disk_state(disk, m->entry_count, SIM_TORN, seed, m->content);
     memcpy(m->base, m->content, m->bytes);

@@ -54,7 +54,7 @@ void sim_wire_block(bool blocked) {
 }
 void sim_wire_stats_get(struct sim_wire_stats *out) { *out = wire.stats; }
 
-/* ---- Into the wire ----------------------------------------------------------------------------------- */
+/* ---- Into the wire --------------------------------------------------------------------------- */
 
 static bool chance(u32 of_1000) { return of_1000 && sim_draw(SIM_RANDOM_WIRE, 1000) < of_1000; }
 
@@ -113,7 +113,7 @@ void sim_wire_send(const void *bytes, size_t n) {
     put_on_wire(true, bytes, n);
 }
 
-/* ---- Out of it ----------------------------------------------------------------------------------------- */
+/* ---- Out of it ------------------------------------------------------------------------------- */
 
 static struct flight *first_flight(void) {
     struct flight *best = NULL;
@@ -132,7 +132,8 @@ u64 sim_wire_next_ns(void) {
 }
 
 static void arrive(const struct flight *f) {
-    sim_trace(32 + f->to_appliance, str_hash((str){(const char *)f->bytes, f->length}, 1), f->due_ns);
+    u64 hash = str_hash((str){(const char *)f->bytes, f->length}, 1);
+    sim_trace(32 + f->to_appliance, hash, f->due_ns);
     if (!f->to_appliance) {
         if (wire.peer) wire.peer(wire.peer_arg, f->bytes, f->length);
     } else if (wire.ring_count == RING_MAX || !wire.open) {
@@ -152,7 +153,7 @@ u32 sim_wire_run(u64 now_ns) {
     return wire.ring_count ? WAIT_NIC : 0;
 }
 
-/* ---- The seam ------------------------------------------------------------------------------------------- */
+/* ---- The seam -------------------------------------------------------------------------------- */
 
 u32 sim_nic_count(void) { return sim_options.nic_count ? 1 : 0; }
 

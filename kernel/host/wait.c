@@ -79,8 +79,8 @@ static u32 sleep_once(u64 deadline_ns) {
     if (__atomic_load_n(&raised, __ATOMIC_SEQ_CST)) sleep_ns = 0;
     struct timespec span = {(time_t)(sleep_ns / NS_PER_S), (long)(sleep_ns % NS_PER_S)};
     int ready = ppoll(p->fds, p->count, &span, NULL);
-    if (ready < 0)
-        for (u32 i = 0; i < p->count; i++) p->fds[i].revents = 0; /* a signal: nothing was looked at */
+    if (ready < 0) /* a signal: nothing was looked at */
+        for (u32 i = 0; i < p->count; i++) p->fds[i].revents = 0;
     if (own >= 0 && p->fds[own].revents) {
         u64 count;
         ssize_t got = read(event_fd, &count, sizeof count);

@@ -113,7 +113,7 @@ void platform_unlock(struct platform_lock *lock) {
     if (__atomic_exchange_n(&lock->word, 0, __ATOMIC_RELEASE) == 2) futex_wake_one(&lock->word);
 }
 
-/* ---- Memory ------------------------------------------------------------------------------------ */
+/* ---- Memory ---------------------------------------------------------------------------------- */
 
 #define GUARD_BYTES 4096u
 

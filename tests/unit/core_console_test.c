@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* core_console_test.c — The operator's line: editing, dispatch, bounds, noise. Output is caught by a platform call of
- * our own in place of the machine's. */
+/* core_console_test.c — The operator's line: editing, dispatch, bounds, noise. Output is caught
+ * by a platform call of our own in place of the machine's. */
 #include "kernel/core/console.c"
 #include "kernel/host/sim.h"
 #include "tests/test.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* core_fiber_test.c — Fibers: order, parking with and without deadlines, wakes early and late, meeting points, an
- * empty pool, what survives a switch, how deep stacks get. */
+/* core_fiber_test.c — Fibers: order, parking with and without deadlines, wakes early and late,
+ * meeting points, an empty pool, what survives a switch, how deep stacks get. */
 #include "kernel/core/fiber.c"
 #include "kernel/core/worker.h"
 #include "kernel/host/host_impl.h"
@@ -161,7 +161,7 @@ TEST(a_wake_before_the_park_is_kept) {
     EXPECT_STR(str_from_c(trail), S("x"));
 }
 
-/* ---- Meeting points ------------------------------------------------------------------------------ */
+/* ---- Meeting points -------------------------------------------------------------------------- */
 
 static struct wait_queue queue;
 static void wait_in_line(void *arg) {
@@ -239,7 +239,7 @@ TEST(a_mutex_excludes) {
     EXPECT(!mutex.owner);
 }
 
-/* ---- What belongs to a fiber ------------------------------------------------------------------------ */
+/* ---- What belongs to a fiber ----------------------------------------------------------------- */
 
 static str id_in_job;
 static void job_looks(void *arg) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* core_loop_test.c — Turns: who runs when, posts from the loop and from threads, statistics, stopping. */
+/* core_loop_test.c — Turns: who runs when, posts from the loop and from threads, statistics,
+ * stopping. */
 #include "kernel/core/loop.c"
 #include "kernel/core/fiber.h"
 #include "kernel/core/memory.h"

@@ -11,7 +11,7 @@ static struct memory_use use_of(enum memory_budget b) {
 }
 
 TEST(limits_fit_any_heap) {
-    u64 heaps[] = {0, 1, 4096, MIB(8), MIB(40), MIB(44), MIB(64), MIB(256), MIB(4096), 65536ull << 20};
+    u64 heaps[] = {0, 1, 4096, MIB(8), MIB(40), MIB(44), MIB(64), MIB(256), MIB(65536)};
     for (u32 i = 0; i < ARRAY_LEN(heaps); i++) {
         memory_init(heaps[i]);
         u64 sum = 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* core_timer_test.c — Deadlines fire in order, once, never early; moving later is free; the heap stays a heap. */
+/* core_timer_test.c — Deadlines fire in order, once, never early; moving later is free; the heap
+ * stays a heap. */
 #include "kernel/core/timer.c"
 #include "kernel/host/sim.h"
 #include "tests/test.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* core_worker_test.c — Jobs: all run, off the loop, a full queue refuses, results come back on the loop; with threads
- * and, repeatably, with the simulated machine's workers. */
+/* core_worker_test.c — Jobs: all run, off the loop, a full queue refuses, results come back on
+ * the loop; with threads and, repeatably, with the simulated machine's workers. */
 #include "kernel/core/worker.c"
 #include "kernel/core/memory.h"
 #include "kernel/core/timer.h"

@@ -32,7 +32,9 @@ static int connect_to(const char *to) {
     EXPECT_EQ(connect(fd, (struct sockaddr *)&at, sizeof at), 0);
     return fd;
 }
-static void write_all(int fd, const void *bytes, size_t n) { EXPECT_EQ(write(fd, bytes, n), (ssize_t)n); }
+static void write_all(int fd, const void *bytes, size_t n) {
+    EXPECT_EQ(write(fd, bytes, n), (ssize_t)n);
+}
 
 static int peer; /* a listening stream, and one peer connected to it */
 static void begin(void) {
@@ -136,7 +138,7 @@ TEST(random_bytes_never_break_the_framing_code) {
     end();
 }
 
-/* ---- libslirp ------------------------------------------------------------------------------------- */
+/* ---- libslirp -------------------------------------------------------------------------------- */
 
 static int free_port(void) {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};

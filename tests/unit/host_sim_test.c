@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* host_sim_test.c — The simulated machine itself: a test tool that is wrong makes every test that uses it worthless.
- * Same seed, same run; a cut keeps what was flushed and may lose or tear the rest; each fault
- * does what it says. */
+/* host_sim_test.c — The simulated machine itself: a test tool that is wrong makes every test
+ * that uses it worthless. Same seed, same run; a cut keeps what was flushed and may lose or tear
+ * the rest; each fault does what it says. */
 #include "kernel/host/sim_disk.c"
 #include "kernel/core/disk.h"
 #include "kernel/core/fiber.h"
@@ -14,7 +14,8 @@
 static u8 image[MIB(1)], page[4096] __attribute__((aligned(16)));
 
 static void begin(u64 seed) {
-    sim_start(&(struct sim_options){.seed = seed, .disk_count = 2, .disk_bytes = MIB(1), .nic_count = 1});
+    sim_start(&(struct sim_options){
+        .seed = seed, .disk_count = 2, .disk_bytes = MIB(1), .nic_count = 1});
     memory_init(MIB(256));
     loop_init();
     EXPECT_OK(fiber_init(8));
@@ -100,7 +101,8 @@ TEST(a_lying_flush_keeps_nothing) { /* the control: a test that passes on this p
 }
 
 TEST(write_through_keeps_all) {
-    sim_start(&(struct sim_options){.seed = 1, .disk_count = 1, .disk_bytes = MIB(1), .write_through = true});
+    sim_start(&(struct sim_options){
+        .seed = 1, .disk_count = 1, .disk_bytes = MIB(1), .write_through = true});
     loop_init();
     EXPECT_OK(disk_init());
     put(0, 1);
@@ -136,7 +138,7 @@ TEST(bad_sectors_rot_and_misdirection) {
     sim_stop();
 }
 
-/* ---- The same seed ------------------------------------------------------------------------------- */
+/* ---- The same seed --------------------------------------------------------------------------- */
 
 static void scribble(void *arg) {
     (void)arg;
@@ -167,7 +169,7 @@ TEST(the_same_seed_is_the_same_run) {
     EXPECT(hash != one_run(seed + 1, other));
 }
 
-/* ---- Lives ------------------------------------------------------------------------------------------ */
+/* ---- Lives ----------------------------------------------------------------------------------- */
 
 static void first_life(void *arg) {
     (void)arg;
@@ -205,7 +207,7 @@ TEST(a_life_ends_and_its_disk_stays) {
     sim_stop();
 }
 
-/* ---- Clock, entropy, wire ---------------------------------------------------------------------------- */
+/* ---- Clock, entropy, wire -------------------------------------------------------------------- */
 
 TEST(time_is_virtual) {
     begin(13);

@@ -106,7 +106,7 @@ TEST(clock_and_entropy) {
     EXPECT_RC(platform_worker_start(WORKER_MAX, NULL, NULL), RC_INVALID);
 }
 
-/* ---- Flags ----------------------------------------------------------------------------------------- */
+/* ---- Flags ----------------------------------------------------------------------------------- */
 
 int host_main(int argc, char **argv);
 static const char *const *words;
@@ -158,7 +158,7 @@ TEST(flags_that_make_no_sense_are_refused) {
               EXIT_USAGE);
 }
 
-/* ---- Last words ------------------------------------------------------------------------------------- */
+/* ---- Last words ------------------------------------------------------------------------------ */
 
 static void panics(void *unused) {
     (void)unused;
