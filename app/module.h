@@ -7,6 +7,7 @@
 #include "kernel/base/base.h"
 #include "kernel/base/limits.h"
 #include "kernel/base/buf.h"
+#include "kernel/base/limits.h"
 #include "kernel/core/console.h"
 #include "net/http.h"
 #include "storage/db.h"
@@ -83,5 +84,6 @@ struct request {
     void (*before_answer)(struct request *rq, int status, str content_type, str body);
     void *before_answer_arg;
     str location, etag;              /* as sent by reply_location, reply_etag */
+    str body;                        /* once read by request_body; ptr NULL: not yet */
     void *local;                     /* the current phase owner's */
 };

@@ -18,6 +18,8 @@ void reply_text(struct request *rq, int status, const char *content_type, str bo
 /* The Location of what a 201 made; before the answer. */
 void reply_location(struct request *rq, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
+/* The whole body, read once and kept; answers 400/408/413 itself and returns false. */
+bool request_body(struct request *rq, str *out);
 /* Reads and strictly parses the body as one JSON object; answers 400/413/415 itself and returns
  * false. The tree lives in rq->arena. */
 bool request_json(struct request *rq, cJSON **out);

@@ -5,11 +5,17 @@
 
 enum health_state { HEALTH_STARTING, HEALTH_OK, HEALTH_DEGRADED, HEALTH_FAILED };
 /* `look` runs on the loop, must not park, and says why in `detail` when not OK. `essential`:
- * readiness falls with it. Lives for ever. */
+ * readiness falls with it. Lives for ever. Looked at no more than four times a second. */
 struct health_check {
     const char *name;
     bool essential;
     enum health_state (*look)(struct diag *detail);
 };
-rc_t health_check_add(const struct health_check *check);
+rc_t health_check_add(const struct health_check *check); /* RC_LIMIT; harmless when added already */
 bool health_ready(void);
+enum health_state health_overall(void);
+const char *health_state_name(enum health_state s); /* "starting" "healthy" "degraded" "unhealthy" */
+/* Why the database could not be opened at boot; empty: it could. */
+void health_storage_failed(const char *why);
+
+extern const struct module health_module;

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* check.h — what a text option may hold. Each says in `why` what is wanted. Empty is always fine
+ * here: whether it may be empty is the option's length. */
+#pragma once
+#include "kernel/base/base.h"
+bool check_any(str value, struct diag *why);
+bool check_email(str value, struct diag *why);
+bool check_network(str value, struct diag *why);   /* "dhcp" or address/prefix */
+bool check_address(str value, struct diag *why);   /* one IPv4 or IPv6 address */
+bool check_addresses(str value, struct diag *why); /* comma-separated */
+bool check_hosts(str value, struct diag *why);     /* names or addresses, comma-separated */
+bool check_hostname(str value, struct diag *why);  /* RFC 1123 */
