@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway_impl.h — what the files of this folder share. */
+#pragma once
+#include "app/gateway/gateway.h"
+#include "app/gateway/router.h"
+
+const struct router *gateway_router(void);
+rc_t pipeline_route(struct request *rq);  /* PHASE_ROUTE: path, method, query parameters */
+rc_t query_check(struct request *rq);     /* 400 for what the route does not list */
+rc_t load_limit(struct request *rq);      /* PHASE_LIMIT: sheds what we could not finish */
+u64 load_lag_us(void);                    /* the loop's, lately */
+/* Around the handler when the request bears an Idempotency-Key. RC_OK: run the handler. */
+rc_t idempotency_begin(struct request *rq);
+void idempotency_end(struct request *rq);

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pipeline.c — one request is one walk over the phase table, on one fiber.
+ *
+ *   POST_READ  our headers on whatever will be answered
+ *   ROUTE      path and method to a route; its query parameters checked
+ *   LIMIT      shed under overload
+ *   AUTH       who is asking            (app/auth)
+ *   POLICY     may they?                (app/access)
+ *   CONTENT    the module's handler
+ *   LOG        always: counters, the access line
+ *
+ * Modules put functions into phases with their descriptor; within a phase they run in the order of
+ * app/modules.c. A function that answered returns anything but RC_OK or RC_PASS, and the walk goes
+ * on with LOG.
+ *
+ * Always true: a route that is not ACCESS_PUBLIC runs only after a POLICY function set `allowed`
+ * (no policy module, no access); each request gets exactly one answer; nothing a client sends
+ * makes this file panic. */
+#include "app/gateway/gateway_impl.h"
+#include "app/metrics/metrics.h"
+#include "app/reply.h"
+#include "kernel/base/log.h"
+#include "kernel/core/fiber.h"
+#include "kernel/platform.h"
+
+enum { PHASE_FUNCTIONS_MAX = 8, MODULES_MAX = 64 };
+
+static struct {
+    struct router *router;
+    phase_fn *phases[PHASE_COUNT][PHASE_FUNCTIONS_MAX + 1]; /* each NULL-ended */
+    const struct module *started[MODULES_MAX];
+    u64 first_answer_ns;
+    void (*on_first_answer)(void);
+} gateway;
+
+/* ---- Building ------------------------------------------------------------------------------ */
+
+static rc_t add_phases(const struct module *m, struct diag *why) {
+    for (int p = 0; p < PHASE_COUNT; p++) {
+        if (!m->phases[p]) continue;
+        int n = 0;
+        while (gateway.phases[p][n]) n++;
+        if (n == PHASE_FUNCTIONS_MAX) {
+            diag_set(why, "too many functions in phase %d (module %s)", p, m->name);
+            return RC_LIMIT;
+        }
+        gateway.phases[p][n] = m->phases[p];
+    }
+    return RC_OK;
+}
+
+rc_t gateway_build(const struct module *const *list, struct diag *why) {
+    rc_t rc = router_open(&gateway.router);
+    if (rc) {
+        diag_set(why, "no memory for the route table");
+        return rc;
+    }
+    for (u32 i = 0; list[i]; i++) {
+        const struct module *m = list[i];
+        if ((rc = add_phases(m, why))) return rc;
+        for (const struct route *r = m->routes; r && r->pattern; r++) {
+            if (!(rc = router_add(gateway.router, m, r))) continue;
+            diag_set(why, "route %.*s %s of module %s: %s", STR(http_method_name(r->method)),
+                     r->pattern, m->name, rc_name(rc));
+            return rc;
+        }
+    }
+    return RC_OK;
+}
+
+const struct router *gateway_router(void) { return gateway.router; }
+
+void gateway_module_started(const struct module *m, bool started) {
+    for (int i = 0; i < MODULES_MAX; i++) {
+        if (gateway.started[i] == m) {
+            if (!started) gateway.started[i] = NULL;
+            return;
+        }
+        if (started && !gateway.started[i]) {
+            gateway.started[i] = m;
+            return;
+        }
+    }
+    CHECK(!started); /* more than MODULES_MAX modules */
+}
+static bool module_started(const struct module *m) {
+    for (int i = 0; i < MODULES_MAX; i++)
+        if (gateway.started[i] == m) return true;
+    return false;
+}
+
+/* ---- Headers ------------------------------------------------------------------------------- */
+
+struct header {
+    str name, value;
+};
+/* An API answer is never a page: nothing in it may run, be framed, or be kept by a cache. */
+static const struct header api_headers[] = {
+    {S("X-Content-Type-Options"), S("nosniff")},
+    {S("X-Frame-Options"), S("DENY")},
+    {S("Referrer-Policy"), S("no-referrer")},
+    {S("Cross-Origin-Resource-Policy"), S("same-origin")},
+    {S("Cache-Control"), S("no-store")},
+    {S("Content-Security-Policy"), S("default-src 'none'; frame-ancestors 'none'")},
+};
+/* Our pages: only our own files, no inline script or style. They set their own Cache-Control. */
+static const struct header page_headers[] = {
+    {S("X-Content-Type-Options"), S("nosniff")},
+    {S("X-Frame-Options"), S("DENY")},
+    {S("Referrer-Policy"), S("no-referrer")},
+    {S("Cross-Origin-Resource-Policy"), S("same-origin")},
+    {S("Cross-Origin-Opener-Policy"), S("same-origin")},
+    {S("Permissions-Policy"), S("camera=(), geolocation=(), microphone=()")},
+    {S("Content-Security-Policy"),
+     S("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+       "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+       "frame-ancestors 'none'")},
+};
+
+static void add_headers(struct request *rq) {
+    bool page = rq->route && rq->route->page;
+    const struct header *list = page ? page_headers : api_headers;
+    size_t n = page ? ARRAY_LEN(page_headers) : ARRAY_LEN(api_headers);
+    for (size_t i = 0; i < n; i++)
+        if (http_answer_field(rq->x, list[i].name, list[i].value)) return; /* no room: 500s later */
+    if (rq->http->secure &&
+        http_answer_field(rq->x, S("Strict-Transport-Security"), S("max-age=31536000")))
+        return;
+}
+
+/* ---- Phases of the gateway's own ----------------------------------------------------------- */
+
+static void add_allow(struct request *rq) {
+    char text[96];
+    size_t n = 0;
+    for (int m = HTTP_GET; m < HTTP_OTHER; m++) {
+        if (!(rq->allow & 1u << m)) continue;
+        str name = http_method_name((enum http_method)m);
+        if (n) text[n++] = ',', text[n++] = ' ';
+        memcpy(text + n, name.ptr, name.len);
+        n += name.len;
+    }
+    if (http_answer_field(rq->x, S("Allow"), str_of(text, n)))
+        log_warn("gateway", "no room for an Allow field");
+}
+
+/* "/x/" where only "/x" exists: one canonical path per thing. */
+static bool redirect_slash(struct request *rq) {
+    struct router_match m;
+    str path = rq->http->path;
+    if (path.len < 2 || path.ptr[path.len - 1] != '/') return false;
+    if (rq->http->method != HTTP_GET && rq->http->method != HTTP_HEAD) return false;
+    str shorter = str_take(path, path.len - 1);
+    if (router_find(gateway.router, rq->http->method, shorter, &m)) return false;
+    str target = rq->http->target; /* as it was encoded */
+    size_t question = str_find_byte(target, '?');
+    if (question < 2 || target.ptr[question - 1] != '/') return false;
+    if (str_starts(target, S("//"))) return false; /* would leave for another host */
+    reply_location(rq, "%.*s%.*s", STR(str_take(target, question - 1)),
+                   STR(str_skip(target, question)));
+    reply_empty(rq, 308);
+    return true;
+}
+
+/* `OPTIONS *` asks about the server as a whole (RFC 9110 9.3.7). */
+static rc_t answer_asterisk(struct request *rq) {
+    add_headers(rq);
+    rq->allow = (1u << HTTP_OTHER) - 1;
+    add_allow(rq);
+    reply_empty(rq, 204);
+    return RC_CLOSED;
+}
+
+rc_t pipeline_route(struct request *rq) {
+    struct router_match m;
+    if (str_eq(rq->http->path, S("*"))) return answer_asterisk(rq);
+    rc_t rc = router_find(gateway.router, rq->http->method, rq->http->path, &m);
+    if (rc == RC_NOT_FOUND) {
+        add_headers(rq);
+        if (!redirect_slash(rq))
+            reply_problem(rq, 404, "no_such_path",
+                          "There is nothing at this path; /api/openapi.json lists what there is.");
+        return RC_NOT_FOUND;
+    }
+    rq->allow = m.allow;
+    if (rc) {
+        add_headers(rq);
+        add_allow(rq);
+        if (rq->http->method == HTTP_OPTIONS)
+            reply_empty(rq, 204);
+        else
+            reply_problem(rq, 405, "method_not_allowed",
+                          "This path does not know the method; Allow lists those it knows.");
+        return RC_DENIED;
+    }
+    rq->route = m.route;
+    rq->module = m.module;
+    rq->param_count = m.param_count;
+    for (u32 i = 0; i < m.param_count; i++) rq->params[i] = m.params[i];
+    add_headers(rq);
+    return rq->http->query.len ? query_check(rq) : RC_OK;
+}
+
+static rc_t run_content(struct request *rq) {
+    if (!module_started(rq->module)) {
+        if (http_answer_field(rq->x, S("Retry-After"), S("5"))) return RC_CLOSED;
+        reply_problem(rq, 503, "not_ready", "The service is not started yet; /readyz says why.");
+        return RC_CLOSED;
+    }
+    if (rq->route->access != ACCESS_PUBLIC && !rq->allowed) {
+        metric_add(METRIC_ACCESS_DENIED, 1);
+        reply_problem(rq, 403, "denied", "Nothing allows this request.");
+        return RC_DENIED;
+    }
+    rq->route->handle(rq);
+    return RC_OK;
+}
+
+/* ---- LOG ----------------------------------------------------------------------------------- */
+
+static void access_line(struct request *rq, u64 duration_ns) {
+    const struct http_exchange *x = rq->x;
+    char peer[46];
+    str from = net_address_text(&rq->http->peer, peer, sizeof peer);
+    log_info("http", "request",
+             "method=%.*s path=%s status=%d bytes=%llu us=%llu user=%s peer=%.*s request_id=%.*s",
+             STR(str_take(rq->http->method_text, 16)), LOGSTR(rq->http->path), x->status,
+             (unsigned long long)x->bytes_sent, (unsigned long long)(duration_ns / NS_PER_US),
+             rq->actor.user_id.len ? LOGSTR(rq->actor.user_id) : "-", STR(from),
+             STR(rq->http->id));
+}
+
+static rc_t log_request(struct request *rq) {
+    u64 duration_ns = platform_clock_ns() - rq->x->started_ns;
+    metric_request(rq->route ? rq->route->pattern : "none",
+                   rq->http->method == HTTP_OTHER ? S("OTHER") : http_method_name(rq->http->method),
+                   rq->x->status, duration_ns);
+    if (!rq->route || !rq->route->quiet) access_line(rq, duration_ns);
+    return RC_OK;
+}
+
+static rc_t content_phase(struct request *rq) {
+    rc_t rc = run_content(rq);
+    if (!http_answered(rq->x)) {
+        log_error("gateway", "a handler gave no answer", "route=%s", rq->route->pattern);
+        reply_problem(rq, 500, "no_answer", "The appliance failed to answer this request.");
+    }
+    return rc;
+}
+
+/* ---- The walk ------------------------------------------------------------------------------ */
+
+static rc_t run_phase(enum phase p, struct request *rq) {
+    for (phase_fn *const *fn = gateway.phases[p]; *fn; fn++) {
+        rc_t rc = (*fn)(rq);
+        if (rc != RC_OK && rc != RC_PASS) return rc;
+    }
+    return RC_OK;
+}
+
+static void first_answer(void) {
+    if (gateway.first_answer_ns) return;
+    gateway.first_answer_ns = platform_clock_ns();
+    if (gateway.on_first_answer) gateway.on_first_answer();
+}
+
+void gateway_handle(struct http_exchange *x, void *arg) {
+    (void)arg;
+    struct request rq = {.x = x, .http = x->request, .arena = x->arena};
+    x->user = &rq;
+    fiber_set_request_id(rq.http->id);
+    for (enum phase p = PHASE_POST_READ; p < PHASE_LOG; p++)
+        if (run_phase(p, &rq)) break;
+    if (!http_answered(x)) /* a phase refused and forgot to say so: never leave a client waiting */
+        reply_problem(&rq, 500, "no_answer", "The appliance failed to answer this request.");
+    (void)!!run_phase(PHASE_LOG, &rq);
+    first_answer();
+    x->user = NULL;
+}
+
+u64 gateway_first_answer_ns(void) { return gateway.first_answer_ns; }
+void gateway_on_first_answer(void (*fn)(void)) { gateway.on_first_answer = fn; }
+
+/* Port 80 without `http.plain`: probes are answered (load balancers ask in plain), the rest is sent
+ * to HTTPS. 308 keeps method and body; only GET and HEAD are redirected, so that nobody's password
+ * goes over the wire in plain and then again. */
+void gateway_handle_redirect(struct http_exchange *x, void *arg) {
+    const struct http_request *http = x->request;
+    struct router_match m;
+    if (!router_find(gateway.router, http->method, http->path, &m) && m.route->quiet &&
+        m.route->access == ACCESS_PUBLIC) {
+        gateway_handle(x, arg);
+        return;
+    }
+    struct request rq = {.x = x, .http = http, .arena = x->arena};
+    fiber_set_request_id(http->id);
+    add_headers(&rq);
+    bool safe = http->method == HTTP_GET || http->method == HTTP_HEAD;
+    if (safe && http->host.len && !str_starts(http->target, S("*"))) {
+        reply_location(&rq, "https://%.*s%.*s", STR(http->host), STR(http->target));
+        reply_empty(&rq, 308);
+    } else {
+        reply_problem(&rq, 403, "https_wanted", "Use https:// for this.");
+    }
+    (void)log_request(&rq);
+    first_answer();
+}
+
+/* ---- The module ---------------------------------------------------------------------------- */
+
+const struct module gateway_module = {
+    .name = "gateway",
+    .phases = {[PHASE_ROUTE] = pipeline_route,
+               [PHASE_LIMIT] = load_limit,
+               [PHASE_CONTENT] = content_phase,
+               [PHASE_LOG] = log_request},
+};
