@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* volume.h — the data disk: a GPT with our partitions (type GUIDs of our own).
  *
- *   | protective MBR, GPT | database | WAL | crash record | ... | backup GPT |
+ *   | protective MBR, GPT | crash record | WAL | database ... | backup GPT |
  *
  * A blank disk is initialised; ours is opened; anything else is refused and never written. */
 #pragma once
