@@ -49,6 +49,9 @@ LIMIT(DISK_QUEUE_MAX, 64, 2)
 LIMIT(DB_READERS, 4, 1)           /* connections for reading; a request waits for one */
 LIMIT(DB_GROUP_MAX, 64, 2)        /* writes that share one flush */
 LIMIT(DB_WAIT_MAX, 512, 4)        /* requests waiting for a connection; beyond: 503 */
+LIMIT(DB_WAIT_MS, 10000, 10000)   /* and how long one waits for its turn; 503 */
+LIMIT(DB_QUERY_DEADLINE_MS, 1000, 1000) /* a statement that runs longer is interrupted; 503 */
+LIMIT(DB_SLOW_QUERY_MS, 100, 100) /* longer ones are logged */
 LIMIT(DB_STATEMENTS_MAX, 128, 4)  /* prepared statements kept per connection */
 
 /* JSON */

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* checkpoint.c — moves the log into the database, so that the log can start over.
+ *
+ *   log longer than checkpoint_frames -> a background fiber copies, readers and writers go on
+ *   log three quarters full           -> the next writer waits for a complete copy before it begins
+ *   log full all the same             -> RC_FULL: a reader holds an old snapshot, or the disk is full
+ *
+ * Copying runs on a connection of its own. Once all frames are copied and no reader looks at them
+ * any more, SQLite starts the log over with the next commit, whose header is flushed before its
+ * frames: that commit costs one flush more.
+ *
+ * Always true: one checkpoint at a time. */
+#include "kernel/base/log.h"
+#include "kernel/core/memory.h"
+#include "kernel/platform.h"
+#include "storage/db_impl.h"
+
+#define CHECKPOINT_CACHE_KIB 64u
+
+static u32 be32(const u8 *p) { return (u32)p[0] << 24 | (u32)p[1] << 16 | (u32)p[2] << 8 | p[3]; }
+
+static void free_pages_note(void) {
+    struct layout_sqlite_header h;
+    bool is_short;
+    if (!pages_read(&db->store.pages, 0, &h, sizeof h, &is_short) && !is_short)
+        db->free_pages = be32(h.free_count);
+}
+
+static rc_t checkpoint_once(int *out_frames, int *out_copied) {
+    struct connection *c = &db->checkpointer;
+    rc_t rc = RC_OK;
+    *out_frames = *out_copied = 0;
+    if (!c->handle) rc = connection_open(c, CHECKPOINT_CACHE_KIB, 1, NULL);
+    if (rc) return rc;
+    c->deadline_ns = UINT64_MAX;
+    c->slice_ns = platform_clock_ns();
+    int code = sqlite3_wal_checkpoint_v2(c->handle, "main", SQLITE_CHECKPOINT_PASSIVE, out_frames, out_copied);
+    if (code) return connection_error(c, code);
+    db->counts.checkpoints++;
+    free_pages_note();
+    return RC_OK;
+}
+
+rc_t checkpoint_run(bool *out_complete) {
+    int frames = 0, copied = 0;
+    *out_complete = false;
+    while (db->checkpointing) {
+        if (!fiber_inside()) return RC_AGAIN;
+        rc_t rc = wait_queue_wait(&db->checkpoint_waiting, UINT64_MAX);
+        CHECK(!rc);
+    }
+    if (db->store.failed) return RC_IO;
+    db->checkpointing = true;
+    rc_t rc = checkpoint_once(&frames, &copied);
+    db->checkpointing = false;
+    wait_queue_wake_all(&db->checkpoint_waiting);
+    *out_complete = !rc && frames >= 0 && frames == copied;
+    if (rc) log_warn("storage", "the log could not be moved into the database", "rc=%s", rc_name(rc));
+    return rc;
+}
+
+static void checkpoint_fiber(void *arg) {
+    bool complete;
+    (void)arg;
+    if (db->open && !db->paused && !db->down) {
+        rc_t rc = checkpoint_run(&complete);
+        if (!rc) log_debug("storage", "checkpoint", "frames=%u complete=%d", vfs_wal_frames(), complete);
+    }
+    db->checkpoint_asked = false;
+}
+
+void checkpoint_consider(void) {
+    if (vfs_wal_frames() < db->checkpoint_frames || db->checkpoint_asked || db->checkpointing) return;
+    db->checkpoint_asked = true;
+    if (!fiber_inside()) checkpoint_fiber(NULL); /* before the loop runs */
+    else if (fiber_start("checkpoint", checkpoint_fiber, NULL, NULL)) db->checkpoint_asked = false;
+}
+
+/* The log's frames stay until they are copied; a transaction larger than what is left of the log
+ * fails with RC_FULL when it gets there. */
+rc_t checkpoint_make_room(void) {
+    u32 max = wal_frames_max(&db->store.wal);
+    bool complete = false;
+    if (vfs_wal_frames() < max / 4 * 3) return RC_OK;
+    rc_t rc = checkpoint_run(&complete);
+    if (rc == RC_FULL) return rc;
+    return vfs_wal_frames() < max - max / 8 || complete ? RC_OK : RC_FULL;
+}
