@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The database on a simulated disk: rows survive, readers do not wait, groups share a flush. */
+/* storage_db_test.c — the database on a simulated disk: rows survive, readers do not wait for the
+ * writer, and writers that come together share a flush. */
 #include "storage/db.c"
 #include "tests/storage.h"
 
