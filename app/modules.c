@@ -4,8 +4,7 @@
 #include "app/module.h"
 #include "app/gateway/gateway.h"
 #include "app/health/health.h"
-#include "app/web/web.h"
 
 const struct module *const modules[] = {
-    &gateway_module, &health_module, &web_module, NULL,
+    &gateway_module, &health_module, NULL,
 };

@@ -14,21 +14,25 @@ lwip_CONFIG := net/config/lwipopts.h net/config/arch/cc.h net/config/lwip_hooks.
 
 mbedtls_SRC := $(addprefix library/, aes aesni asn1parse asn1write base64 bignum bignum_core bignum_mod \
                  bignum_mod_raw block_cipher ccm chacha20 chachapoly cipher cipher_wrap cmac \
-                 constant_time ctr_drbg debug dhm ecdh ecdsa ecp ecp_curves entropy entropy_poll \
+                 constant_time debug dhm ecdh ecdsa ecp ecp_curves \
                  error gcm hkdf hmac_drbg md md5 memory_buffer_alloc nist_kw oid pem pk pk_ecc pk_wrap \
                  pkcs5 pkcs12 pkparse pkwrite platform platform_util poly1305 psa_crypto \
                  psa_crypto_aead psa_crypto_cipher psa_crypto_client \
                  psa_crypto_driver_wrappers_no_static psa_crypto_ecp psa_crypto_ffdh \
                  psa_crypto_hash psa_crypto_mac psa_crypto_pake psa_crypto_random psa_crypto_rsa \
                  psa_crypto_slot_management psa_crypto_storage psa_util rsa rsa_alt_helpers sha1 \
-                 sha256 sha3 sha512 ssl_cache ssl_ciphersuites ssl_client ssl_cookie \
+                 sha256 sha3 sha512 ssl_ciphersuites ssl_client ssl_cookie \
                  ssl_debug_helpers_generated ssl_msg ssl_ticket ssl_tls ssl_tls12_client \
                  ssl_tls12_server ssl_tls13_client ssl_tls13_generic ssl_tls13_keys \
                  ssl_tls13_server threading version version_features x509 x509_create x509_crl \
-                 x509_crt x509_csr x509write x509write_crt x509write_csr)
-mbedtls_INC := -Inet/config -Ibuild/src/mbedtls/include -Ibuild/src/mbedtls/library \
+                 x509_crt x509_csr x509write x509write_crt x509write_csr) \
+               $(addprefix 3rdparty/everest/library/, everest x25519 Hacl_Curve25519_joined)
+EVEREST     := build/src/mbedtls/3rdparty/everest/include
+mbedtls_INC := -I. -Inet/config -Ibuild/src/mbedtls/include -Ibuild/src/mbedtls/library \
+               -I$(EVEREST) -I$(EVEREST)/everest -I$(EVEREST)/everest/kremlib \
                -DMBEDTLS_CONFIG_FILE='<mbedtls_config.h>'
-mbedtls_CONFIG := net/config/mbedtls_config.h
+mbedtls_CONFIG := net/config/mbedtls_config.h net/config/threading_alt.h
 
 INC_net     := -isystem net/config -isystem build/src/lwip/src/include -isystem build/src/mbedtls/include \
+               -isystem $(EVEREST) \
                -DMBEDTLS_CONFIG_FILE='<mbedtls_config.h>'

@@ -182,7 +182,7 @@ void stream_deliver(void) {
         s->queued = false;
         s->holds++;
         if (s->state != STREAM_DEAD) deliver_one(s);
-        if (orphan(s)) stream_abort(s);
+        if (orphan(s)) stream_close(s); /* an alert may still be on its way */
         s->holds--;
         if (s->state == STREAM_DEAD && !s->queued && !s->dirty && !s->holds) stream_free_now(s);
     }

@@ -12,6 +12,8 @@ rc_t tls_make_identity(str names, char *key_pem, size_t key_room, char *cert_pem
  * certificate of the chain. RC_INVALID says in `why` what is wrong. Fibers only. */
 rc_t tls_use_identity(str key_pem, str chain_pem, struct diag *why);
 bool tls_has_identity(void);
+/* Certificates (PEM) that outgoing connections believe; added to those before. RC_INVALID. */
+rc_t tls_trust_add(str pem, struct diag *why);
 struct tls_identity_info {
     char fingerprint_sha256[96]; /* "AB:CD:..." of the leaf */
     char subject[256], issuer[256], names[512];

@@ -1,28 +1,335 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tls_session.c — records between a stream and its owner. This build speaks plain TCP only: a
- * listener that asks for TLS refuses every connection. */
+/* tls_session.c — TLS between a stream's bytes and its owner.
+ *
+ *   handshake:  rx -> in  --job-->  worker: mbedtls_ssl_handshake  --done-->  out -> TCP
+ *   afterwards: rx -> mbedtls_ssl_read -> plain           owner -> mbedtls_ssl_write -> TCP
+ *
+ * A handshake is public-key arithmetic, so each of its steps is a job and the whole session belongs
+ * to the worker while it runs: it reads `in` and appends to `out`, touches no stream, and the loop
+ * touches no session. A stream that dies meanwhile leaves the session behind; the job's end frees
+ * it. Records are symmetric arithmetic, a few microseconds, and stay on the loop.
+ *
+ * Always true: while `working`, only the worker uses ssl, in, out; plain is the loop's. A record is
+ * made only when TCP has room for it; what still finds no room waits in `out` and goes first.
+ * A handshake that is not over after HANDSHAKE_MS ends. */
+#include "net/tls_impl.h"
 #include "net/stream_impl.h"
+#include "kernel/base/log.h"
+#include "kernel/core/memory.h"
+#include "kernel/core/worker.h"
+#include "kernel/platform.h"
+#include "mbedtls/ssl.h"
+
+#define HANDSHAKE_MS 10000
+#define HANDSHAKE_BYTES_MAX KIB(64) /* of either side's flights that wait */
+#define RECORD_ROOM 96u             /* what a record adds, and then some */
+#define PLAIN_STEP 2048u
+
+struct flat { /* bytes that may change hands between threads: plain budget memory, no lists */
+    char *ptr;
+    u32 at, len, room;
+};
+
+struct tls_session {
+    mbedtls_ssl_context ssl;
+    struct tls_identity *identity; /* NULL for a client */
+    struct stream *stream;         /* NULL: it has died, the worker still runs */
+    struct job job;
+    struct timer timer;
+    struct flat in, out;
+    struct stream_bytes plain;
+    u64 begun_ns;
+    int result;      /* of the last step */
+    bool working, ready, failed, closed_by_peer, has_timer;
+};
+
+
+/* ---- Bytes ------------------------------------------------------------------------------------------- */
+
+static rc_t flat_add(struct flat *f, const void *bytes, u32 n) {
+    if (f->at && f->at == f->at + f->len) f->at = 0;
+    if (f->at + f->len + n > f->room) {
+        if (f->len) memmove(f->ptr, f->ptr + f->at, f->len);
+        f->at = 0;
+        u32 room = f->room ? f->room : 2048;
+        while (room < f->len + n) room *= 2;
+        if (room > HANDSHAKE_BYTES_MAX) return RC_LIMIT;
+        if (room > f->room) {
+            char *p = memory_resize(MEMORY_TLS, f->ptr, room);
+            if (!p) return RC_NO_MEMORY;
+            f->ptr = p, f->room = room;
+        }
+    }
+    memcpy(f->ptr + f->at + f->len, bytes, n);
+    f->len += n;
+    return RC_OK;
+}
+
+static void flat_free(struct flat *f) {
+    memory_free(MEMORY_TLS, f->ptr);
+    *f = (struct flat){0};
+}
+
+/* mbedTLS reads: from what was handed over, then (on the loop only) from the stream. */
+static int bio_recv(void *arg, unsigned char *to, size_t room) {
+    struct tls_session *t = arg;
+    if (t->in.len) {
+        u32 n = (u32)MIN((size_t)t->in.len, room);
+        memcpy(to, t->in.ptr + t->in.at, n);
+        t->in.at += n, t->in.len -= n;
+        return (int)n;
+    }
+    if (t->working || !t->stream) return MBEDTLS_ERR_SSL_WANT_READ;
+    str raw = stream_raw_peek(t->stream);
+    if (!raw.len) return t->stream->ended ? MBEDTLS_ERR_SSL_CONN_EOF : MBEDTLS_ERR_SSL_WANT_READ;
+    size_t n = MIN(raw.len, room);
+    memcpy(to, raw.ptr, n);
+    stream_raw_consume(t->stream, n);
+    return (int)n;
+}
+
+/* mbedTLS writes: always taken whole; what TCP has no room for waits in `out`. */
+static int bio_send(void *arg, const unsigned char *bytes, size_t n) {
+    struct tls_session *t = arg;
+    size_t took = 0;
+    if (!t->working && t->stream && !t->out.len)
+        if (stream_raw_write(t->stream, str_of((const char *)bytes, n), &took, true)) return MBEDTLS_ERR_SSL_CONN_EOF;
+    if (took < n && flat_add(&t->out, bytes + took, (u32)(n - took))) return MBEDTLS_ERR_SSL_ALLOC_FAILED;
+    return (int)n;
+}
+
+bool tls_session_flush(struct stream *s) {
+    struct tls_session *t = s->tls;
+    size_t took = 0;
+    if (t->working || !t->out.len) return !t->working;
+    if (stream_raw_write(s, str_of(t->out.ptr + t->out.at, t->out.len), &took, true)) return false;
+    t->out.at += (u32)took, t->out.len -= (u32)took;
+    if (!t->out.len) flat_free(&t->out);
+    return t->out.len == 0;
+}
+
+/* ---- Birth and death --------------------------------------------------------------------------------- */
+
+static void session_free(struct tls_session *t) {
+    CHECK(!t->working);
+    if (t->has_timer) timer_stop(&t->timer);
+    mbedtls_ssl_free(&t->ssl);
+    tls_identity_release(t->identity);
+    flat_free(&t->in);
+    flat_free(&t->out);
+    stream_bytes_free(&t->plain);
+    memory_free(MEMORY_TLS, t);
+}
+
+static void on_timeout(void *arg) {
+    struct tls_session *t = arg;
+    if (t->ready || !t->stream) return;
+    tls_counters.failed++;
+    t->stream->why = RC_TIMEOUT;
+    stream_queue(t->stream, EVENT_CLOSED);
+    stream_deliver();
+}
+
+static rc_t session_new(struct stream *s, const mbedtls_ssl_config *settings, struct tls_identity *id) {
+    struct tls_session *t = memory_zero(MEMORY_TLS, sizeof *t);
+    if (!t) {
+        tls_identity_release(id);
+        return RC_NO_MEMORY;
+    }
+    t->stream = s;
+    t->identity = id;
+    t->begun_ns = platform_clock_ns();
+    mbedtls_ssl_init(&t->ssl);
+    if (mbedtls_ssl_setup(&t->ssl, settings)) {
+        session_free(t);
+        return RC_NO_MEMORY;
+    }
+    mbedtls_ssl_set_bio(&t->ssl, t, bio_send, bio_recv, NULL);
+    timer_init(&t->timer, on_timeout, t);
+    t->has_timer = true;
+    if (timer_start_after_ms(&t->timer, HANDSHAKE_MS)) {
+        session_free(t);
+        return RC_LIMIT;
+    }
+    s->tls = t;
+    return RC_OK;
+}
 
 rc_t tls_session_open_server(struct stream *s) {
-    (void)s;
-    return RC_DENIED;
+    struct tls_identity *id = tls_identity_current();
+    rc_t rc = id ? session_new(s, &id->settings, id) : RC_DENIED;
+    if (rc) tls_counters.refused++;
+    return rc;
 }
+
 rc_t tls_session_open_client(struct stream *s, str server_name) {
-    (void)s, (void)server_name;
-    return RC_DENIED;
+    char name[256];
+    const mbedtls_ssl_config *settings = tls_client_settings();
+    if (!settings || str_to_c(server_name, name, sizeof name)) return RC_INVALID;
+    rc_t rc = session_new(s, settings, NULL);
+    if (!rc && mbedtls_ssl_set_hostname(&s->tls->ssl, name)) rc = RC_NO_MEMORY;
+    return rc;
 }
-void tls_session_close(struct stream *s) { s->tls = NULL; }
-void tls_session_notify(struct stream *s) { CHECK(!s->tls); }
-void tls_session_input(struct stream *s) { CHECK(!s->tls); }
-bool tls_session_ready(const struct stream *s) { return s->tls != NULL; }
-str tls_session_peek(struct stream *s) { return stream_raw_peek(s); }
-void tls_session_consume(struct stream *s, size_t n) { stream_raw_consume(s, n); }
-bool tls_session_ended(const struct stream *s) { return s->ended; }
+
+void tls_session_close(struct stream *s) {
+    struct tls_session *t = s->tls;
+    s->tls = NULL;
+    t->stream = NULL;
+    if (!t->working) session_free(t);
+}
+
+void tls_session_notify(struct stream *s) {
+    struct tls_session *t = s->tls;
+    if (t->ready && !t->failed && !t->working && tls_session_flush(s)) (void)mbedtls_ssl_close_notify(&t->ssl);
+}
+
+/* ---- Handshake --------------------------------------------------------------------------------------- */
+
+static void step_on_worker(void *arg) {
+    struct tls_session *t = arg;
+    t->result = mbedtls_ssl_handshake(&t->ssl);
+}
+
+static void fail(struct tls_session *t, int e) {
+    char words[96];
+    if (t->failed) return;
+    t->failed = true;
+    if (!t->ready) tls_counters.failed++;
+    tls_words(e, words, sizeof words);
+    log_debug("tls", "connection ends", "error=%s", LOGSTR(str_from_c(words)));
+    if (!t->stream->why) t->stream->why = t->ready ? RC_IO : rc_from_tls(e);
+    stream_queue(t->stream, EVENT_CLOSED);
+}
+
+static void handshake_over(struct tls_session *t) {
+    t->ready = true;
+    timer_stop(&t->timer);
+    tls_counters.handshakes++;
+    tls_counters.handshake_us_total += (platform_clock_ns() - t->begun_ns) / NS_PER_US;
+    stream_queue(t->stream, EVENT_READ | EVENT_WRITE);
+}
+
+static void step_begin(struct tls_session *t);
+
+static void step_done(void *arg) {
+    struct tls_session *t = arg;
+    struct stream *s = t->stream;
+    t->working = false;
+    if (!s) {
+        session_free(t);
+        return;
+    }
+    (void)tls_session_flush(s);
+    if (t->result == 0) handshake_over(t);
+    else if (t->result != MBEDTLS_ERR_SSL_WANT_READ && t->result != MBEDTLS_ERR_SSL_WANT_WRITE) fail(t, t->result);
+    else step_begin(t);
+    stream_deliver();
+}
+
+/* Hands what has come to a worker, if something has. A client's first step has nothing to read. */
+static void step_begin(struct tls_session *t) {
+    struct stream *s = t->stream;
+    if (t->working || t->ready || t->failed) return;
+    str raw = stream_raw_peek(s);
+    bool first = !t->identity && t->ssl.MBEDTLS_PRIVATE(state) == MBEDTLS_SSL_HELLO_REQUEST;
+    if (!raw.len && !first) {
+        if (s->ended) fail(t, MBEDTLS_ERR_SSL_CONN_EOF);
+        return;
+    }
+    if (raw.len) {
+        if (flat_add(&t->in, raw.ptr, (u32)MIN(raw.len, (size_t)KIB(32)))) {
+            fail(t, MBEDTLS_ERR_SSL_ALLOC_FAILED);
+            return;
+        }
+        stream_raw_consume(s, MIN(raw.len, (size_t)KIB(32)));
+    }
+    t->job = (struct job){.fn = step_on_worker, .done = step_done, .arg = t};
+    t->working = true;
+    if (worker_submit(&t->job)) {
+        t->working = false;
+        tls_counters.refused++;
+        fail(t, MBEDTLS_ERR_SSL_ALLOC_FAILED);
+    }
+}
+
+/* ---- Records ----------------------------------------------------------------------------------------- */
+
+static void read_records(struct tls_session *t) {
+    u32 max = stream_bytes_max();
+    while (!t->closed_by_peer && !t->failed && t->plain.len < max / 2) {
+        if (stream_bytes_reserve(&t->plain, PLAIN_STEP, max)) return; /* no memory: again later */
+        struct stream_bytes *p = &t->plain;
+        u32 space = p->room - p->at - p->len;
+        int n = mbedtls_ssl_read(&t->ssl, (u8 *)p->ptr + p->at + p->len, space);
+        if (n > 0) {
+            p->len += (u32)n;
+            continue;
+        }
+        if (!p->len) stream_bytes_free(p);
+        if (n == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET) continue;
+        if (n == 0 || n == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY || n == MBEDTLS_ERR_SSL_CONN_EOF) t->closed_by_peer = true;
+        else if (n != MBEDTLS_ERR_SSL_WANT_READ && n != MBEDTLS_ERR_SSL_WANT_WRITE) fail(t, n);
+        return;
+    }
+}
+
+void tls_session_input(struct stream *s) {
+    struct tls_session *t = s->tls;
+    if (t->working) return;
+    if (!t->ready) {
+        step_begin(t);
+        return;
+    }
+    (void)tls_session_flush(s);
+    read_records(t);
+    if (t->plain.len || t->closed_by_peer) s->pending |= EVENT_READ;
+}
+
+bool tls_session_ready(const struct stream *s) { return s->tls->ready; }
+
+str tls_session_peek(struct stream *s) {
+    struct tls_session *t = s->tls;
+    if (!t->plain.len && t->ready && !t->working) read_records(t);
+    return str_of(t->plain.ptr + t->plain.at, t->plain.len);
+}
+
+void tls_session_consume(struct stream *s, size_t n) {
+    struct tls_session *t = s->tls;
+    if (!n) return;
+    stream_bytes_drop(&t->plain, (u32)n);
+    bool more = s->rx.len || t->in.len || mbedtls_ssl_check_pending(&t->ssl);
+    if (more && t->plain.len < stream_bytes_max() / 4) stream_queue(s, EVENT_READ);
+}
+
+bool tls_session_ended(const struct stream *s) {
+    const struct tls_session *t = s->tls;
+    return t->plain.len == 0 && (t->closed_by_peer || (s->ended && !s->rx.len && !t->in.len && t->ready));
+}
+
 rc_t tls_session_write(struct stream *s, str bytes, size_t *took) {
-    return stream_raw_write(s, bytes, took, true);
+    struct tls_session *t = s->tls;
+    *took = 0;
+    if (s->why || t->failed) return s->why ? s->why : RC_IO;
+    if (!t->ready) return RC_AGAIN;
+    while (bytes.len && tls_session_flush(s)) {
+        u32 room = stream_raw_room(s);
+        if (room < RECORD_ROOM * 2) break;
+        size_t n = MIN(bytes.len, (size_t)(room - RECORD_ROOM));
+        int e = mbedtls_ssl_write(&t->ssl, (const u8 *)bytes.ptr, n);
+        if (e == MBEDTLS_ERR_SSL_WANT_WRITE || e == MBEDTLS_ERR_SSL_WANT_READ) break;
+        if (e <= 0) {
+            fail(t, e);
+            return RC_IO;
+        }
+        *took += (size_t)e;
+        bytes = str_skip(bytes, (size_t)e);
+    }
+    s->want_room = bytes.len > 0;
+    if (s->pcb) stream_dirty(s);
+    return RC_OK;
 }
-bool tls_session_flush(struct stream *s) { return s->pcb != NULL; }
+
 str tls_session_version(const struct stream *s) {
-    (void)s;
-    return S("");
+    const char *v = s->tls->ready ? mbedtls_ssl_get_version(&s->tls->ssl) : "";
+    return str_from_c(v);
 }

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tls.c — the TLS library on this machine, and who we are to those who connect.
+ *
+ * Only what is safe today is offered: TLS 1.2 and 1.3, ephemeral X25519, P-256 or P-384, AES-GCM or
+ * ChaCha20-Poly1305 (RFC 9325 4.2). Sessions resume by tickets in both versions; the ticket keys
+ * change every TICKET_SECONDS, the one before stays good as long again. Randomness is the machine's
+ * own; without a trustworthy source there is no TLS, and the log says so.
+ *
+ * Who we are is one counted object: replacing it means that the next connection gets the new one
+ * and the last session of the old one frees it. */
+#include "net/tls_impl.h"
+#include "kernel/base/log.h"
+#include "kernel/core/memory.h"
+#include "kernel/core/worker.h"
+#include "kernel/platform.h"
+#include "mbedtls/error.h"
+#include "mbedtls/platform_time.h"
+#include "mbedtls/ssl_ticket.h"
+#include "mbedtls/threading.h"
+#include "psa/crypto.h"
+#include <time.h>
+
+#define TICKET_SECONDS (6 * 3600)
+
+static struct tls {
+    bool ready;
+    struct tls_identity *current;
+    mbedtls_ssl_ticket_context tickets;
+    mbedtls_ssl_config client;
+    mbedtls_x509_crt trust;
+    bool client_ready;
+} tls_of_loop, *const tls = &tls_of_loop;
+
+struct tls_stats tls_counters;
+void tls_stats_get(struct tls_stats *out) { *out = tls_counters; }
+
+/* ---- What the library asks of a machine ------------------------------------------------------------ */
+
+void *tls_calloc(size_t count, size_t size) {
+    size_t n;
+    if (__builtin_mul_overflow(count, size, &n)) return NULL;
+    return memory_zero(MEMORY_TLS, n ? n : 1);
+}
+
+void tls_free(void *p) { memory_free(MEMORY_TLS, p); }
+
+time_t tls_time(time_t *out) {
+    time_t now = (time_t)(platform_wall_ns() / NS_PER_S);
+    if (out) *out = now;
+    return now;
+}
+
+mbedtls_ms_time_t mbedtls_ms_time(void) { return (mbedtls_ms_time_t)(platform_clock_ns() / NS_PER_MS); }
+
+int tls_random(void *unused, unsigned char *to, size_t n) {
+    (void)unused;
+    return platform_entropy(to, n) == RC_OK ? 0 : PSA_ERROR_INSUFFICIENT_ENTROPY;
+}
+
+psa_status_t mbedtls_psa_external_get_random(mbedtls_psa_external_random_context_t *context,
+                                             uint8_t *output, size_t output_size, size_t *output_length) {
+    (void)context;
+    *output_length = 0;
+    if (platform_entropy(output, output_size)) return PSA_ERROR_INSUFFICIENT_ENTROPY;
+    *output_length = output_size;
+    return PSA_SUCCESS;
+}
+
+static void mutex_init(mbedtls_threading_mutex_t *m) { m->lock = (struct platform_lock){0}; }
+static void mutex_free(mbedtls_threading_mutex_t *m) { (void)m; }
+static int mutex_lock(mbedtls_threading_mutex_t *m) {
+    platform_lock(&m->lock);
+    return 0;
+}
+static int mutex_unlock(mbedtls_threading_mutex_t *m) {
+    platform_unlock(&m->lock);
+    return 0;
+}
+
+rc_t rc_from_tls(int e) {
+    switch (e) {
+    case 0: return RC_OK;
+    case MBEDTLS_ERR_SSL_WANT_READ:
+    case MBEDTLS_ERR_SSL_WANT_WRITE: return RC_AGAIN;
+    case MBEDTLS_ERR_SSL_ALLOC_FAILED: return RC_NO_MEMORY;
+    case MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY:
+    case MBEDTLS_ERR_SSL_CONN_EOF: return RC_CLOSED;
+    case MBEDTLS_ERR_X509_CERT_VERIFY_FAILED: return RC_DENIED;
+    default: return RC_INVALID;
+    }
+}
+
+void tls_words(int e, char *to, size_t room) { mbedtls_strerror(e, to, room); }
+
+rc_t tls_library_init(void) {
+    u8 probe[16];
+    if (tls->ready) return RC_OK;
+    rc_t rc = platform_entropy(probe, sizeof probe);
+    if (rc) {
+        log_error("tls", "no trustworthy random numbers, so no keys: give the machine virtio-rng or a CPU with RDRAND", "rc=%s", rc_name(rc));
+        return RC_IO;
+    }
+    mbedtls_threading_set_alt(mutex_init, mutex_free, mutex_lock, mutex_unlock);
+    if (psa_crypto_init() != PSA_SUCCESS) return RC_NO_MEMORY;
+    mbedtls_ssl_ticket_init(&tls->tickets);
+    int e = mbedtls_ssl_ticket_setup(&tls->tickets, tls_random, NULL, MBEDTLS_CIPHER_AES_256_GCM, TICKET_SECONDS);
+    if (e) return RC_NO_MEMORY;
+    mbedtls_x509_crt_init(&tls->trust);
+    tls->ready = true;
+    return RC_OK;
+}
+
+rc_t tls_init(void) { return tls_library_init(); }
+
+/* Counts what resumed; workers call it. */
+static int ticket_parse(void *arg, mbedtls_ssl_session *session, unsigned char *bytes, size_t n) {
+    int e = mbedtls_ssl_ticket_parse(arg, session, bytes, n);
+    if (e == 0) (void)__atomic_add_fetch(&tls_counters.resumed, 1, __ATOMIC_RELAXED);
+    return e;
+}
+
+/* ---- Settings ------------------------------------------------------------------------------------------ */
+
+rc_t tls_settings_init(mbedtls_ssl_config *s, int endpoint) {
+    static const uint16_t groups[] = {MBEDTLS_SSL_IANA_TLS_GROUP_X25519, MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1,
+                                      MBEDTLS_SSL_IANA_TLS_GROUP_SECP384R1, MBEDTLS_SSL_IANA_TLS_GROUP_NONE};
+    static const uint16_t signatures[] = {
+        MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256, MBEDTLS_TLS1_3_SIG_ECDSA_SECP384R1_SHA384,
+        MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA256, MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA384,
+        MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA256, MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA384, MBEDTLS_TLS1_3_SIG_NONE};
+    static const char *protocols[] = {"http/1.1", NULL};
+    mbedtls_ssl_config_init(s);
+    if (mbedtls_ssl_config_defaults(s, endpoint, MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT))
+        return RC_NO_MEMORY;
+    mbedtls_ssl_conf_rng(s, tls_random, NULL);
+    mbedtls_ssl_conf_min_tls_version(s, MBEDTLS_SSL_VERSION_TLS1_2);
+    mbedtls_ssl_conf_max_tls_version(s, MBEDTLS_SSL_VERSION_TLS1_3);
+    mbedtls_ssl_conf_tls13_key_exchange_modes(s, MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL_ALL);
+    mbedtls_ssl_conf_groups(s, groups);
+    mbedtls_ssl_conf_sig_algs(s, signatures);
+    if (mbedtls_ssl_conf_alpn_protocols(s, protocols)) return RC_NO_MEMORY;
+    if (endpoint == MBEDTLS_SSL_IS_SERVER) {
+        mbedtls_ssl_conf_session_tickets_cb(s, mbedtls_ssl_ticket_write, ticket_parse, &tls->tickets);
+        mbedtls_ssl_conf_new_session_tickets(s, 1);
+        mbedtls_ssl_conf_authmode(s, MBEDTLS_SSL_VERIFY_NONE);
+        mbedtls_ssl_conf_preference_order(s, MBEDTLS_SSL_SRV_CIPHERSUITE_ORDER_CLIENT);
+    } else {
+        mbedtls_ssl_conf_authmode(s, MBEDTLS_SSL_VERIFY_REQUIRED);
+    }
+    return RC_OK;
+}
+
+mbedtls_ssl_config *tls_client_settings(void) {
+    if (tls_library_init()) return NULL;
+    if (!tls->client_ready) {
+        if (tls_settings_init(&tls->client, MBEDTLS_SSL_IS_CLIENT)) return NULL;
+        mbedtls_ssl_conf_ca_chain(&tls->client, &tls->trust, NULL);
+        tls->client_ready = true;
+    }
+    return &tls->client;
+}
+
+rc_t tls_trust_add(str pem, struct diag *why) {
+    rc_t rc = tls_library_init();
+    if (rc) return rc;
+    char *z = memory_alloc(MEMORY_TLS, pem.len + 1);
+    if (!z) return RC_NO_MEMORY;
+    rc = str_to_c(pem, z, pem.len + 1);
+    int e = rc ? -1 : mbedtls_x509_crt_parse(&tls->trust, (const u8 *)z, pem.len + 1);
+    memory_free(MEMORY_TLS, z);
+    if (e == 0) return RC_OK;
+    diag_set(why, "the certificates to trust are not PEM");
+    return RC_INVALID;
+}
+
+/* ---- Who we are ------------------------------------------------------------------------------------------ */
+
+struct tls_identity *tls_identity_current(void) {
+    if (tls->current) tls->current->references++;
+    return tls->current;
+}
+
+void tls_identity_release(struct tls_identity *id) {
+    if (id && --id->references == 0) tls_identity_free(id);
+}
+
+struct parse_job {
+    str key_pem, chain_pem;
+    struct diag *why;
+    struct tls_identity *made;
+    rc_t rc;
+};
+static void parse_on_worker(void *arg) {
+    struct parse_job *j = arg;
+    j->rc = tls_identity_parse(j->key_pem, j->chain_pem, &j->made, j->why);
+}
+
+rc_t tls_use_identity(str key_pem, str chain_pem, struct diag *why) {
+    struct parse_job job = {.key_pem = key_pem, .chain_pem = chain_pem, .why = why};
+    rc_t rc = tls_library_init();
+    if (rc) {
+        diag_set(why, "there are no trustworthy random numbers, so there is no TLS");
+        return rc;
+    }
+    if ((rc = worker_run(parse_on_worker, &job))) {
+        diag_set(why, "every worker is busy");
+        return rc;
+    }
+    if (job.rc) return job.rc;
+    rc = tls_settings_init(&job.made->settings, MBEDTLS_SSL_IS_SERVER);
+    if (!rc && mbedtls_ssl_conf_own_cert(&job.made->settings, &job.made->chain, &job.made->key)) rc = RC_NO_MEMORY;
+    if (rc) {
+        diag_set(why, "no memory for another certificate");
+        tls_identity_free(job.made);
+        return rc;
+    }
+    struct tls_identity *before = tls->current;
+    tls->current = job.made;
+    tls_identity_release(before);
+    log_info("tls", "certificate in use", "sha256=%s", tls->current->info.fingerprint_sha256);
+    return RC_OK;
+}
+
+bool tls_has_identity(void) { return tls->current != NULL; }
+
+rc_t tls_identity_info_get(struct tls_identity_info *out) {
+    if (!tls->current) return RC_NOT_FOUND;
+    *out = tls->current->info;
+    return RC_OK;
+}
