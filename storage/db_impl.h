@@ -60,6 +60,7 @@ struct connection {
     u64 limit_ns;    /* a statement may run this long; 0: for ever */
     u64 deadline_ns; /* of the statement running */
     u64 slice_ns;    /* when it last gave the loop a turn */
+    u32 slice_looks; /* at the clock since then */
     rc_t lost;       /* SQLite rolled the transaction back by itself, for this reason */
     char error[160];
 };

@@ -16,7 +16,9 @@
 static inline void storage_core_start(u64 heap_bytes) {
     memory_init(heap_bytes);
     loop_init();
-    EXPECT_OK(fiber_init(128));
+    static bool pooled; /* stacks are never given back: one pool for all tests of a process */
+    if (!pooled) EXPECT_OK(fiber_init(128));
+    pooled = true;
     EXPECT_OK(disk_init());
 }
 static inline void storage_begin(const struct sim_options *options) {
