@@ -25,7 +25,7 @@ struct pvwall {
     u32 version, seconds, ns;
 };
 enum { LAPIC_QEMU_HZ = 1000000000, PM_TIMER_HZ = 3579545, PIT_HZ = 1193182 };
-enum { FIRST_LOOK_US = 150 };
+enum { FIRST_LOOK_US = 60 };
 
 static struct {
     volatile u32 version; /* odd: being changed */
