@@ -6,13 +6,14 @@
  *
  * Nothing here waits for a device longer than it must: this path is most of the boot time. */
 #include "kernel/guest/guest.h"
+#include "kernel/guest/words.h"
 #include "kernel/guest/virtio/devices.h"
 #include "kernel/base/limits.h"
 #include "kernel/base/log.h"
 #include "kernel/platform.h"
 
 #define NO_CANARY __attribute__((no_stack_protector))
-enum { CONFIG_BYTES_MAX = 262144, EARLY_VIEW = 1 };
+enum { CONFIG_BYTES_MAX = 262144 };
 
 struct cpu_features cpu_has SEALED;
 bool under_test SEALED;
@@ -71,12 +72,8 @@ static void handoff_read(u32 magic, u64 info) {
     if (rc) panic("The loader's information is missing or broken: %s.", rc_name(rc));
 }
 
-/* The value of `key` among the blank-separated words of the command line; ptr NULL: absent. */
 static str option(str key) {
-    str rest = {handoff.command_line, handoff.command_line_bytes}, word;
-    while (str_split(&rest, ' ', &word))
-        if (str_starts(word, key)) return str_skip(word, key.len);
-    return (str){NULL, 0};
+    return words_value((str){handoff.command_line, handoff.command_line_bytes}, key);
 }
 
 static void constructors_run(void) {

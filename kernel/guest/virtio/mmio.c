@@ -6,6 +6,7 @@
  * the handler must acknowledge in the device, or the line stays up. */
 #include "kernel/guest/guest.h"
 #include "kernel/guest/acpi_table.h"
+#include "kernel/guest/words.h"
 #include "kernel/guest/virtio/device.h"
 #include "kernel/base/log.h"
 #include <stdio.h>
@@ -90,44 +91,13 @@ static void device_at(u64 base, u32 gsi) {
     virtio_found(v);
 }
 
-/* A number as in C, decimal or 0x; what follows it stays in *s. */
-static bool number_take(str *s, u64 *out) {
-    bool hex = str_starts(*s, S("0x"));
-    if (hex) *s = str_skip(*s, 2);
-    u64 v = 0;
-    size_t n = 0;
-    for (; n < s->len && n < 16; n++) {
-        char c = s->ptr[n];
-        u32 d = c >= '0' && c <= '9' ? (u32)(c - '0') : c >= 'a' && c <= 'f' ? (u32)(c - 'a' + 10) : 16;
-        if (d >= (hex ? 16u : 10u)) break;
-        v = v * (hex ? 16 : 10) + d;
-    }
-    *s = str_skip(*s, n);
-    *out = v;
-    return n > 0;
-}
-
-/* <size>[K]@<base>:<irq>[:<id>] */
-static bool place_parse(str s, u64 *base, u32 *gsi) {
-    u64 bytes, irq;
-    if (!number_take(&s, &bytes)) return false;
-    if (str_starts(s, S("K"))) s = str_skip(s, 1);
-    if (!str_starts(s, S("@"))) return false;
-    s = str_skip(s, 1);
-    if (!number_take(&s, base) || !str_starts(s, S(":"))) return false;
-    s = str_skip(s, 1);
-    if (!number_take(&s, &irq) || irq > 1023 || *base < 0x100000 || *base > 1ull << 46) return false;
-    *gsi = (u32)irq;
-    return true;
-}
-
 void virtio_mmio_start(str command_line) {
     str word;
     while (str_split(&command_line, ' ', &word)) {
         u64 base;
         u32 gsi;
         if (!str_starts(word, S("virtio_mmio.device="))) continue;
-        if (place_parse(str_skip(word, 19), &base, &gsi)) device_at(base, gsi);
+        if (words_virtio_place(str_skip(word, 19), &base, &gsi) == RC_OK) device_at(base, gsi);
     }
     struct acpi_device at;
     for (u32 i = 0; acpi_virtio_mmio(i, &at); i++) device_at(at.base, at.gsi);
