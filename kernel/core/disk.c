@@ -37,6 +37,8 @@ struct disk {
     struct wait_queue room; /* for the device's queue */
     struct disk_stats stats;
     struct fault faults[DISK_DISCARD + 1];
+    u64 said_ns;        /* when the last few errors were logged: a dead disk does not flood */
+    u32 said, unsaid;
 };
 
 #define BOUNCE_BYTES 65536u
@@ -128,6 +130,25 @@ static bool fault_due(struct disk *d, enum disk_verb verb, rc_t *out) {
     return true;
 }
 
+#define SAY_MAX 5u /* lines about errors of one disk ... */
+#define SAY_NS (10 * NS_PER_S) /* ... in such a span */
+
+static bool may_say(struct disk *d, u32 disk) {
+    u64 now = loop_now_ns();
+    if (now - d->said_ns >= SAY_NS) {
+        if (d->unsaid)
+            log_warn("disk", "more operations failed", "disk=%u count=%u", disk, d->unsaid);
+        d->said_ns = now;
+        d->said = d->unsaid = 0;
+    }
+    if (d->said < SAY_MAX) {
+        d->said++;
+        return true;
+    }
+    d->unsaid++;
+    return false;
+}
+
 static const char *const verb_names[] = {"read", "write", "flush", "discard"};
 
 static rc_t operate(u32 disk, enum disk_verb verb, u64 block, u32 count, void *data) {
@@ -149,8 +170,9 @@ static rc_t operate(u32 disk, enum disk_verb verb, u64 block, u32 count, void *d
     }
     if (r.op.rc) {
         d->stats.errors++;
-        log_warn("disk", "operation failed", "disk=%u verb=%s block=%llu count=%u rc=%s", disk,
-                 verb_names[verb], (unsigned long long)block, count, rc_name(r.op.rc));
+        if (may_say(d, disk))
+            log_warn("disk", "operation failed", "disk=%u verb=%s block=%llu count=%u rc=%s", disk,
+                     verb_names[verb], (unsigned long long)block, count, rc_name(r.op.rc));
     }
     return r.op.rc;
 }

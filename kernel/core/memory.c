@@ -35,6 +35,8 @@ static struct budget budgets[MEMORY_BUDGET_COUNT] = {
 #undef B
 };
 static u64 heap_total;
+static u64 fault_nth; /* 0: none. Tests set it, on one thread */
+static bool fault_for_ever;
 
 #define B(id, title, share, low, high, full) +(share)
 static_assert(0 MEMORY_BUDGETS(B) <= 100, "budgets share at most the whole heap");
@@ -55,9 +57,27 @@ void memory_init(u64 heap_bytes) {
     }
 }
 
+void memory_fault_set(u64 nth, bool for_ever) {
+    fault_nth = nth;
+    fault_for_ever = for_ever;
+}
+
+static bool fault_due(void) {
+    if (fault_nth > 1) {
+        fault_nth--;
+        return false;
+    }
+    if (!fault_for_ever) fault_nth = 0;
+    return true;
+}
+
 bool memory_charge(enum memory_budget which, size_t n) {
     CHECK(which < MEMORY_BUDGET_COUNT);
     struct budget *b = &budgets[which];
+    if (__builtin_expect(fault_nth != 0, 0) && fault_due()) {
+        __atomic_add_fetch(&b->refused, 1, __ATOMIC_RELAXED);
+        return false;
+    }
     size_t used = __atomic_add_fetch(&b->used, n, __ATOMIC_RELAXED);
     if (used > b->limit || used < n) {
         __atomic_sub_fetch(&b->used, n, __ATOMIC_RELAXED);

@@ -42,6 +42,9 @@ void memory_free(enum memory_budget b, void *p);  /* NULL is fine */
 /* For memory that does not come from malloc (stacks, a library's pool): counts it. False: over. */
 bool memory_charge(enum memory_budget b, size_t n);
 void memory_refund(enum memory_budget b, size_t n);
+/* For tests: the nth allocation from now (1: the next), of any budget, finds no memory, and with
+ * for_ever all after it; 0 clears. memory_charge counts as one. */
+void memory_fault_set(u64 nth, bool for_ever);
 size_t memory_size(const void *p);                /* as asked for */
 void memory_use_get(enum memory_budget b, struct memory_use *out);
 u32 memory_pressure_percent(void);                /* of the whole heap in use */
