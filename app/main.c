@@ -17,6 +17,7 @@
 #include "kernel/core/fiber.h"
 #include "kernel/core/loop.h"
 #include "kernel/core/memory.h"
+#include "kernel/core/provoke.h"
 #include "kernel/core/worker.h"
 #include "kernel/platform.h"
 #include "net/link.h"
@@ -61,6 +62,7 @@ static rc_t start_core(const struct boot_info *boot) {
     if ((rc = worker_init())) return rc;
     if ((rc = console_init())) return rc;
     if ((rc = console_command_add(&stop_command))) return rc;
+    if (boot->test && (rc = provoke_init())) return rc;
     if ((rc = disk_init())) return rc;
     return loop_poller_add(WAIT_POWER, on_power, NULL);
 }
