@@ -268,6 +268,10 @@ static void on_head(struct http_conn *c, str bytes, struct http_active *a, const
     rc_t rc = http_target_check(h, &origin, &no);
     if (!rc && early_body_missing(c, h, bytes.len)) {
         active_free(a);
+        if (stream_complete(c->stream)) {
+            conn_refuse(c, 400, "The body of the request was cut short.");
+            return;
+        }
         c->state = CONN_EARLY_BODY;
         (void)timer_start(&c->timer, loop_now_ns() + HTTP_STALL_TIMEOUT_MS * NS_PER_MS);
         return;
@@ -309,6 +313,10 @@ static void conn_try_head(struct http_conn *c, str bytes) {
         conn_refuse(c, no.status, no.why);
         return;
     }
+    if (stream_complete(c->stream)) {
+        conn_refuse(c, 400, "The head of the request was cut short.");
+        return;
+    }
     if (c->state == CONN_IDLE) {
         c->state = CONN_HEAD;
         (void)timer_start(&c->timer, loop_now_ns() + HTTP_HEAD_TIMEOUT_MS * NS_PER_MS);
@@ -336,13 +344,13 @@ static void on_readable(void *arg) {
         }
     }
     if (c->state == CONN_EARLY_BODY && bytes.len < c->need) {
-        if (stream_ended(c->stream)) conn_free(c, true);
+        if (stream_complete(c->stream)) conn_refuse(c, 400, "The body of the request was cut short.");
         return;
     }
     bool first = c->state == CONN_IDLE;
     /* One parse at first sight; later ones only when the end of the head is known to be here. */
-    if (!first && c->state == CONN_HEAD && !http_scan_complete(&c->scan, bytes)) return;
-    conn_try_head(c, bytes);
+    if (first || c->state != CONN_HEAD || http_scan_complete(&c->scan, bytes)) conn_try_head(c, bytes);
+    else if (stream_complete(c->stream)) conn_refuse(c, 400, "The head of the request was cut short.");
 }
 
 static void on_closed(void *arg, rc_t why) {

@@ -118,6 +118,8 @@ rc_t stream_wait_readable(struct stream *s, u64 deadline_ns) {
     return stream_wait_more(s, 0, deadline_ns);
 }
 
+bool stream_complete(struct stream *s) { return s->tls ? tls_session_complete(s) : s->ended; }
+
 rc_t stream_wait_more(struct stream *s, size_t have, u64 deadline_ns) {
     for (;;) {
         if (stream_peek(s).len > have) return RC_OK;

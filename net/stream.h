@@ -47,6 +47,7 @@ void stream_events_set(struct stream *s, const struct stream_events *events, voi
 str stream_peek(struct stream *s);
 void stream_consume(struct stream *s, size_t n); /* n <= peeked */
 bool stream_ended(struct stream *s);             /* peer sent its end and all bytes were consumed */
+bool stream_complete(struct stream *s); /* no byte will follow those that wait */
 /* Fibers: parks until bytes wait. RC_CLOSED: the end; RC_TIMEOUT; RC_IO: reset. */
 rc_t stream_wait_readable(struct stream *s, u64 deadline_ns);
 rc_t stream_wait_more(struct stream *s, size_t have, u64 deadline_ns); /* until more than `have` wait */

@@ -84,6 +84,7 @@ bool tls_session_ready(const struct stream *s); /* the handshake is over */
 str tls_session_peek(struct stream *s);
 void tls_session_consume(struct stream *s, size_t n);
 bool tls_session_ended(const struct stream *s);
+bool tls_session_complete(const struct stream *s);
 rc_t tls_session_write(struct stream *s, str bytes, size_t *took);
 bool tls_session_flush(struct stream *s); /* ciphertext that found no room; true: none is left */
 str tls_session_version(const struct stream *s);

@@ -301,9 +301,13 @@ void tls_session_consume(struct stream *s, size_t n) {
     if (more && t->plain.len < stream_bytes_max() / 4) stream_queue(s, EVENT_READ);
 }
 
-bool tls_session_ended(const struct stream *s) {
+bool tls_session_complete(const struct stream *s) {
     const struct tls_session *t = s->tls;
-    return t->plain.len == 0 && (t->closed_by_peer || (s->ended && !s->rx.len && !t->in.len && t->ready));
+    return t->closed_by_peer || (s->ended && !s->rx.len && !t->in.len && t->ready);
+}
+
+bool tls_session_ended(const struct stream *s) {
+    return s->tls->plain.len == 0 && tls_session_complete(s);
 }
 
 rc_t tls_session_write(struct stream *s, str bytes, size_t *took) {
