@@ -15,6 +15,7 @@
 #     make same             is the image bit-identical when built elsewhere?
 #   make fuzz F=http T=60   one fuzz target for T seconds
 #   make tiny               unit tests with every limit shrunk (kernel/base/limits.h)
+#   make tsan               the kernel's threads under the race detector
 #   make coverage           line coverage of the unit tests, by folder
 #   make bench              measured figures of this machine
 #   make size               what takes the bytes of the image
@@ -96,6 +97,12 @@ tiny_THIRD   := $(host_THIRD)
 tiny_LINK    := $(SANITIZE)
 tiny_SRC     := $(HOST_SRC)
 
+# Threads and what they share lie in the kernel alone: no library, and app_main is never reached.
+tsan_CC      := $(CC)
+tsan_FLAGS   := $(BASE) $(WARN) -O1 -fsanitize=thread
+tsan_LINK    := -fsanitize=thread -Wl,--defsym=app_main=0
+tsan_SRC     := $(call src,kernel/base kernel/core kernel/host)
+
 coverage_CC    := gcc
 coverage_FLAGS := $(BASE) $(WARN) -O0 --coverage -DCOVERAGE -fprofile-abs-path -fprofile-update=atomic
 coverage_THIRD := $(release-host_THIRD)
@@ -110,7 +117,7 @@ fuzz_THIRD_sqlite3 := -g0 -w -O1
 fuzz_LINK    := $(SANITIZE) -fsanitize=fuzzer
 fuzz_SRC     := $(HOST_SRC)
 
-VARIANTS := guest host release-host tiny coverage fuzz
+VARIANTS := guest host release-host tiny coverage fuzz tsan
 
 # Include paths per row: a folder sees the libraries of its own row and of the rows below.
 INC_tests   = $(INC_net) $(INC_storage) $(INC_app)
@@ -132,7 +139,7 @@ build/src/%.stamp: tools/deps.lock $(wildcard */patches/*.patch)
 	$Qtools/deps.sh --use $* $(sort $(wildcard */patches/$*-*.patch))
 
 third_objects = $(addprefix build/$1/lib/$2/,$(addsuffix .o,$($2_SRC)))
-third_libs    = $(foreach l,$(LIBS),build/$1/lib/$l.a)
+third_libs    = $(if $(filter tsan,$1),,$(foreach l,$(LIBS),build/$1/lib/$l.a))
 
 define third_rules # variant, library
 build/$1/lib/$2/%.o: build/src/$2.stamp $($2_CONFIG) $(addsuffix /sqlite3.c,$($2_FROM)) $(call libc,$1)
@@ -220,7 +227,7 @@ UNIT      := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/*_test.c))
 UNIT_RUN   = $(if $(ONLY),$(or $(foreach t,$(UNIT),$(if $(findstring $(ONLY),$t),$t)),$(UNIT)),$(UNIT))
 FUZZ      := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/*_fuzz.c)))
 
-.PHONY: test setup unit tiny integration test-power fuzz fuzz-smoke layers tidy same coverage bench size gdb \
+.PHONY: test setup unit tiny tsan integration test-power fuzz fuzz-smoke layers tidy same coverage bench size gdb \
         image asm run run-host clean distclean help
 setup:
 	$Qtools/setup.sh
@@ -230,6 +237,9 @@ unit: $(addprefix build/host/unit/,$(UNIT_RUN))
 	$QONLY='$(ONLY)' tools/unit.sh $^
 tiny: $(addprefix build/tiny/unit/,$(UNIT_RUN))
 	$QONLY='$(ONLY)' tools/unit.sh $^
+# The detector wants its fixed addresses free: no randomisation, where that can be asked for.
+tsan: $(patsubst %,build/tsan/unit/%,core_worker_test core_loop_test core_fiber_test core_disk_test host_worker_test)
+	$Q$(shell setarch -R true 2>/dev/null && echo setarch -R) tools/unit.sh $^
 integration: $(if $(filter guest,$(TARGET)),guest image probe,host)
 	$Qpython3 tests/integration/appliance.py --target $(TARGET) $(ONLY)
 test-power: guest host
