@@ -6,7 +6,9 @@
 
 static const u8 v4_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
 
-bool net_address_is_v4(const struct net_address *a) { return memcmp(a->bytes, v4_prefix, 12) == 0; }
+bool net_address_is_v4(const struct net_address *a) {
+    return memcmp(a->bytes, v4_prefix, 12) == 0;
+}
 
 void net_address_from_ip(const ip_addr_t *ip, u16 port, struct net_address *out) {
     out->port = port;

@@ -33,7 +33,9 @@ static struct {
     size_t kept, used, limit;
 } heap;
 
-static size_t class_of(size_t n) { return (n + CLASS_BYTES - 1) / CLASS_BYTES; }
+static size_t class_of(size_t n) {
+    return (n + CLASS_BYTES - 1) / CLASS_BYTES;
+}
 
 void *net_heap_alloc(size_t n) {
     size_t c = class_of(n ? n : 1), room = c * CLASS_BYTES;
@@ -73,7 +75,9 @@ void net_heap_free(void *p) {
     memory_free(MEMORY_NET, p);
 }
 
-size_t net_heap_used(void) { return heap.used; }
+size_t net_heap_used(void) {
+    return heap.used;
+}
 
 size_t net_heap_limit(void) {
     if (!heap.limit) {
@@ -84,4 +88,6 @@ size_t net_heap_limit(void) {
     return heap.limit;
 }
 
-bool net_heap_tight(void) { return heap.used > net_heap_limit() / 4 * 3; }
+bool net_heap_tight(void) {
+    return heap.used > net_heap_limit() / 4 * 3;
+}

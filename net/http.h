@@ -28,13 +28,13 @@ struct http_request {
     enum http_method method;
     str method_text;
     str target; /* as received: origin-form, or absolute-form reduced to it */
-    str path;   /* percent-decoded once, dot segments refused, no NUL, valid UTF-8, starts with '/' */
-    str query;  /* raw, without '?' */
-    str host;   /* Host, lower case, without port */
+    str path; /* percent-decoded once, dot segments refused, no NUL, valid UTF-8, starts with '/' */
+    str query; /* raw, without '?' */
+    str host;  /* Host, lower case, without port */
     const struct http_field *fields;
     u32 field_count;
-    u8 version_minor;   /* 0 or 1 */
-    bool secure;        /* over TLS */
+    u8 version_minor; /* 0 or 1 */
+    bool secure;      /* over TLS */
     bool has_body;
     s64 content_length; /* -1: chunked or none */
     struct net_address peer;
@@ -63,7 +63,8 @@ rc_t http_serve(const struct http_server_options *options, struct http_server **
 void http_server_drain(struct http_server *s); /* no new connections, idle ones close */
 bool http_server_drained(const struct http_server *s);
 
-/* ---- Reading ------------------------------------------------------------------------------------ */
+/* ---- Reading ------------------------------------------------------------------------------------
+ */
 
 str http_field(const struct http_request *r, str name); /* case-insensitive; ptr NULL = absent */
 bool http_field_next(const struct http_request *r, str name, u32 *at, str *value); /* lists */
@@ -77,7 +78,8 @@ rc_t http_percent_decode(struct arena *a, str raw, bool plus_is_blank, str *out)
 rc_t http_body_read(struct http_exchange *x, void *to, size_t room, size_t *got);
 rc_t http_body_all(struct http_exchange *x, size_t bytes_max, str *out);
 
-/* ---- Answering ---------------------------------------------------------------------------------- */
+/* ---- Answering ----------------------------------------------------------------------------------
+ */
 
 /* Fields added before the answer begins; bytes are copied. Refuses CR, LF and NUL: RC_INVALID. */
 rc_t http_answer_field(struct http_exchange *x, str name, str value);

@@ -19,20 +19,52 @@ static const struct {
     u16 status;
     const char *text;
 } statuses[] = {
-    {100, "Continue"}, {101, "Switching Protocols"}, {200, "OK"}, {201, "Created"},
-    {202, "Accepted"}, {204, "No Content"}, {206, "Partial Content"}, {207, "Multi-Status"},
-    {301, "Moved Permanently"}, {302, "Found"}, {303, "See Other"}, {304, "Not Modified"},
-    {307, "Temporary Redirect"}, {308, "Permanent Redirect"}, {400, "Bad Request"},
-    {401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"}, {405, "Method Not Allowed"},
-    {406, "Not Acceptable"}, {408, "Request Timeout"}, {409, "Conflict"}, {410, "Gone"},
-    {411, "Length Required"}, {412, "Precondition Failed"}, {413, "Content Too Large"},
-    {414, "URI Too Long"}, {415, "Unsupported Media Type"}, {416, "Range Not Satisfiable"},
-    {417, "Expectation Failed"}, {421, "Misdirected Request"}, {422, "Unprocessable Content"},
-    {423, "Locked"}, {425, "Too Early"}, {426, "Upgrade Required"}, {428, "Precondition Required"},
-    {429, "Too Many Requests"}, {431, "Request Header Fields Too Large"},
-    {451, "Unavailable For Legal Reasons"}, {500, "Internal Server Error"},
-    {501, "Not Implemented"}, {502, "Bad Gateway"}, {503, "Service Unavailable"},
-    {504, "Gateway Timeout"}, {505, "HTTP Version Not Supported"}, {507, "Insufficient Storage"},
+    {100, "Continue"},
+    {101, "Switching Protocols"},
+    {200, "OK"},
+    {201, "Created"},
+    {202, "Accepted"},
+    {204, "No Content"},
+    {206, "Partial Content"},
+    {207, "Multi-Status"},
+    {301, "Moved Permanently"},
+    {302, "Found"},
+    {303, "See Other"},
+    {304, "Not Modified"},
+    {307, "Temporary Redirect"},
+    {308, "Permanent Redirect"},
+    {400, "Bad Request"},
+    {401, "Unauthorized"},
+    {403, "Forbidden"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {406, "Not Acceptable"},
+    {408, "Request Timeout"},
+    {409, "Conflict"},
+    {410, "Gone"},
+    {411, "Length Required"},
+    {412, "Precondition Failed"},
+    {413, "Content Too Large"},
+    {414, "URI Too Long"},
+    {415, "Unsupported Media Type"},
+    {416, "Range Not Satisfiable"},
+    {417, "Expectation Failed"},
+    {421, "Misdirected Request"},
+    {422, "Unprocessable Content"},
+    {423, "Locked"},
+    {425, "Too Early"},
+    {426, "Upgrade Required"},
+    {428, "Precondition Required"},
+    {429, "Too Many Requests"},
+    {431, "Request Header Fields Too Large"},
+    {451, "Unavailable For Legal Reasons"},
+    {500, "Internal Server Error"},
+    {501, "Not Implemented"},
+    {502, "Bad Gateway"},
+    {503, "Service Unavailable"},
+    {504, "Gateway Timeout"},
+    {505, "HTTP Version Not Supported"},
+    {507, "Insufficient Storage"},
 };
 
 const char *http_status_text(int status) {
@@ -41,7 +73,8 @@ const char *http_status_text(int status) {
     return "Unknown";
 }
 
-/* ---- Putting bytes together ---------------------------------------------------------------------- */
+/* ---- Putting bytes together
+ * ---------------------------------------------------------------------- */
 
 static char *put(char *p, str s) {
     if (s.len) memcpy(p, s.ptr, s.len);
@@ -94,7 +127,8 @@ str http_refusal_text(int status, const char *detail, bool close, char *to, size
     return str_of(to, (size_t)(p - to));
 }
 
-/* ---- The handler's fields ------------------------------------------------------------------------ */
+/* ---- The handler's fields
+ * ------------------------------------------------------------------------ */
 
 rc_t http_answer_field(struct http_exchange *x, str name, str value) {
     struct http_active *a = active_of(x);
@@ -107,9 +141,12 @@ rc_t http_answer_field(struct http_exchange *x, str name, str value) {
     return RC_OK;
 }
 
-/* ---- Heads --------------------------------------------------------------------------------------- */
+/* ---- Heads
+ * --------------------------------------------------------------------------------------- */
 
-static bool status_has_no_body(int status) { return status < 200 || status == 204 || status == 304; }
+static bool status_has_no_body(int status) {
+    return status < 200 || status == 204 || status == 304;
+}
 
 /* The head into `to` (HEAD_OWN_MAX + content type + extra). length -1: chunked or until close. */
 static char *put_head(struct http_active *a, int status, str content_type, s64 length, char *to) {
@@ -125,10 +162,13 @@ static char *put_head(struct http_active *a, int status, str content_type, s64 l
         p = put(p, S("Transfer-Encoding: chunked\r\n"));
         a->answer_chunked = true;
     } else {
-        close = a->conn->close = true; /* HTTP/1.0: the end of the connection is the end of the body */
+        close = a->conn->close =
+            true; /* HTTP/1.0: the end of the connection is the end of the body */
     }
-    if (close) p = put(p, S("Connection: close\r\n"));
-    else if (a->request.version_minor == 0) p = put(p, S("Connection: keep-alive\r\n"));
+    if (close)
+        p = put(p, S("Connection: close\r\n"));
+    else if (a->request.version_minor == 0)
+        p = put(p, S("Connection: keep-alive\r\n"));
     p = put(p, str_of(a->extra, a->extra_len));
     a->answer_no_body |= status_has_no_body(status) || a->request.method == HTTP_HEAD;
     a->x.status = status;
@@ -140,7 +180,9 @@ static char *head_room(struct http_active *a, str content_type, size_t more) {
     return arena_alloc(&a->arena, HEAD_OWN_MAX + content_type.len + a->extra_len + more);
 }
 
-static bool content_type_fits(str t) { return t.len <= 256 && http_is_field_value(t); }
+static bool content_type_fits(str t) {
+    return t.len <= 256 && http_is_field_value(t);
+}
 
 static rc_t send_bytes(struct http_active *a, str bytes) {
     if (a->answer_failed) return RC_CLOSED;
@@ -225,7 +267,9 @@ bool http_answered(const struct http_exchange *x) {
     return CONTAINER_OF(x, const struct http_active, x)->answer != ANSWER_NONE;
 }
 
-void http_close_after(struct http_exchange *x) { active_of(x)->conn->close = true; }
+void http_close_after(struct http_exchange *x) {
+    active_of(x)->conn->close = true;
+}
 
 /* A handler that answered nothing has failed; one that did not end its stream was cut short. */
 void http_answer_finish(struct http_active *a) {
@@ -237,6 +281,7 @@ void http_answer_finish(struct http_active *a) {
     }
     char body[512];
     a->extra_len = 0;
-    size_t n = http_problem_format(500, "The request could not be served.", a->id, body, sizeof body);
+    size_t n =
+        http_problem_format(500, "The request could not be served.", a->id, body, sizeof body);
     http_answer(&a->x, 500, S("application/problem+json"), str_of(body, n));
 }

@@ -17,8 +17,10 @@ static rc_t broken(struct http_active *a, rc_t rc) {
 static rc_t body_begin(struct http_active *a) {
     if (a->body_started) return RC_OK;
     a->body_started = true;
-    if (!a->expect_continue || a->answer != ANSWER_NONE || stream_peek(a->conn->stream).len) return RC_OK;
-    rc_t rc = stream_write(a->conn->stream, S("HTTP/1.1 100 Continue\r\n\r\n"), HTTP_STALL_TIMEOUT_MS);
+    if (!a->expect_continue || a->answer != ANSWER_NONE || stream_peek(a->conn->stream).len)
+        return RC_OK;
+    rc_t rc =
+        stream_write(a->conn->stream, S("HTTP/1.1 100 Continue\r\n\r\n"), HTTP_STALL_TIMEOUT_MS);
     if (!rc) stream_flush(a->conn->stream);
     return rc;
 }
@@ -61,7 +63,8 @@ rc_t http_body_read(struct http_exchange *x, void *to, size_t room, size_t *got)
         str view = stream_peek(s);
         rc_t taken = RC_AGAIN;
         if (view.len > seen)
-            taken = a->chunked ? take_chunked(a, view, to, room, got) : take_counted(a, view, to, room, got);
+            taken = a->chunked ? take_chunked(a, view, to, room, got)
+                               : take_counted(a, view, to, room, got);
         if (taken == RC_OK) {
             seen = 0;
             continue;
@@ -75,7 +78,8 @@ rc_t http_body_read(struct http_exchange *x, void *to, size_t room, size_t *got)
 
 rc_t http_body_all(struct http_exchange *x, size_t bytes_max, str *out) {
     struct http_active *a = active_of(x);
-    size_t room = a->chunked ? MIN(bytes_max, (size_t)4096) : (size_t)MIN(a->body_left, (u64)bytes_max);
+    size_t room =
+        a->chunked ? MIN(bytes_max, (size_t)4096) : (size_t)MIN(a->body_left, (u64)bytes_max);
     *out = S("");
     if (!a->chunked && a->body_left > bytes_max) return broken(a, RC_LIMIT);
     if (a->body_done) return RC_OK;

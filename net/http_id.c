@@ -21,7 +21,8 @@ void http_id_next(char id[HTTP_ID_LEN + 1]) {
     static u64 ms_before;
     static bool seeded;
     if (!seeded) {
-        for (int i = 0; i < 16; i++) count[i] = net_random_u32() & 31, text[10 + i] = digits[count[i]];
+        for (int i = 0; i < 16; i++)
+            count[i] = net_random_u32() & 31, text[10 + i] = digits[count[i]];
         seeded = true;
     }
     u64 wall = platform_wall_ns();
@@ -39,9 +40,11 @@ void http_id_next(char id[HTTP_ID_LEN + 1]) {
     id[HTTP_ID_LEN] = 0;
 }
 
-/* ---- Dates ------------------------------------------------------------------------------------- */
+/* ---- Dates -------------------------------------------------------------------------------------
+ */
 
-static const char day_names[] = "ThuFriSatSunMonTueWed", month_names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+static const char day_names[] = "ThuFriSatSunMonTueWed",
+                  month_names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 
 static char *put2(char *p, u32 n) {
     p[0] = (char)('0' + n / 10 % 10), p[1] = (char)('0' + n % 10);
@@ -100,14 +103,18 @@ rc_t http_date_parse(str t, u64 *out) {
     if (t.len != 29) return RC_INVALID;
     for (size_t i = 0, field = 0, in_number = 0; i < 29; i++) {
         bool number = shape[i] == 'd';
-        if (number ? t.ptr[i] < '0' || t.ptr[i] > '9' : shape[i] != 'a' && t.ptr[i] != shape[i]) return RC_INVALID;
-        if (number) n[field] = n[field] * 10 + (u64)(t.ptr[i] - '0');
-        else if (in_number) field++;
+        if (number ? t.ptr[i] < '0' || t.ptr[i] > '9' : shape[i] != 'a' && t.ptr[i] != shape[i])
+            return RC_INVALID;
+        if (number)
+            n[field] = n[field] * 10 + (u64)(t.ptr[i] - '0');
+        else if (in_number)
+            field++;
         in_number = number;
     }
     for (u32 m = 0; m < 12; m++) {
         if (memcmp(month_names + m * 3, t.ptr + 8, 3) != 0) continue;
-        if (n[0] < 1 || n[0] > 31 || n[1] < 1970 || n[2] > 23 || n[3] > 59 || n[4] > 60) return RC_INVALID;
+        if (n[0] < 1 || n[0] > 31 || n[1] < 1970 || n[2] > 23 || n[3] > 59 || n[4] > 60)
+            return RC_INVALID;
         *out = days_from_civil(n[1], m + 1, (u32)n[0]) * 86400 + n[2] * 3600 + n[3] * 60 + n[4];
         return RC_OK;
     }

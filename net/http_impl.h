@@ -19,11 +19,11 @@ struct http_conn {
     struct http_conn *idle_prev, *idle_next; /* idle ones, longest first */
     struct timer timer;
     enum http_conn_state state;
-    bool close, is_idle;
+    bool close, is_idle, blank_skipped;
     struct http_scan scan;
     u32 requests;
-    size_t need;          /* EARLY_BODY: bytes that must wait before a fiber is started */
-    u64 started_ns;       /* first byte of the current head */
+    size_t need;    /* EARLY_BODY: bytes that must wait before a fiber is started */
+    u64 started_ns; /* first byte of the current head */
     struct http_active *active;
 };
 
@@ -37,12 +37,12 @@ struct http_active {
     struct http_active *next_free;
     struct arena arena;
     bool expect_continue, chunked, body_started, body_broken;
-    u64 body_left;          /* with a length: bytes not yet read */
+    u64 body_left; /* with a length: bytes not yet read */
     bool body_done;
     struct http_chunks chunks;
     enum http_answer_state answer;
     bool answer_chunked, answer_no_body, answer_failed, answer_sized;
-    u64 answer_left;        /* sized answers: body bytes still owed */
+    u64 answer_left; /* sized answers: body bytes still owed */
     u32 extra_len;
     char extra[HTTP_EXTRA_MAX];
     char id[HTTP_ID_LEN + 1];
@@ -61,8 +61,8 @@ static inline struct http_active *active_of(struct http_exchange *x) {
     return CONTAINER_OF(x, struct http_active, x);
 }
 
-void http_id_next(char id[HTTP_ID_LEN + 1]);          /* http_id.c */
-str http_date_now(void);                               /* http_date.c: "Sat, 01 Jan ..."; empty: unknown */
+void http_id_next(char id[HTTP_ID_LEN + 1]); /* http_id.c */
+str http_date_now(void);                     /* http_date.c: "Sat, 01 Jan ..."; empty: unknown */
 rc_t http_date_parse(str text, u64 *out_seconds);
 void http_date_format(u64 seconds, char to[30]);
 

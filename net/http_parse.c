@@ -50,7 +50,9 @@ static const u8 class_of[256] = {
 #undef V
 /* clang-format on */
 
-static bool is(char c, u8 what) { return class_of[(u8)c] & what; }
+static bool is(char c, u8 what) {
+    return class_of[(u8)c] & what;
+}
 
 static rc_t refuse(struct http_refusal *no, int status, const char *why) {
     *no = (struct http_refusal){status, why};
@@ -69,7 +71,8 @@ bool http_is_field_value(str s) {
     return true;
 }
 
-/* ---- Lines --------------------------------------------------------------------------------------- */
+/* ---- Lines
+ * --------------------------------------------------------------------------------------- */
 
 /* After the bytes of a line: exactly CR LF. RC_AGAIN: not all here. */
 static rc_t line_end(const char **p, const char *end, struct http_refusal *no) {
@@ -77,7 +80,8 @@ static rc_t line_end(const char **p, const char *end, struct http_refusal *no) {
     if (**p == '\n') return refuse(no, 400, "A line ends in a bare line feed."); /* RFC 9112 2.2 */
     if (**p != '\r') return refuse(no, 400, "A line holds a byte that is not allowed there.");
     if (*p + 1 == end) return RC_AGAIN;
-    if ((*p)[1] != '\n') return refuse(no, 400, "A carriage return without its line feed."); /* 2.2 */
+    if ((*p)[1] != '\n')
+        return refuse(no, 400, "A carriage return without its line feed."); /* 2.2 */
     *p += 2;
     return RC_OK;
 }
@@ -115,7 +119,8 @@ static rc_t request_line(const char **at, const char *end, struct http_head *h,
     if (p - start > HTTP_LINE_MAX) return refuse(no, 414, "The request target is too long.");
     if (p == end) return RC_AGAIN;
     if (p == start || *p != ' ')
-        return refuse(no, 400, "The request target is missing or holds a byte that must be escaped.");
+        return refuse(no, 400,
+                      "The request target is missing or holds a byte that must be escaped.");
     h->target = str_of(start, (size_t)(p - start));
     *at = p + 1;
     return version(at, end, h, no);
@@ -130,7 +135,8 @@ static rc_t field_line(const char **at, const char *end, struct http_field *f,
         rc_t rc = line_end(at, end, no);
         return rc ? rc : RC_PASS;
     }
-    if (*p == ' ' || *p == '\t') return refuse(no, 400, "A field line is folded."); /* RFC 9112 5.2 */
+    if (*p == ' ' || *p == '\t')
+        return refuse(no, 400, "A field line is folded."); /* RFC 9112 5.2 */
     p = skip(p, end, TOKEN);
     if (p - start > HTTP_LINE_MAX) return refuse(no, 431, "A field line is too long.");
     if (p == end) return RC_AGAIN;
@@ -151,7 +157,8 @@ static rc_t field_line(const char **at, const char *end, struct http_field *f,
     return RC_OK;
 }
 
-/* ---- Fields that frame the message ----------------------------------------------------------------- */
+/* ---- Fields that frame the message
+ * ----------------------------------------------------------------- */
 
 static rc_t content_length(struct http_head *h, str value, struct http_refusal *no) {
     uint64_t n;
@@ -187,12 +194,14 @@ static bool host_is_valid(str v) { /* RFC 3986 3.2.2: reg-name or IP-literal, th
         if (colon < v.len && v.ptr[colon] != ':') return false;
     } else {
         colon = str_find_byte(v, ':');
-        if (colon == 0 || str_find_byte(v, '[') < v.len || str_find_byte(v, ']') < v.len) return false;
+        if (colon == 0 || str_find_byte(v, '[') < v.len || str_find_byte(v, ']') < v.len)
+            return false;
     }
     if (colon == v.len) return true;
     uint64_t port;
     str digits = str_skip(v, colon + 1);
-    return digits.len == 0 || (digits.len <= 5 && str_to_u64(digits, &port) == RC_OK && port <= 65535);
+    return digits.len == 0 ||
+           (digits.len <= 5 && str_to_u64(digits, &port) == RC_OK && port <= 65535);
 }
 
 static rc_t connection_options(struct http_head *h, str value, struct http_refusal *no) {
@@ -207,7 +216,8 @@ static rc_t connection_options(struct http_head *h, str value, struct http_refus
     return RC_OK;
 }
 
-static rc_t framing_field(struct http_head *h, const struct http_field *f, struct http_refusal *no) {
+static rc_t framing_field(struct http_head *h, const struct http_field *f,
+                          struct http_refusal *no) {
     switch (f->name.len) {
     case 4:
         if (!str_eq_nocase(f->name, S("Host"))) break;
@@ -228,14 +238,17 @@ static rc_t framing_field(struct http_head *h, const struct http_field *f, struc
         if (str_eq_nocase(f->name, S("Content-Length"))) return content_length(h, f->value, no);
         break;
     case 17:
-        if (str_eq_nocase(f->name, S("Transfer-Encoding"))) return transfer_encoding(h, f->value, no);
+        if (str_eq_nocase(f->name, S("Transfer-Encoding")))
+            return transfer_encoding(h, f->value, no);
         break;
     default: break;
     }
     return RC_OK;
 }
 
-static bool has_underscore(str s) { return s.len && memchr(s.ptr, '_', s.len) != NULL; }
+static bool has_underscore(str s) {
+    return s.len && memchr(s.ptr, '_', s.len) != NULL;
+}
 
 static rc_t head_fields(const char **p, const char *end, struct http_head *h,
                         struct http_field *fields, struct http_refusal *no) {
@@ -287,7 +300,8 @@ bool http_scan_complete(struct http_scan *s, str bytes) {
     return false;
 }
 
-/* ---- Targets --------------------------------------------------------------------------------------- */
+/* ---- Targets
+ * --------------------------------------------------------------------------------------- */
 
 rc_t http_target_check(const struct http_head *h, str *origin, struct http_refusal *no) {
     str t = h->target;
@@ -298,7 +312,8 @@ rc_t http_target_check(const struct http_head *h, str *origin, struct http_refus
         return RC_OK;
     }
     if (str_eq(t, S("*"))) { /* RFC 9112 3.2.4 */
-        if (!str_eq(h->method, S("OPTIONS"))) return refuse(no, 400, "The target `*` is for OPTIONS.");
+        if (!str_eq(h->method, S("OPTIONS")))
+            return refuse(no, 400, "The target `*` is for OPTIONS.");
         *origin = t;
         return RC_OK;
     }
@@ -310,13 +325,16 @@ rc_t http_target_check(const struct http_head *h, str *origin, struct http_refus
     size_t slash = MIN(str_find_byte(rest, '/'), str_find_byte(rest, '?'));
     str authority = str_take(rest, slash);
     if (!host_is_valid(authority) || (h->host.ptr && !str_eq_nocase(authority, h->host)))
-        return refuse(no, 400, "The authority in the request target is not the Host's."); /* 3.2.2 */
+        return refuse(no, 400,
+                      "The authority in the request target is not the Host's."); /* 3.2.2 */
     *origin = slash == rest.len ? S("/") : str_skip(rest, slash);
-    if (origin->ptr[0] == '?') return refuse(no, 400, "The request target has a query but no path.");
+    if (origin->ptr[0] == '?')
+        return refuse(no, 400, "The request target has a query but no path.");
     return RC_OK;
 }
 
-/* ---- Chunks ---------------------------------------------------------------------------------------- */
+/* ---- Chunks
+ * ---------------------------------------------------------------------------------------- */
 
 static int hex_value(char c) {
     if (!is(c, HEX)) return -1;
@@ -331,9 +349,12 @@ static rc_t chunk_size_byte(struct http_chunks *c, char b, struct http_refusal *
         c->state = CHUNK_SIZE;
         return RC_OK;
     }
-    if (c->state == CHUNK_SIZE && b == ';') c->state = CHUNK_EXT, c->before = b;
-    else if (c->state == CHUNK_SIZE && b == '\r') c->state = CHUNK_EXT_CR_LF;
-    else return refuse(no, 400, "A chunk size is not a hexadecimal number."); /* RFC 9112 7.1 */
+    if (c->state == CHUNK_SIZE && b == ';')
+        c->state = CHUNK_EXT, c->before = b;
+    else if (c->state == CHUNK_SIZE && b == '\r')
+        c->state = CHUNK_EXT_CR_LF;
+    else
+        return refuse(no, 400, "A chunk size is not a hexadecimal number."); /* RFC 9112 7.1 */
     return RC_OK;
 }
 
@@ -341,15 +362,23 @@ static rc_t chunk_size_byte(struct http_chunks *c, char b, struct http_refusal *
  * `;` comes a name, no line ends in a blank, no byte outside the visible ones. */
 static rc_t chunk_ext_byte(struct http_chunks *c, char b, struct http_refusal *no) {
     char before = c->before;
-    c->before = b;
+    bool escaped = c->quoted && before == '\\';
+    c->before = escaped ? 'x' : b; /* an escaped backslash escapes nothing */
+    if (b != '\r' && (!is(b, VALUE) || (u8)b >= 128))
+        return refuse(no, 400, "A chunk extension is malformed.");
+    if (c->quoted) {
+        if (b == '\r') return refuse(no, 400, "A chunk extension's quote is not closed.");
+        if (b == '"' && !escaped) c->quoted = false;
+        return RC_OK;
+    }
     if (b == '\r') {
         if (before == ';' || before == ' ' || before == '\t' || before == '=')
             return refuse(no, 400, "A chunk extension is malformed.");
         c->state = CHUNK_EXT_CR_LF;
         return RC_OK;
     }
-    if (!is(b, VALUE) || (u8)b >= 128 || (before == ';' && !is(b, TOKEN)))
-        return refuse(no, 400, "A chunk extension is malformed.");
+    if (before == ';' && !is(b, TOKEN)) return refuse(no, 400, "A chunk extension is malformed.");
+    c->quoted = b == '"';
     return RC_OK;
 }
 
@@ -366,9 +395,8 @@ static rc_t chunk_size_end(struct http_chunks *c, char b, struct http_refusal *n
 static rc_t chunk_trailer_line(struct http_chunks *c, str bytes, size_t *used,
                                struct http_refusal *no) {
     static const char *const forbidden[] = {
-        "Content-Length", "Transfer-Encoding", "Host", "Connection", "Trailer", "TE", "Expect",
-        "Content-Encoding", "Content-Type", "Content-Range", "Authorization", "Cookie",
-        "Cache-Control", "Max-Forwards", "Range", "If-Match", "If-None-Match", "Upgrade"};
+        "Content-Length", "Transfer-Encoding", "Host",  "Connection",    "Expect", "Content-Encoding",
+        "Content-Range",  "Authorization",     "Cookie", "Range",         "Upgrade"};
     const char *p = bytes.ptr;
     struct http_field f;
     rc_t rc = field_line(&p, bytes.ptr + bytes.len, &f, no);
@@ -413,8 +441,10 @@ rc_t http_chunks_next(struct http_chunks *c, str bytes, size_t *used, size_t *da
         rc_t rc;
         if (c->state == CHUNK_TRAILER) {
             rc = chunk_trailer_line(c, str_skip(bytes, *used), used, no);
-            if (rc == RC_PASS) c->state = CHUNK_DONE;
-            else if (rc) return rc;
+            if (rc == RC_PASS)
+                c->state = CHUNK_DONE;
+            else if (rc)
+                return rc;
             continue;
         }
         if (*used == bytes.len) return RC_AGAIN;
@@ -427,7 +457,8 @@ rc_t http_chunks_next(struct http_chunks *c, str bytes, size_t *used, size_t *da
         }
         if ((rc = chunk_line_byte(c, bytes.ptr[*used], no))) return rc;
         (*used)++;
-        if (++c->line_bytes > HTTP_CHUNK_LINE_MAX && c->state != CHUNK_DATA && c->state != CHUNK_TRAILER)
+        if (++c->line_bytes > HTTP_CHUNK_LINE_MAX && c->state != CHUNK_DATA &&
+            c->state != CHUNK_TRAILER)
             return refuse(no, 400, "The line of a chunk's size is too long.");
         if (c->state == CHUNK_SIZE_FIRST || c->state == CHUNK_DATA) c->line_bytes = 0;
     }

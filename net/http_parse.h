@@ -6,17 +6,17 @@
 #include "net/http.h"
 
 struct http_refusal {
-    int status;       /* 400, 413, 414, 417, 431, 501, 505 */
-    const char *why;  /* a sentence for the answer's `detail` */
+    int status;      /* 400, 413, 414, 417, 431, 501, 505 */
+    const char *why; /* a sentence for the answer's `detail` */
 };
 
 struct http_head {
-    str method, target;  /* as received */
-    u32 version_minor;   /* 0 or 1 */
-    u32 field_count;     /* kept fields: those with `_` in the name are dropped */
-    size_t length;       /* of the head, blank line included */
+    str method, target; /* as received */
+    u32 version_minor;  /* 0 or 1 */
+    u32 field_count;    /* kept fields: those with `_` in the name are dropped */
+    size_t length;      /* of the head, blank line included */
     /* What the fields say about the connection and the body */
-    str host;            /* value of Host; empty in HTTP/1.0 without one */
+    str host; /* value of Host; empty in HTTP/1.0 without one */
     bool has_length, chunked, expect_continue, close, keep_alive;
     u64 content_length;
 };
@@ -36,18 +36,27 @@ bool http_scan_complete(struct http_scan *scan, str bytes);
  * (a view of the target) and, from absolute-form, checks the authority. */
 rc_t http_target_check(const struct http_head *head, str *origin, struct http_refusal *no);
 
-/* ---- Chunked bodies (RFC 9112 7.1) -------------------------------------------------------------- */
+/* ---- Chunked bodies (RFC 9112 7.1) --------------------------------------------------------------
+ */
 
 enum http_chunk_state {
-    CHUNK_SIZE_FIRST, CHUNK_SIZE, CHUNK_EXT, CHUNK_EXT_CR_LF, CHUNK_DATA, CHUNK_DATA_CR,
-    CHUNK_DATA_LF, CHUNK_TRAILER, CHUNK_DONE
+    CHUNK_SIZE_FIRST,
+    CHUNK_SIZE,
+    CHUNK_EXT,
+    CHUNK_EXT_CR_LF,
+    CHUNK_DATA,
+    CHUNK_DATA_CR,
+    CHUNK_DATA_LF,
+    CHUNK_TRAILER,
+    CHUNK_DONE
 };
 struct http_chunks {
     enum http_chunk_state state;
-    u64 left;          /* bytes of the current chunk still to come */
-    u32 line_bytes;    /* of the current size line, or of the trailer section */
+    u64 left;       /* bytes of the current chunk still to come */
+    u32 line_bytes; /* of the current size line, or of the trailer section */
     u32 trailer_count;
-    char before;       /* the byte before, within an extension */
+    bool quoted;       /* within a quoted extension value */
+    char before; /* the byte before, within an extension */
 };
 /* Looks at the front of `bytes`: consumes *used of them, of which the last *data are body bytes (so
  * body = bytes[used - data, used)). Call again with the rest. RC_OK: the body is complete;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* http_query.c — looking things up in a request: fields by name, query parameters by name. A name
- * asked for twice in the query gives the first; handlers that take lists walk with the _next calls. */
+ * asked for twice in the query gives the first; handlers that take lists walk with the _next calls.
+ */
 #include "net/http_impl.h"
 #include "net/url.h"
 

@@ -34,9 +34,12 @@ static void on_readable(void *arg);
 static void on_closed(void *arg, rc_t why);
 static const struct stream_events conn_events = {on_readable, NULL, on_closed};
 
-void http_stats_get(struct http_stats *out) { *out = http_counters; }
+void http_stats_get(struct http_stats *out) {
+    *out = http_counters;
+}
 
-/* ---- Pools and lists ----------------------------------------------------------------------------- */
+/* ---- Pools and lists
+ * ----------------------------------------------------------------------------- */
 
 static struct http_active *active_new(void) {
     struct http_active *a = spare;
@@ -46,7 +49,8 @@ static struct http_active *active_new(void) {
     } else if (!(a = memory_alloc(MEMORY_REQUESTS, sizeof *a))) {
         return NULL;
     }
-    memset(a, 0, offsetof(struct http_active, extra)); /* the large tables are written before read */
+    memset(a, 0,
+           offsetof(struct http_active, extra)); /* the large tables are written before read */
     arena_open(&a->arena, a->block, sizeof a->block, REQUEST_ARENA_MAX);
     http_counters.active++;
     return a;
@@ -68,10 +72,14 @@ static void idle_leave(struct http_conn *c) {
     struct http_server *s = c->server;
     if (!c->is_idle) return;
     c->is_idle = false;
-    if (c->idle_prev) c->idle_prev->idle_next = c->idle_next;
-    else s->idle_first = c->idle_next;
-    if (c->idle_next) c->idle_next->idle_prev = c->idle_prev;
-    else s->idle_last = c->idle_prev;
+    if (c->idle_prev)
+        c->idle_prev->idle_next = c->idle_next;
+    else
+        s->idle_first = c->idle_next;
+    if (c->idle_next)
+        c->idle_next->idle_prev = c->idle_prev;
+    else
+        s->idle_last = c->idle_prev;
 }
 
 static void idle_join(struct http_conn *c) {
@@ -79,8 +87,10 @@ static void idle_join(struct http_conn *c) {
     c->is_idle = true;
     c->idle_next = NULL;
     c->idle_prev = s->idle_last;
-    if (s->idle_last) s->idle_last->idle_next = c;
-    else s->idle_first = c;
+    if (s->idle_last)
+        s->idle_last->idle_next = c;
+    else
+        s->idle_first = c;
     s->idle_last = c;
 }
 
@@ -89,11 +99,15 @@ static void conn_free(struct http_conn *c, bool abort) {
     CHECK(!c->active);
     idle_leave(c);
     timer_stop(&c->timer);
-    if (c->prev) c->prev->next = c->next;
-    else s->conns = c->next;
+    if (c->prev)
+        c->prev->next = c->next;
+    else
+        s->conns = c->next;
     if (c->next) c->next->prev = c->prev;
-    if (abort) stream_abort(c->stream);
-    else stream_close(c->stream);
+    if (abort)
+        stream_abort(c->stream);
+    else
+        stream_close(c->stream);
     http_counters.open--;
     memory_free(MEMORY_CONNECTIONS, c);
 }
@@ -101,12 +115,14 @@ static void conn_free(struct http_conn *c, bool abort) {
 static void conn_rest(struct http_conn *c) {
     c->state = CONN_IDLE;
     c->scan = (struct http_scan){0};
+    c->blank_skipped = false;
     c->need = 0;
     idle_join(c);
     (void)timer_start(&c->timer, loop_now_ns() + HTTP_IDLE_TIMEOUT_MS * NS_PER_MS);
 }
 
-/* ---- Refusing -------------------------------------------------------------------------------------- */
+/* ---- Refusing
+ * -------------------------------------------------------------------------------------- */
 
 /* Without an exchange: answer what can be answered and close. The stream drains, so that the answer
  * reaches a peer that is still sending. */
@@ -114,8 +130,10 @@ static void conn_refuse(struct http_conn *c, int status, const char *detail) {
     char text[1024];
     size_t took;
     str answer = http_refusal_text(status, detail, true, text, sizeof text);
-    if (status == 408) http_counters.timeouts++;
-    else http_counters.bad_requests++;
+    if (status == 408)
+        http_counters.timeouts++;
+    else
+        http_counters.bad_requests++;
     if (stream_write_some(c->stream, answer, &took) == RC_OK) http_counters.bytes_out += took;
     log_debug("http", "request refused", "status=%d why=\"%s\"", status, detail);
     conn_free(c, false);
@@ -125,7 +143,8 @@ static void conn_busy(struct http_conn *c, const struct http_head *head) {
     char text[1024];
     size_t took = 0;
     bool close = head->has_length || head->chunked || c->server->draining;
-    str answer = http_refusal_text(503, "Every worker is busy; try again in a moment.", close, text, sizeof text);
+    str answer = http_refusal_text(503, "Every worker is busy; try again in a moment.", close, text,
+                                   sizeof text);
     http_counters.refused_busy++;
     rc_t rc = stream_write_some(c->stream, answer, &took);
     if (rc || took < answer.len || close) {
@@ -137,7 +156,8 @@ static void conn_busy(struct http_conn *c, const struct http_head *head) {
     if (stream_peek(c->stream).len) on_readable(c);
 }
 
-/* ---- The exchange, on its fiber --------------------------------------------------------------------- */
+/* ---- The exchange, on its fiber
+ * --------------------------------------------------------------------- */
 
 static void exchange_end(struct http_active *a) {
     struct http_conn *c = a->conn;
@@ -164,7 +184,8 @@ static void exchange_run(void *arg) {
     exchange_end(a);
 }
 
-/* ---- From a head to an exchange ------------------------------------------------------------------------ */
+/* ---- From a head to an exchange
+ * ------------------------------------------------------------------------ */
 
 static enum http_method method_of(str m) {
     switch (m.len) {
@@ -192,7 +213,8 @@ static str moved(str view, const char *from, const char *to) {
 }
 
 static str host_plain(struct arena *arena, str host) {
-    size_t end = host.len && host.ptr[0] == '[' ? str_find_byte(host, ']') + 1 : str_find_byte(host, ':');
+    size_t end =
+        host.len && host.ptr[0] == '[' ? str_find_byte(host, ']') + 1 : str_find_byte(host, ':');
     char *to = arena_alloc(arena, host.len + 1);
     if (!to) return S("");
     for (size_t i = 0; i < end && i < host.len; i++) {
@@ -247,7 +269,8 @@ static void exchange_begin(struct http_conn *c, struct http_active *a, const str
     a->request.id = str_of(a->id, HTTP_ID_LEN);
     a->request.peer = stream_peer(c->stream);
     a->request.secure = stream_is_tls(c->stream);
-    a->x = (struct http_exchange){.request = &a->request, .arena = &a->arena, .started_ns = c->started_ns};
+    a->x = (struct http_exchange){
+        .request = &a->request, .arena = &a->arena, .started_ns = c->started_ns};
     bool keep = h->version_minor ? !h->close : h->keep_alive && !h->close;
     c->close = !keep || s->draining || ++c->requests >= HTTP_REQUESTS_PER_CONNECTION;
     http_counters.requests++;
@@ -257,12 +280,14 @@ static void exchange_begin(struct http_conn *c, struct http_active *a, const str
 /* A body that fits beside its head is waited for before a fiber is taken. */
 static bool early_body_missing(struct http_conn *c, const struct http_head *h, size_t here) {
     if (!h->has_length || h->expect_continue) return false;
-    if (h->content_length > HTTP_HEAD_MAX || h->length + h->content_length > HTTP_HEAD_MAX) return false;
+    if (h->content_length > HTTP_HEAD_MAX || h->length + h->content_length > HTTP_HEAD_MAX)
+        return false;
     c->need = h->length + (size_t)h->content_length;
     return here < c->need;
 }
 
-static void on_head(struct http_conn *c, str bytes, struct http_active *a, const struct http_head *h) {
+static void on_head(struct http_conn *c, str bytes, struct http_active *a,
+                    const struct http_head *h) {
     struct http_refusal no = {0};
     str origin;
     rc_t rc = http_target_check(h, &origin, &no);
@@ -277,7 +302,8 @@ static void on_head(struct http_conn *c, str bytes, struct http_active *a, const
         return;
     }
     if (!rc && (rc = request_fill(a, h, bytes, origin)))
-        no = (struct http_refusal){rc == RC_INVALID ? 400 : 503, "The path of the request target is malformed."};
+        no = (struct http_refusal){rc == RC_INVALID ? 400 : 503,
+                                   "The path of the request target is malformed."};
     if (rc) {
         active_free(a);
         conn_refuse(c, no.status, no.why);
@@ -334,12 +360,14 @@ static void on_readable(void *arg) {
     if (c->state == CONN_IDLE) {
         idle_leave(c);
         c->started_ns = platform_clock_ns();
-        if (bytes.len >= 2 && bytes.ptr[0] == '\r' && bytes.ptr[1] == '\n') { /* RFC 9112 2.2: one */
+        bool blank = bytes.ptr[0] == '\r' && !c->blank_skipped;
+        if (blank && bytes.len >= 2 && bytes.ptr[1] == '\n') { /* RFC 9112 2.2: one, no more */
+            c->blank_skipped = true;
             stream_consume(c->stream, 2);
             bytes = stream_peek(c->stream);
         }
-        if (!bytes.len) {
-            conn_rest(c);
+        if (!bytes.len || (blank && bytes.len == 1 && bytes.ptr[0] == '\r')) {
+            idle_join(c); /* nothing of a request yet: its idle time runs on */
             return;
         }
     }
@@ -356,8 +384,10 @@ static void on_readable(void *arg) {
 static void on_closed(void *arg, rc_t why) {
     struct http_conn *c = arg;
     (void)why;
-    if (c->state == CONN_ACTIVE) c->close = true; /* its fiber sees it and cleans up */
-    else conn_free(c, true);
+    if (c->state == CONN_ACTIVE)
+        c->close = true; /* its fiber sees it and cleans up */
+    else
+        conn_free(c, true);
 }
 
 static void on_timer(void *arg) {
@@ -365,12 +395,15 @@ static void on_timer(void *arg) {
     switch (c->state) {
     case CONN_IDLE: conn_free(c, false); return;
     case CONN_HEAD: conn_refuse(c, 408, "The head of the request did not come in time."); return;
-    case CONN_EARLY_BODY: conn_refuse(c, 408, "The body of the request did not come in time."); return;
+    case CONN_EARLY_BODY:
+        conn_refuse(c, 408, "The body of the request did not come in time.");
+        return;
     case CONN_ACTIVE: return; /* the exchange has its own deadlines */
     }
 }
 
-/* ---- Listening ------------------------------------------------------------------------------------------ */
+/* ---- Listening
+ * ------------------------------------------------------------------------------------------ */
 
 static void on_accepted(void *arg, struct stream *stream) {
     struct http_server *s = arg;
@@ -426,4 +459,6 @@ void http_server_drain(struct http_server *s) {
     while (s->idle_first) conn_free(s->idle_first, false);
 }
 
-bool http_server_drained(const struct http_server *s) { return s->draining && !s->conns; }
+bool http_server_drained(const struct http_server *s) {
+    return s->draining && !s->conns;
+}

@@ -57,7 +57,9 @@ static struct variant choose(struct http_exchange *x, const struct http_static *
     return (struct variant){f->body, S(""), f->etag};
 }
 
-static str strip_weak(str tag) { return str_starts(tag, S("W/")) ? str_skip(tag, 2) : tag; }
+static str strip_weak(str tag) {
+    return str_starts(tag, S("W/")) ? str_skip(tag, 2) : tag;
+}
 
 /* If-None-Match against the tag of the plain bytes and of the variant (weak comparison, 13.1.2). */
 static bool tag_listed(str list, str etag) {
@@ -89,12 +91,14 @@ static rc_t range_parse(str text, u64 size, struct range *out) {
 }
 
 /* RC_PASS: no ranges apply, send everything; RC_NOT_FOUND: none can be satisfied. */
-static rc_t ranges_parse(struct http_exchange *x, const struct http_static *f, struct range *ranges, u32 *count) {
+static rc_t ranges_parse(struct http_exchange *x, const struct http_static *f, struct range *ranges,
+                         u32 *count) {
     str header = http_field(x->request, S("Range")), part;
     str condition = http_field(x->request, S("If-Range"));
     u64 total = 0;
     *count = 0;
-    if (!header.ptr || x->request->method != HTTP_GET || !str_starts(header, S("bytes="))) return RC_PASS;
+    if (!header.ptr || x->request->method != HTTP_GET || !str_starts(header, S("bytes=")))
+        return RC_PASS;
     if (condition.ptr && !str_eq(condition, f->etag)) return RC_PASS; /* strong: 13.1.5 */
     str rest = str_skip(header, 6);
     bool any_outside = false;
@@ -124,8 +128,9 @@ static str slice(const struct http_static *f, struct range r) {
 }
 
 static void answer_one_range(struct http_exchange *x, const struct http_static *f, struct range r) {
-    field(x, S("Content-Range"), arena_printf(x->arena, "bytes %llu-%llu/%zu", (unsigned long long)r.first,
-                                              (unsigned long long)r.last, f->body.len));
+    field(x, S("Content-Range"),
+          arena_printf(x->arena, "bytes %llu-%llu/%zu", (unsigned long long)r.first,
+                       (unsigned long long)r.last, f->body.len));
     http_answer(x, 206, f->content_type, slice(f, r));
 }
 
@@ -135,9 +140,11 @@ static void answer_many_ranges(struct http_exchange *x, const struct http_static
     str end = arena_printf(x->arena, "\r\n--%.*s--\r\n", STR(boundary));
     s64 total = (s64)end.len;
     for (u32 i = 0; i < count; i++) {
-        heads[i] = arena_printf(x->arena, "%s--%.*s\r\nContent-Type: %.*s\r\nContent-Range: bytes %llu-%llu/%zu\r\n\r\n",
-                                i ? "\r\n" : "", STR(boundary), STR(f->content_type),
-                                (unsigned long long)ranges[i].first, (unsigned long long)ranges[i].last, f->body.len);
+        heads[i] = arena_printf(
+            x->arena,
+            "%s--%.*s\r\nContent-Type: %.*s\r\nContent-Range: bytes %llu-%llu/%zu\r\n\r\n",
+            i ? "\r\n" : "", STR(boundary), STR(f->content_type),
+            (unsigned long long)ranges[i].first, (unsigned long long)ranges[i].last, f->body.len);
         total += (s64)(heads[i].len + slice(f, ranges[i]).len);
     }
     str type = arena_printf(x->arena, "multipart/byteranges; boundary=%.*s", STR(boundary));
@@ -171,14 +178,17 @@ void http_answer_static(struct http_exchange *x, const struct http_static *f) {
         char body[512];
         char id[HTTP_ID_LEN + 1];
         (void)str_to_c(x->request->id, id, sizeof id);
-        size_t n = http_problem_format(416, "No byte of the file is in the range.", id, body, sizeof body);
+        size_t n =
+            http_problem_format(416, "No byte of the file is in the range.", id, body, sizeof body);
         http_answer(x, 416, S("application/problem+json"), str_of(body, n));
         return;
     }
     if (rc == RC_OK) {
         field(x, S("ETag"), f->etag);
-        if (count == 1) answer_one_range(x, f, ranges[0]);
-        else answer_many_ranges(x, f, ranges, count);
+        if (count == 1)
+            answer_one_range(x, f, ranges[0]);
+        else
+            answer_many_ranges(x, f, ranges, count);
         return;
     }
     field(x, S("ETag"), v.etag);

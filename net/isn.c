@@ -16,7 +16,9 @@ static struct {
 
 static const u16 cookie_mss[8] = {536, 1024, 1200, 1300, 1360, 1400, 1440, 1460};
 
-static u64 rotate(u64 x, int by) { return x << by | x >> (64 - by); }
+static u64 rotate(u64 x, int by) {
+    return x << by | x >> (64 - by);
+}
 
 static void sip_round(u64 v[4]) {
     v[0] += v[1], v[1] = rotate(v[1], 13) ^ v[0], v[0] = rotate(v[0], 32);
@@ -58,7 +60,9 @@ u32 isn_for(const struct tuple *t) {
     return clock + (u32)siphash(secret.isn_key, t, sizeof *t);
 }
 
-static u32 minute_now(void) { return (u32)(platform_clock_ns() / (60 * NS_PER_S)); }
+static u32 minute_now(void) {
+    return (u32)(platform_clock_ns() / (60 * NS_PER_S));
+}
 
 static u32 cookie_hash(const struct tuple *t, u32 client_isn, u32 minute, u32 mss_step) {
     struct {

@@ -7,7 +7,7 @@ u64 siphash(const u64 key[2], const void *bytes, size_t n); /* SipHash-2-4 */
 
 /* Who speaks to whom, in a fixed layout so that it can be hashed. */
 struct tuple {
-    u32 remote[4], local[4]; /* IPv4 in [0], the rest zero; network order */
+    u32 remote[4], local[4];     /* IPv4 in [0], the rest zero; network order */
     u16 remote_port, local_port; /* host order */
     u32 v6;
 };

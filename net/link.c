@@ -137,14 +137,16 @@ static void link_before_sleep(void *arg) {
     (void)tx_flush(l);
     if (l->kick) platform_nic_kick(l->nic);
     l->kick = false;
-    if (pcb_count() && !timer_waiting(&l->tcp_timer)) (void)timer_start_after_ms(&l->tcp_timer, pcb_timer_interval_ms());
+    if (pcb_count() && !timer_waiting(&l->tcp_timer))
+        (void)timer_start_after_ms(&l->tcp_timer, pcb_timer_interval_ms());
 }
 
 /* ---- Receiving ------------------------------------------------------------------------------- */
 
 void link_frame_input(struct link *l, struct pbuf *p, u32 flags) {
     u16 checks = NETIF_CHECKSUM_ENABLE_ALL;
-    if (flags & NIC_RX_CSUM_OK) checks &= (u16) ~(NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP);
+    if (flags & NIC_RX_CSUM_OK)
+        checks &= (u16) ~(NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP);
     if (l->nic_info.offloads & NIC_CSUM_TX) checks &= (u16)~NETIF_CHECKSUM_GEN_TCP;
     NETIF_SET_CHECKSUM_CTRL(&l->netif, checks);
     l->rx_frames++;
@@ -169,8 +171,10 @@ static struct pbuf *frame_take(struct link *l, rc_t *rc, u32 *flags) {
     }
     if (n < RX_COPY_BELOW) {
         struct pbuf *small = pbuf_alloc(PBUF_RAW, (u16)n, PBUF_RAM);
-        if (small) memcpy(small->payload, p->payload, n);
-        else l->rx_dropped++;
+        if (small)
+            memcpy(small->payload, p->payload, n);
+        else
+            l->rx_dropped++;
         l->spare = p;
         return small;
     }

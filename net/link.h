@@ -5,16 +5,16 @@
 #include "net/stream.h"
 
 struct link_options {
-    str address;  /* "dhcp" or "192.0.2.2/24" */
-    str gateway;  /* "" or "192.0.2.1" */
-    str dns;      /* "" (from DHCP) or addresses, comma separated */
-    str ntp;      /* "" (off, or from DHCP) or names/addresses, comma separated */
+    str address; /* "dhcp" or "192.0.2.2/24" */
+    str gateway; /* "" or "192.0.2.1" */
+    str dns;     /* "" (from DHCP) or addresses, comma separated */
+    str ntp;     /* "" (off, or from DHCP) or names/addresses, comma separated */
     str hostname;
-    bool ipv6;    /* SLAAC */
+    bool ipv6; /* SLAAC */
     u32 nic;
 };
 rc_t link_start(const struct link_options *options, struct diag *why); /* RC_INVALID names it */
-bool link_ready(void); /* an address is usable */
+bool link_ready(void);                                                 /* an address is usable */
 struct link_status {
     bool up, dhcp_bound;
     u8 mac[6];

@@ -34,7 +34,8 @@ static rc_t parse_v4_option(str text, const char *what, ip4_addr_t *out, struct 
 static rc_t parse_fixed(struct link *l, str text, struct diag *why) {
     uint64_t bits = 24;
     size_t slash = str_find_byte(text, '/');
-    if (slash < text.len && (str_to_u64(str_skip(text, slash + 1), &bits) || bits < 1 || bits > 32)) {
+    if (slash < text.len &&
+        (str_to_u64(str_skip(text, slash + 1), &bits) || bits < 1 || bits > 32)) {
         diag_set(why, "net.address \"%.*s\": the part after / must be 1 to 32", STR(text));
         return RC_INVALID;
     }
@@ -62,7 +63,8 @@ rc_t link_address_options(struct link *l, const struct link_options *o, struct d
         struct net_address a;
         part = str_trim(part);
         if (l->dns_count == ARRAY_LEN(l->dns) || net_address_parse(part, &a)) {
-            diag_set(why, "net.dns: \"%.*s\" is not an address, or there are more than two", STR(part));
+            diag_set(why, "net.dns: \"%.*s\" is not an address, or there are more than two",
+                     STR(part));
             return RC_INVALID;
         }
         net_address_to_ip(&a, &l->dns[l->dns_count++]);
@@ -72,7 +74,8 @@ rc_t link_address_options(struct link *l, const struct link_options *o, struct d
         struct net_address a;
         u32 i = l->ntp_count;
         part = str_trim(part);
-        if (i == ARRAY_LEN(l->ntp) || part.len == 0 || str_to_c(part, l->ntp_name[i], sizeof l->ntp_name[i])) {
+        if (i == ARRAY_LEN(l->ntp) || part.len == 0 ||
+            str_to_c(part, l->ntp_name[i], sizeof l->ntp_name[i])) {
             diag_set(why, "net.ntp: \"%.*s\" is not a name, or there are more than two", STR(part));
             return RC_INVALID;
         }
@@ -105,7 +108,8 @@ void link_on_change(void (*fn)(void)) {
 
 static void address_now(struct link *l, u32 i, ip_addr_t *out) {
     memset(out, 0, sizeof *out);
-    if (i == 0) ip_addr_copy_from_ip4(*out, *netif_ip4_addr(&l->netif));
+    if (i == 0)
+        ip_addr_copy_from_ip4(*out, *netif_ip4_addr(&l->netif));
     else if (ip6_addr_isvalid(netif_ip6_addr_state(&l->netif, (s8)(i - 1))))
         ip_addr_copy_from_ip6(*out, *netif_ip6_addr(&l->netif, i - 1));
 }
@@ -137,8 +141,10 @@ static void on_netif_event(struct netif *netif, netif_nsc_reason_t reason,
 }
 
 void link_carrier_changed(struct link *l) {
-    if (platform_nic_up(l->nic)) netif_set_link_up(&l->netif);
-    else netif_set_link_down(&l->netif);
+    if (platform_nic_up(l->nic))
+        netif_set_link_up(&l->netif);
+    else
+        netif_set_link_down(&l->netif);
     log_info("net", "link changed", "up=%d", netif_is_link_up(&l->netif) ? 1 : 0);
     link_address_watch(l);
 }
@@ -156,7 +162,8 @@ void link_address_start(struct link *l) {
         netif_set_ip6_autoconfig_enabled(n, 1);
     }
     if (l->dhcp_wanted && dhcp_start(n) != ERR_OK)
-        log_warn("net", "DHCP could not start; set net.address to a fixed address", "rc=%s", "RC_NO_MEMORY");
+        log_warn("net", "DHCP could not start; set net.address to a fixed address", "rc=%s",
+                 "RC_NO_MEMORY");
     sntp_start(l);
     link_address_watch(l);
 }
@@ -164,8 +171,10 @@ void link_address_start(struct link *l) {
 /* ---- Status ---------------------------------------------------------------------------------- */
 
 static void text_v4(const ip4_addr_t *a, char to[16]) {
-    if (ip4_addr_isany_val(*a)) to[0] = 0;
-    else (void)ip4addr_ntoa_r(a, to, 16);
+    if (ip4_addr_isany_val(*a))
+        to[0] = 0;
+    else
+        (void)ip4addr_ntoa_r(a, to, 16);
 }
 
 void link_status_get(struct link_status *out) {

@@ -16,8 +16,8 @@ struct link {
     char hostname[64];
     struct timer tcp_timer, second;
     u32 seconds;
-    struct pbuf *spare;         /* a full-size receive buffer, ready */
-    struct pbuf *waiting[256];  /* frames the ring had no room for, in order */
+    struct pbuf *spare;        /* a full-size receive buffer, ready */
+    struct pbuf *waiting[256]; /* frames the ring had no room for, in order */
     u32 waiting_at, waiting_count;
     u64 rx_frames, tx_frames, rx_bytes, tx_bytes, rx_dropped, tx_dropped;
 
@@ -25,7 +25,7 @@ struct link {
     bool dhcp_wanted, ipv6_wanted, dns_given;
     ip4_addr_t address, netmask, gateway;
     ip_addr_t dns[2], ntp[2];
-    char ntp_name[2][256];      /* names asked for; empty: an address, or none */
+    char ntp_name[2][256]; /* names asked for; empty: an address, or none */
     u32 dns_count, ntp_count;
     u64 ready_ns;
     bool was_ready;

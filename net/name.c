@@ -33,7 +33,8 @@ static void on_answer(const char *name, const ip_addr_t *address, void *arg) {
 
 static rc_t ask(struct question *q, const char *name, u64 deadline_ns) {
     rc_t rc = RC_OK;
-    err_t e = dns_gethostbyname_addrtype(name, &q->address, on_answer, q, LWIP_DNS_ADDRTYPE_IPV4_IPV6);
+    err_t e =
+        dns_gethostbyname_addrtype(name, &q->address, on_answer, q, LWIP_DNS_ADDRTYPE_IPV4_IPV6);
     if (e == ERR_OK) return RC_OK;
     if (e != ERR_INPROGRESS) return e == ERR_MEM ? RC_LIMIT : RC_NOT_FOUND;
     q->references++;

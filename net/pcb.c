@@ -52,10 +52,10 @@ static struct pcb_table {
     u32 count, max;
     struct half_open slots[HALF_OPEN_MAX], *free_slot;
     u32 half_open;
-    u32 sweep;             /* where the search for TIME_WAIT blocks goes on */
-    u32 timer_at;          /* next bucket of the tick */
-    bool slow_phase;       /* every second tick is tcp_slowtmr's */
-    u8 timer_mirror;       /* lwIP's private tcp_timer_ctr, counted along */
+    u32 sweep;       /* where the search for TIME_WAIT blocks goes on */
+    u32 timer_at;    /* next bucket of the tick */
+    bool slow_phase; /* every second tick is tcp_slowtmr's */
+    u8 timer_mirror; /* lwIP's private tcp_timer_ctr, counted along */
     u64 cookies_until_ns;
     bool replaying;
     u32 forced_isn;
@@ -137,14 +137,18 @@ void pcb_init(u32 connections_max) {
     isn_init();
 }
 
-u32 pcb_count(void) { return table->count; }
+u32 pcb_count(void) {
+    return table->count;
+}
 
 void pcb_stats_get(struct pcb_stats *out) {
     *out = table->stats;
     out->half_open = table->half_open;
 }
 
-bool pcb_output_muted(void) { return table->replaying; }
+bool pcb_output_muted(void) {
+    return table->replaying;
+}
 
 /* ---- Birth and death of blocks --------------------------------------------------------------- */
 
@@ -178,15 +182,19 @@ static void watch_destroy(u8_t id, void *data) {
     (void)id;
     CHECK(table->count > 0);
     table->count--;
-    if (is_slot(data)) slot_free(data);
-    else if (data) stream_pcb_gone(data);
+    if (is_slot(data))
+        slot_free(data);
+    else if (data)
+        stream_pcb_gone(data);
 }
 
 static const struct tcp_ext_arg_callbacks watch = {watch_destroy, watch_passive_open};
 /* A listener's block is watched for its children only: it has no callback for its own end. */
 static const struct tcp_ext_arg_callbacks watch_listener = {NULL, watch_passive_open};
 
-void pcb_set_owner(struct tcp_pcb *pcb, struct stream *owner) { tcp_ext_arg_set(pcb, 0, owner); }
+void pcb_set_owner(struct tcp_pcb *pcb, struct stream *owner) {
+    tcp_ext_arg_set(pcb, 0, owner);
+}
 
 void pcb_accepted(struct tcp_pcb *pcb, struct stream *owner) {
     void *data = tcp_ext_arg_get(pcb, 0);
@@ -277,7 +285,8 @@ void pcb_address_gone(const ip_addr_t *address) {
     }
 }
 
-/* ---- The clock --------------------------------------------------------------------------------- */
+/* ---- The clock ---------------------------------------------------------------------------------
+ */
 
 u32 pcb_timer_interval_ms(void) {
     return table->count < TIMER_SPREAD_FROM ? TCP_TMR_INTERVAL : TCP_TMR_INTERVAL / TIMER_STEPS;
@@ -316,7 +325,8 @@ void pcb_timer(void) {
     table->timer_at = end == BUCKETS ? 0 : end;
 }
 
-/* ---- The door ---------------------------------------------------------------------------------- */
+/* ---- The door ----------------------------------------------------------------------------------
+ */
 
 static bool listening_on(u16 port) {
     for (struct tcp_pcb_listen *l = tcp_listen_pcbs.listen_pcbs; l; l = l->next)
@@ -407,7 +417,8 @@ static void cookie_replay(const struct segment *s, u16 mss) {
     u16 checks = s->netif->chksum_flags;
     table->replaying = true;
     table->forced_isn = s->ack - 1;
-    NETIF_SET_CHECKSUM_CTRL(s->netif, checks & (u16) ~(NETIF_CHECKSUM_CHECK_IP | NETIF_CHECKSUM_CHECK_TCP));
+    NETIF_SET_CHECKSUM_CTRL(s->netif,
+                            checks & (u16) ~(NETIF_CHECKSUM_CHECK_IP | NETIF_CHECKSUM_CHECK_TCP));
     (void)(v6 ? ip6_input(p, s->netif) : ip4_input(p, s->netif));
     NETIF_SET_CHECKSUM_CTRL(s->netif, checks);
     table->replaying = false;
@@ -428,8 +439,10 @@ uint32_t isn_next(const void *local, uint16_t local_port, const void *remote,
 /* A SYN for one of our ports. True: it has been dealt with. */
 static bool door_syn(const struct segment *s) {
     struct tcp_pcb *old = find(tcp_tw_pcbs, &s->tuple);
-    if (old && TCP_SEQ_GT(s->seq, old->rcv_nxt)) tcp_abandon(old, 0);
-    else if (old) return false;
+    if (old && TCP_SEQ_GT(s->seq, old->rcv_nxt))
+        tcp_abandon(old, 0);
+    else if (old)
+        return false;
     if (find(tcp_active_pcbs, &s->tuple)) return false; /* its own retransmission, or an attack */
     if (!listening_on(s->tuple.local_port)) return false;
     if (table->count >= table->max) recycle_time_wait(64);

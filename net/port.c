@@ -47,17 +47,23 @@ uint16_t net_checksum(const void *bytes, int n) {
     return (uint16_t)(half + (half >> 16));
 }
 
-uint32_t sys_now(void) { return (u32)(platform_clock_ns() / NS_PER_MS); }
+uint32_t sys_now(void) {
+    return (u32)(platform_clock_ns() / NS_PER_MS);
+}
 
 rc_t rc_from_lwip(int e) {
     switch (e) {
     case 0: return RC_OK;
-    case -1: return RC_NO_MEMORY;                      /* ERR_MEM */
-    case -2: case -7: return RC_AGAIN;                 /* ERR_BUF, ERR_WOULDBLOCK */
-    case -3: return RC_TIMEOUT;                        /* ERR_TIMEOUT */
-    case -13: case -14: case -15: return RC_CLOSED;    /* ERR_ABRT, ERR_RST, ERR_CLSD */
-    case -6: case -16: return RC_INVALID;              /* ERR_VAL, ERR_ARG */
-    case -8: return RC_CONFLICT;                       /* ERR_USE */
+    case -1: return RC_NO_MEMORY; /* ERR_MEM */
+    case -2:
+    case -7: return RC_AGAIN;   /* ERR_BUF, ERR_WOULDBLOCK */
+    case -3: return RC_TIMEOUT; /* ERR_TIMEOUT */
+    case -13:
+    case -14:
+    case -15: return RC_CLOSED; /* ERR_ABRT, ERR_RST, ERR_CLSD */
+    case -6:
+    case -16: return RC_INVALID; /* ERR_VAL, ERR_ARG */
+    case -8: return RC_CONFLICT; /* ERR_USE */
     default: return RC_IO;
     }
 }

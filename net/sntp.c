@@ -27,16 +27,20 @@ static struct sntp {
     struct udp_pcb *pcb;
     struct timer timer;
     struct sntp_status status;
-    ip_addr_t server;      /* whom the question under way was put to */
+    ip_addr_t server; /* whom the question under way was put to */
     u8 nonce[8];
-    bool waiting;          /* for an answer to that question */
+    bool waiting; /* for an answer to that question */
     u64 asked_ns;
     u32 turn, retry_seconds;
 } sntp_of_loop, *const sntp = &sntp_of_loop;
 
-void sntp_status_get(struct sntp_status *out) { *out = sntp->status; }
+void sntp_status_get(struct sntp_status *out) {
+    *out = sntp->status;
+}
 
-static u32 be32(const u8 *p) { return (u32)p[0] << 24 | (u32)p[1] << 16 | (u32)p[2] << 8 | p[3]; }
+static u32 be32(const u8 *p) {
+    return (u32)p[0] << 24 | (u32)p[1] << 16 | (u32)p[2] << 8 | p[3];
+}
 
 /* An NTP timestamp as UTC nanoseconds since 1970; its first era ends in 2036. */
 static u64 ntp_to_ns(const u8 *p) {
@@ -45,7 +49,9 @@ static u64 ntp_to_ns(const u8 *p) {
     return (seconds - NTP_TO_UNIX) * NS_PER_S + (fraction * NS_PER_S >> 32);
 }
 
-static void again_after(u32 seconds) { (void)timer_start_after_ms(&sntp->timer, (u64)seconds * 1000); }
+static void again_after(u32 seconds) {
+    (void)timer_start_after_ms(&sntp->timer, (u64)seconds * 1000);
+}
 
 static void retry(void) {
     sntp->waiting = false;
@@ -62,7 +68,8 @@ static void apply(const u8 *p, u64 now_ns) {
     platform_wall_set(utc);
     sntp->status.offset_ns = wall ? (s64)(utc - wall) : 0;
     if (!sntp->status.synced)
-        log_info("net", "time set from the network", "offset_ms=%lld", (long long)(sntp->status.offset_ns / (s64)NS_PER_MS));
+        log_info("net", "time set from the network", "offset_ms=%lld",
+                 (long long)(sntp->status.offset_ns / (s64)NS_PER_MS));
     sntp->status.synced = true;
     sntp->status.last_ns = now_ns;
     sntp->retry_seconds = FIRST_RETRY_SECONDS;
@@ -82,7 +89,8 @@ static const char *answer_fault(const u8 *p, size_t n, u64 round_trip_ns) {
     return NULL;
 }
 
-static void on_packet(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *from, u16_t port) {
+static void on_packet(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *from,
+                      u16_t port) {
     u8 bytes[PACKET_BYTES] = {0};
     u64 now = platform_clock_ns();
     (void)arg, (void)pcb;

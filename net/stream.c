@@ -14,7 +14,8 @@
 
 #define SEND_LEAST KIB(16) /* unsent bytes any stream may have */
 
-/* ---- Listening, connecting ----------------------------------------------------------------------- */
+/* ---- Listening, connecting
+ * ----------------------------------------------------------------------- */
 
 rc_t stream_listen(const struct stream_listen_options *o, struct stream_listener **out) {
     net_init();
@@ -68,7 +69,8 @@ rc_t stream_connect(const struct net_address *to, str server_name, u64 deadline_
     }
     pcb_set_owner(s->pcb, s);
     stream_callbacks_set(s);
-    while (s->state == STREAM_CONNECTING && !s->why && rc == RC_OK) rc = wait_for(&s->writer, deadline_ns);
+    while (s->state == STREAM_CONNECTING && !s->why && rc == RC_OK)
+        rc = wait_for(&s->writer, deadline_ns);
     if (!rc && s->why) rc = RC_IO;
     if (!rc && server_name.len) {
         rc = tls_session_open_client(s, server_name);
@@ -76,21 +78,28 @@ rc_t stream_connect(const struct net_address *to, str server_name, u64 deadline_
         while (!rc && !s->why && !tls_session_ready(s)) rc = wait_for(&s->reader, deadline_ns);
         if (!rc && s->why) rc = s->why;
     }
-    if (rc) stream_abort(s);
-    else *out = s;
+    if (rc)
+        stream_abort(s);
+    else
+        *out = s;
     return rc;
 }
 
 void stream_events_set(struct stream *s, const struct stream_events *events, void *arg) {
     s->events = events;
     s->arg = arg;
-    if (s->why) stream_queue(s, EVENT_CLOSED);
-    else if (s->rx.len || s->ended) stream_queue(s, EVENT_READ);
+    if (s->why)
+        stream_queue(s, EVENT_CLOSED);
+    else if (s->rx.len || s->ended)
+        stream_queue(s, EVENT_READ);
 }
 
-/* ---- Reading ------------------------------------------------------------------------------------- */
+/* ---- Reading
+ * ------------------------------------------------------------------------------------- */
 
-str stream_raw_peek(struct stream *s) { return str_of(s->rx.ptr + s->rx.at, s->rx.len); }
+str stream_raw_peek(struct stream *s) {
+    return str_of(s->rx.ptr + s->rx.at, s->rx.len);
+}
 
 void stream_raw_consume(struct stream *s, size_t n) {
     stream_bytes_drop(&s->rx, (u32)n);
@@ -102,11 +111,15 @@ void stream_raw_consume(struct stream *s, size_t n) {
     if (s->pcb && s->pcb->refused_data) (void)tcp_process_refused_data(s->pcb);
 }
 
-str stream_peek(struct stream *s) { return s->tls ? tls_session_peek(s) : stream_raw_peek(s); }
+str stream_peek(struct stream *s) {
+    return s->tls ? tls_session_peek(s) : stream_raw_peek(s);
+}
 
 void stream_consume(struct stream *s, size_t n) {
-    if (s->tls) tls_session_consume(s, n);
-    else if (n) stream_raw_consume(s, n);
+    if (s->tls)
+        tls_session_consume(s, n);
+    else if (n)
+        stream_raw_consume(s, n);
 }
 
 bool stream_ended(struct stream *s) {
@@ -124,13 +137,14 @@ rc_t stream_wait_more(struct stream *s, size_t have, u64 deadline_ns) {
     for (;;) {
         if (stream_peek(s).len > have) return RC_OK;
         if (s->why) return s->why;
-        if (s->ended || stream_ended(s)) return RC_CLOSED;
+        if (stream_complete(s)) return RC_CLOSED;
         rc_t rc = wait_for(&s->reader, deadline_ns);
         if (rc) return rc;
     }
 }
 
-/* ---- Writing ------------------------------------------------------------------------------------- */
+/* ---- Writing
+ * ------------------------------------------------------------------------------------- */
 
 u32 stream_raw_room(struct stream *s) {
     struct tcp_pcb *pcb = s->pcb;
@@ -179,7 +193,8 @@ rc_t stream_write(struct stream *s, str bytes, u64 stall_ms) {
         if (rc) return rc;
         bytes = str_skip(bytes, took);
         if (!bytes.len) break;
-        if (took) continue; /* try once more before parking: the session may have had a full record */
+        if (took)
+            continue; /* try once more before parking: the session may have had a full record */
         rc = wait_for(&s->writer, platform_clock_ns() + stall_ms * NS_PER_MS);
         if (rc) return rc;
         if (s->why) return s->why;
@@ -191,7 +206,8 @@ void stream_flush(struct stream *s) {
     if (s->pcb) (void)tcp_output(s->pcb);
 }
 
-/* ---- Ending -------------------------------------------------------------------------------------- */
+/* ---- Ending
+ * -------------------------------------------------------------------------------------- */
 
 void stream_close(struct stream *s) {
     CHECK(s->state == STREAM_OPEN || s->state == STREAM_CONNECTING);
@@ -210,7 +226,15 @@ void stream_abort(struct stream *s) {
     if (pcb) pcb_abort(pcb);
 }
 
-struct net_address stream_peer(const struct stream *s) { return s->peer; }
-struct net_address stream_local(const struct stream *s) { return s->local; }
-bool stream_is_tls(const struct stream *s) { return s->tls != NULL; }
-str stream_tls_version(const struct stream *s) { return s->tls ? tls_session_version(s) : S(""); }
+struct net_address stream_peer(const struct stream *s) {
+    return s->peer;
+}
+struct net_address stream_local(const struct stream *s) {
+    return s->local;
+}
+bool stream_is_tls(const struct stream *s) {
+    return s->tls != NULL;
+}
+str stream_tls_version(const struct stream *s) {
+    return s->tls ? tls_session_version(s) : S("");
+}

@@ -18,7 +18,7 @@ bool net_address_is_v4(const struct net_address *a);
 str net_address_text(const struct net_address *a, char *to, size_t room);
 rc_t net_address_parse(str text, struct net_address *out); /* RC_INVALID */
 
-struct stream_events { /* each may be NULL; called on the loop, must not park */
+struct stream_events {                   /* each may be NULL; called on the loop, must not park */
     void (*readable)(void *arg);         /* bytes or the end of the stream have come */
     void (*writable)(void *arg);         /* room again after a short write */
     void (*closed)(void *arg, rc_t why); /* peer reset or error; the stream still must be closed */
@@ -50,7 +50,8 @@ bool stream_ended(struct stream *s);             /* peer sent its end and all by
 bool stream_complete(struct stream *s); /* no byte will follow those that wait */
 /* Fibers: parks until bytes wait. RC_CLOSED: the end; RC_TIMEOUT; RC_IO: reset. */
 rc_t stream_wait_readable(struct stream *s, u64 deadline_ns);
-rc_t stream_wait_more(struct stream *s, size_t have, u64 deadline_ns); /* until more than `have` wait */
+rc_t stream_wait_more(struct stream *s, size_t have,
+                      u64 deadline_ns); /* until more than `have` wait */
 /* Takes what fits into the send buffer, *took may be 0. Copies. Sent at the turn's end. */
 rc_t stream_write_some(struct stream *s, str bytes, size_t *took);
 /* The same without a copy: bytes live for ever (static files). */

@@ -5,7 +5,8 @@
  *
  * Always true: len bytes wait at ptr + at; no memory while len is 0. Blocks of the first size come
  * back to a short list, so a request costs no malloc. How much one stream may hold follows what
- * the budget has left: much while few hold anything, little when many do, never less than a head. */
+ * the budget has left: much while few hold anything, little when many do, never less than a head.
+ */
 #include "net/stream_impl.h"
 #include "kernel/base/limits.h"
 #include "kernel/core/memory.h"
@@ -27,8 +28,10 @@ u32 stream_bytes_max(void) {
 }
 
 static void block_free(struct stream_bytes *b) {
-    if (b->room == FIRST_BYTES && kept.count < KEPT_MAX) kept.block[kept.count++] = b->ptr;
-    else memory_free(MEMORY_CONNECTIONS, b->ptr);
+    if (b->room == FIRST_BYTES && kept.count < KEPT_MAX)
+        kept.block[kept.count++] = b->ptr;
+    else
+        memory_free(MEMORY_CONNECTIONS, b->ptr);
 }
 
 static char *block_new(u32 bytes) {

@@ -25,13 +25,13 @@ struct stream_bytes {
 };
 
 struct stream {
-    struct tcp_pcb *pcb; /* NULL: lwIP has freed it */
+    struct tcp_pcb *pcb;              /* NULL: lwIP has freed it */
     struct stream_listener *listener; /* until accepted */
     enum stream_state state;
-    rc_t why;            /* why there is no pcb */
-    bool ended;          /* the peer's FIN came */
+    rc_t why;   /* why there is no pcb */
+    bool ended; /* the peer's FIN came */
     bool tls_wanted, want_room, dirty, queued, started;
-    u8 pending, holds;   /* EVENT_*; holds: somebody up the stack still looks at it */
+    u8 pending, holds; /* EVENT_*; holds: somebody up the stack still looks at it */
     struct stream_bytes rx;
     const struct stream_events *events;
     void *arg;
@@ -77,9 +77,9 @@ u32 stream_raw_room(struct stream *s);
 /* tls_session.c */
 rc_t tls_session_open_server(struct stream *s);
 rc_t tls_session_open_client(struct stream *s, str server_name);
-void tls_session_close(struct stream *s);  /* may outlive the stream while a worker has it */
-void tls_session_notify(struct stream *s); /* close_notify, best effort */
-void tls_session_input(struct stream *s);  /* bytes or the end have come below */
+void tls_session_close(struct stream *s);       /* may outlive the stream while a worker has it */
+void tls_session_notify(struct stream *s);      /* close_notify, best effort */
+void tls_session_input(struct stream *s);       /* bytes or the end have come below */
 bool tls_session_ready(const struct stream *s); /* the handshake is over */
 str tls_session_peek(struct stream *s);
 void tls_session_consume(struct stream *s, size_t n);

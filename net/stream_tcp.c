@@ -10,7 +10,8 @@
  *
  * A closed stream drains: what it has buffered still goes out and what comes in is dropped, so that
  * an answer is not lost to a reset. Draining ends with the peer's FIN, after DRAIN_STALL_MS without
- * an acknowledgement, after DRAIN_MS in all, or once the peer has sent DRAIN_BYTES_MAX nobody reads. */
+ * an acknowledgement, after DRAIN_MS in all, or once the peer has sent DRAIN_BYTES_MAX nobody
+ * reads. */
 #include "net/stream_impl.h"
 #include "net/address.h"
 #include "net/heap.h"
@@ -37,18 +38,22 @@ static struct streams {
     u32 count, max;
 } streams_of_loop, *const streams = &streams_of_loop;
 
-u32 stream_count(void) { return streams->count; }
+u32 stream_count(void) {
+    return streams->count;
+}
 
 u32 stream_max(void) {
     if (!streams->max) {
         struct memory_use use;
         memory_use_get(MEMORY_CONNECTIONS, &use);
-        streams->max = (u32)MIN((size_t)CONNECTION_MAX, MAX(use.limit / STREAM_BYTES_LEAST, (size_t)16));
+        streams->max =
+            (u32)MIN((size_t)CONNECTION_MAX, MAX(use.limit / STREAM_BYTES_LEAST, (size_t)16));
     }
     return streams->max;
 }
 
-/* ---- Lists -------------------------------------------------------------------------------------- */
+/* ---- Lists --------------------------------------------------------------------------------------
+ */
 
 struct stream *stream_new(void) {
     struct stream *s = streams->spare;
@@ -76,10 +81,14 @@ static void stream_free_now(struct stream *s) {
 }
 
 static void drain_unlink(struct stream *s) {
-    if (s->drain_prev) s->drain_prev->drain_next = s->drain_next;
-    else if (streams->drain_first == s) streams->drain_first = s->drain_next;
-    if (s->drain_next) s->drain_next->drain_prev = s->drain_prev;
-    else if (streams->drain_last == s) streams->drain_last = s->drain_prev;
+    if (s->drain_prev)
+        s->drain_prev->drain_next = s->drain_next;
+    else if (streams->drain_first == s)
+        streams->drain_first = s->drain_next;
+    if (s->drain_next)
+        s->drain_next->drain_prev = s->drain_prev;
+    else if (streams->drain_last == s)
+        streams->drain_last = s->drain_prev;
     s->drain_prev = s->drain_next = NULL;
 }
 
@@ -113,8 +122,10 @@ void stream_queue(struct stream *s, u8 events) {
     if (s->queued) return;
     s->queued = true;
     s->next_queued = NULL;
-    if (streams->queued) streams->queued_last->next_queued = s;
-    else streams->queued = s;
+    if (streams->queued)
+        streams->queued_last->next_queued = s;
+    else
+        streams->queued = s;
     streams->queued_last = s;
 }
 
@@ -125,7 +136,8 @@ void stream_dirty(struct stream *s) {
     streams->dirty = s;
 }
 
-/* ---- Delivery ----------------------------------------------------------------------------------- */
+/* ---- Delivery -----------------------------------------------------------------------------------
+ */
 
 static void deliver_accept(struct stream *s) {
     struct stream_listener *l = s->listener;
@@ -152,8 +164,10 @@ static void deliver_one(struct stream *s) {
     events |= s->pending, s->pending = 0;
     bool plain_or_ready = !s->tls || tls_session_ready(s) || s->why;
     if (s->state == STREAM_OPEN && events & EVENT_ACCEPT) {
-        if (s->tls && !tls_session_ready(s)) s->pending |= EVENT_ACCEPT; /* after the handshake */
-        else deliver_accept(s);
+        if (s->tls && !tls_session_ready(s))
+            s->pending |= EVENT_ACCEPT; /* after the handshake */
+        else
+            deliver_accept(s);
     }
     if (!plain_or_ready || (!s->started && s->state == STREAM_OPEN && s->listener)) return;
     if (s->state == STREAM_OPEN && events & EVENT_READ) {
@@ -173,7 +187,9 @@ static void deliver_one(struct stream *s) {
 }
 
 /* A TLS stream whose handshake broke before anybody owned it. */
-static bool orphan(const struct stream *s) { return s->state == STREAM_OPEN && s->listener && s->why; }
+static bool orphan(const struct stream *s) {
+    return s->state == STREAM_OPEN && s->listener && s->why;
+}
 
 void stream_deliver(void) {
     for (u32 n = streams->count + 64; streams->queued && n; n--) {
@@ -188,7 +204,9 @@ void stream_deliver(void) {
     }
 }
 
-bool stream_work_waits(void) { return streams->queued != NULL; }
+bool stream_work_waits(void) {
+    return streams->queued != NULL;
+}
 
 void stream_flush_all(void) {
     while (streams->dirty) {
@@ -200,7 +218,8 @@ void stream_flush_all(void) {
     }
 }
 
-/* ---- lwIP calls us -------------------------------------------------------------------------------- */
+/* ---- lwIP calls us
+ * -------------------------------------------------------------------------------- */
 
 static void drain_check(struct stream *s) {
     struct tcp_pcb *pcb = s->pcb;
@@ -220,8 +239,10 @@ static err_t on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e) {
     }
     if (!p) {
         s->ended = true;
-        if (s->state == STREAM_DRAINING) drain_check(s);
-        else stream_queue(s, EVENT_READ);
+        if (s->state == STREAM_DRAINING)
+            drain_check(s);
+        else
+            stream_queue(s, EVENT_READ);
         return ERR_OK;
     }
     if (s->state == STREAM_DRAINING) {
@@ -324,7 +345,8 @@ err_t stream_on_connected(void *arg, struct tcp_pcb *pcb, err_t e) {
     return ERR_OK;
 }
 
-/* ---- Draining -------------------------------------------------------------------------------------- */
+/* ---- Draining
+ * -------------------------------------------------------------------------------------- */
 
 static void on_drain_timer(void *arg) {
     (void)arg;
@@ -334,8 +356,10 @@ static void on_drain_timer(void *arg) {
         struct tcp_pcb *pcb = s->pcb;
         bool owes = pcb && (pcb->unsent || pcb->unacked);
         stream_free_soon(s);
-        if (owes) pcb_abort(pcb);
-        else if (pcb) pcb_close(pcb); /* lwIP ends FIN_WAIT_2 by itself */
+        if (owes)
+            pcb_abort(pcb);
+        else if (pcb)
+            pcb_close(pcb); /* lwIP ends FIN_WAIT_2 by itself */
     }
     if (s) (void)timer_start(&streams->drain_timer, s->drain_deadline_ns);
 }
@@ -345,8 +369,10 @@ static void drain_touch(struct stream *s) {
     drain_unlink(s);
     s->drain_deadline_ns = MIN(now + DRAIN_STALL_MS * NS_PER_MS, s->drain_end_ns);
     s->drain_prev = streams->drain_last;
-    if (streams->drain_last) streams->drain_last->drain_next = s;
-    else streams->drain_first = s;
+    if (streams->drain_last)
+        streams->drain_last->drain_next = s;
+    else
+        streams->drain_first = s;
     streams->drain_last = s;
     if (timer_waiting(&streams->drain_timer)) return;
     timer_init(&streams->drain_timer, on_drain_timer, NULL);

@@ -32,9 +32,12 @@ static struct tls {
 } tls_of_loop, *const tls = &tls_of_loop;
 
 struct tls_stats tls_counters;
-void tls_stats_get(struct tls_stats *out) { *out = tls_counters; }
+void tls_stats_get(struct tls_stats *out) {
+    *out = tls_counters;
+}
 
-/* ---- What the library asks of a machine ------------------------------------------------------------ */
+/* ---- What the library asks of a machine
+ * ------------------------------------------------------------ */
 
 void *tls_calloc(size_t count, size_t size) {
     size_t n;
@@ -42,7 +45,9 @@ void *tls_calloc(size_t count, size_t size) {
     return memory_zero(MEMORY_TLS, n ? n : 1);
 }
 
-void tls_free(void *p) { memory_free(MEMORY_TLS, p); }
+void tls_free(void *p) {
+    memory_free(MEMORY_TLS, p);
+}
 
 time_t tls_time(time_t *out) {
     time_t now = (time_t)(platform_wall_ns() / NS_PER_S);
@@ -50,7 +55,9 @@ time_t tls_time(time_t *out) {
     return now;
 }
 
-mbedtls_ms_time_t mbedtls_ms_time(void) { return (mbedtls_ms_time_t)(platform_clock_ns() / NS_PER_MS); }
+mbedtls_ms_time_t mbedtls_ms_time(void) {
+    return (mbedtls_ms_time_t)(platform_clock_ns() / NS_PER_MS);
+}
 
 int tls_random(void *unused, unsigned char *to, size_t n) {
     (void)unused;
@@ -58,7 +65,8 @@ int tls_random(void *unused, unsigned char *to, size_t n) {
 }
 
 psa_status_t mbedtls_psa_external_get_random(mbedtls_psa_external_random_context_t *context,
-                                             uint8_t *output, size_t output_size, size_t *output_length) {
+                                             uint8_t *output, size_t output_size,
+                                             size_t *output_length) {
     (void)context;
     *output_length = 0;
     if (platform_entropy(output, output_size)) return PSA_ERROR_INSUFFICIENT_ENTROPY;
@@ -66,8 +74,12 @@ psa_status_t mbedtls_psa_external_get_random(mbedtls_psa_external_random_context
     return PSA_SUCCESS;
 }
 
-static void mutex_init(mbedtls_threading_mutex_t *m) { m->lock = (struct platform_lock){0}; }
-static void mutex_free(mbedtls_threading_mutex_t *m) { (void)m; }
+static void mutex_init(mbedtls_threading_mutex_t *m) {
+    m->lock = (struct platform_lock){0};
+}
+static void mutex_free(mbedtls_threading_mutex_t *m) {
+    (void)m;
+}
 static int mutex_lock(mbedtls_threading_mutex_t *m) {
     platform_lock(&m->lock);
     return 0;
@@ -90,27 +102,35 @@ rc_t rc_from_tls(int e) {
     }
 }
 
-void tls_words(int e, char *to, size_t room) { mbedtls_strerror(e, to, room); }
+void tls_words(int e, char *to, size_t room) {
+    mbedtls_strerror(e, to, room);
+}
 
 rc_t tls_library_init(void) {
     u8 probe[16];
     if (tls->ready) return RC_OK;
     rc_t rc = platform_entropy(probe, sizeof probe);
     if (rc) {
-        log_error("tls", "no trustworthy random numbers, so no keys: give the machine virtio-rng or a CPU with RDRAND", "rc=%s", rc_name(rc));
+        log_error("tls",
+                  "no trustworthy random numbers, so no keys: give the machine virtio-rng or a CPU "
+                  "with RDRAND",
+                  "rc=%s", rc_name(rc));
         return RC_IO;
     }
     mbedtls_threading_set_alt(mutex_init, mutex_free, mutex_lock, mutex_unlock);
     if (psa_crypto_init() != PSA_SUCCESS) return RC_NO_MEMORY;
     mbedtls_ssl_ticket_init(&tls->tickets);
-    int e = mbedtls_ssl_ticket_setup(&tls->tickets, tls_random, NULL, MBEDTLS_CIPHER_AES_256_GCM, TICKET_SECONDS);
+    int e = mbedtls_ssl_ticket_setup(&tls->tickets, tls_random, NULL, MBEDTLS_CIPHER_AES_256_GCM,
+                                     TICKET_SECONDS);
     if (e) return RC_NO_MEMORY;
     mbedtls_x509_crt_init(&tls->trust);
     tls->ready = true;
     return RC_OK;
 }
 
-rc_t tls_init(void) { return tls_library_init(); }
+rc_t tls_init(void) {
+    return tls_library_init();
+}
 
 /* Counts what resumed; workers call it. */
 static int ticket_parse(void *arg, mbedtls_ssl_session *session, unsigned char *bytes, size_t n) {
@@ -119,28 +139,36 @@ static int ticket_parse(void *arg, mbedtls_ssl_session *session, unsigned char *
     return e;
 }
 
-/* ---- Settings ------------------------------------------------------------------------------------------ */
+/* ---- Settings
+ * ------------------------------------------------------------------------------------------ */
 
 rc_t tls_settings_init(mbedtls_ssl_config *s, int endpoint) {
-    static const uint16_t groups[] = {MBEDTLS_SSL_IANA_TLS_GROUP_X25519, MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1,
-                                      MBEDTLS_SSL_IANA_TLS_GROUP_SECP384R1, MBEDTLS_SSL_IANA_TLS_GROUP_NONE};
-    static const uint16_t signatures[] = {
-        MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256, MBEDTLS_TLS1_3_SIG_ECDSA_SECP384R1_SHA384,
-        MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA256, MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA384,
-        MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA256, MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA384, MBEDTLS_TLS1_3_SIG_NONE};
+    static const uint16_t groups[] = {
+        MBEDTLS_SSL_IANA_TLS_GROUP_X25519, MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1,
+        MBEDTLS_SSL_IANA_TLS_GROUP_SECP384R1, MBEDTLS_SSL_IANA_TLS_GROUP_NONE};
+    static const uint16_t signatures[] = {MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256,
+                                          MBEDTLS_TLS1_3_SIG_ECDSA_SECP384R1_SHA384,
+                                          MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA256,
+                                          MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA384,
+                                          MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA256,
+                                          MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA384,
+                                          MBEDTLS_TLS1_3_SIG_NONE};
     static const char *protocols[] = {"http/1.1", NULL};
     mbedtls_ssl_config_init(s);
-    if (mbedtls_ssl_config_defaults(s, endpoint, MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT))
+    if (mbedtls_ssl_config_defaults(s, endpoint, MBEDTLS_SSL_TRANSPORT_STREAM,
+                                    MBEDTLS_SSL_PRESET_DEFAULT))
         return RC_NO_MEMORY;
     mbedtls_ssl_conf_rng(s, tls_random, NULL);
     mbedtls_ssl_conf_min_tls_version(s, MBEDTLS_SSL_VERSION_TLS1_2);
     mbedtls_ssl_conf_max_tls_version(s, MBEDTLS_SSL_VERSION_TLS1_3);
-    mbedtls_ssl_conf_tls13_key_exchange_modes(s, MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL_ALL);
+    mbedtls_ssl_conf_tls13_key_exchange_modes(s,
+                                              MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL_ALL);
     mbedtls_ssl_conf_groups(s, groups);
     mbedtls_ssl_conf_sig_algs(s, signatures);
     if (mbedtls_ssl_conf_alpn_protocols(s, protocols)) return RC_NO_MEMORY;
     if (endpoint == MBEDTLS_SSL_IS_SERVER) {
-        mbedtls_ssl_conf_session_tickets_cb(s, mbedtls_ssl_ticket_write, ticket_parse, &tls->tickets);
+        mbedtls_ssl_conf_session_tickets_cb(s, mbedtls_ssl_ticket_write, ticket_parse,
+                                            &tls->tickets);
         mbedtls_ssl_conf_new_session_tickets(s, 1);
         mbedtls_ssl_conf_authmode(s, MBEDTLS_SSL_VERIFY_NONE);
         mbedtls_ssl_conf_preference_order(s, MBEDTLS_SSL_SRV_CIPHERSUITE_ORDER_CLIENT);
@@ -173,7 +201,8 @@ rc_t tls_trust_add(str pem, struct diag *why) {
     return RC_INVALID;
 }
 
-/* ---- Who we are ------------------------------------------------------------------------------------------ */
+/* ---- Who we are
+ * ------------------------------------------------------------------------------------------ */
 
 struct tls_identity *tls_identity_current(void) {
     if (tls->current) tls->current->references++;
@@ -208,7 +237,8 @@ rc_t tls_use_identity(str key_pem, str chain_pem, struct diag *why) {
     }
     if (job.rc) return job.rc;
     rc = tls_settings_init(&job.made->settings, MBEDTLS_SSL_IS_SERVER);
-    if (!rc && mbedtls_ssl_conf_own_cert(&job.made->settings, &job.made->chain, &job.made->key)) rc = RC_NO_MEMORY;
+    if (!rc && mbedtls_ssl_conf_own_cert(&job.made->settings, &job.made->chain, &job.made->key))
+        rc = RC_NO_MEMORY;
     if (rc) {
         diag_set(why, "no memory for another certificate");
         tls_identity_free(job.made);
@@ -221,7 +251,9 @@ rc_t tls_use_identity(str key_pem, str chain_pem, struct diag *why) {
     return RC_OK;
 }
 
-bool tls_has_identity(void) { return tls->current != NULL; }
+bool tls_has_identity(void) {
+    return tls->current != NULL;
+}
 
 rc_t tls_identity_info_get(struct tls_identity_info *out) {
     if (!tls->current) return RC_NOT_FOUND;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tls_identity.c — keys and certificates: made on first boot, read and checked when replaced. All of
- * it is arithmetic and parsing, so it runs on workers.
+/* tls_identity.c — keys and certificates: made on first boot, read and checked when replaced. All
+ * of it is arithmetic and parsing, so it runs on workers.
  *
  * What is made: an ECDSA P-256 key, and a certificate signed by itself for the names given and
  * `localhost`, for 825 days from yesterday (clocks differ), for servers only, with a random serial
@@ -24,7 +24,8 @@
 #define DAY_NS (86400 * NS_PER_S)
 #define NAMES_MAX 16u
 
-/* ---- Making ------------------------------------------------------------------------------------------ */
+/* ---- Making
+ * ------------------------------------------------------------------------------------------ */
 
 struct make_job {
     str names;
@@ -77,7 +78,8 @@ static int write_certificate(struct make_job *j, mbedtls_pk_context *key) {
     while (rest.len && str_split(&rest, ',', &part)) names_add(&names, str_trim(part));
     utc_text(start, from);
     utc_text(start + DAYS * DAY_NS, until);
-    mbedtls_asn1_sequence usage = {.buf = {.tag = MBEDTLS_ASN1_OID, .p = (unsigned char *)(uintptr_t)MBEDTLS_OID_SERVER_AUTH,
+    mbedtls_asn1_sequence usage = {.buf = {.tag = MBEDTLS_ASN1_OID,
+                                           .p = (unsigned char *)(uintptr_t)MBEDTLS_OID_SERVER_AUTH,
                                            .len = MBEDTLS_OID_SIZE(MBEDTLS_OID_SERVER_AUTH)}};
     mbedtls_x509write_crt_init(&w);
     mbedtls_x509write_crt_set_version(&w, MBEDTLS_X509_CRT_VERSION_3);
@@ -109,18 +111,25 @@ static void make_on_worker(void *arg) {
     if (!e) e = mbedtls_pk_write_key_pem(&key, (u8 *)j->key_pem, j->key_room);
     if (!e) e = write_certificate(j, &key);
     mbedtls_pk_free(&key);
-    j->rc = e == 0 ? RC_OK : e == MBEDTLS_ERR_ASN1_BUF_TOO_SMALL || e == MBEDTLS_ERR_PEM_BAD_INPUT_DATA ? RC_LIMIT : RC_IO;
+    j->rc = e == 0                                                                       ? RC_OK
+            : e == MBEDTLS_ERR_ASN1_BUF_TOO_SMALL || e == MBEDTLS_ERR_PEM_BAD_INPUT_DATA ? RC_LIMIT
+                                                                                         : RC_IO;
 }
 
-rc_t tls_make_identity(str names, char *key_pem, size_t key_room, char *cert_pem, size_t cert_room) {
-    struct make_job job = {.names = names, .key_pem = key_pem, .key_room = key_room,
-                           .cert_pem = cert_pem, .cert_room = cert_room};
+rc_t tls_make_identity(str names, char *key_pem, size_t key_room, char *cert_pem,
+                       size_t cert_room) {
+    struct make_job job = {.names = names,
+                           .key_pem = key_pem,
+                           .key_room = key_room,
+                           .cert_pem = cert_pem,
+                           .cert_room = cert_room};
     rc_t rc = tls_library_init();
     if (!rc) rc = worker_run(make_on_worker, &job);
     return rc ? rc : job.rc;
 }
 
-/* ---- Reading ------------------------------------------------------------------------------------------ */
+/* ---- Reading
+ * ------------------------------------------------------------------------------------------ */
 
 static rc_t parse_pem(str pem, struct diag *why, const char *what, char **z) {
     *z = memory_alloc(MEMORY_TLS, pem.len + 1);
@@ -185,11 +194,14 @@ static void describe(struct tls_identity *id) {
     struct tls_identity_info *info = &id->info;
     const mbedtls_x509_crt *crt = &id->chain;
     u8 hash[32];
-    (void)mbedtls_sha256(crt->raw.p, crt->raw.len, hash, 0); /* fails only without memory: it needs none */
+    (void)mbedtls_sha256(crt->raw.p, crt->raw.len, hash,
+                         0); /* fails only without memory: it needs none */
     for (int i = 0; i < 32; i++)
         (void)snprintf(info->fingerprint_sha256 + i * 3, 4, i < 31 ? "%02X:" : "%02X", hash[i]);
-    if (mbedtls_x509_dn_gets(info->subject, sizeof info->subject, &crt->subject) < 0) info->subject[0] = 0;
-    if (mbedtls_x509_dn_gets(info->issuer, sizeof info->issuer, &crt->issuer) < 0) info->issuer[0] = 0;
+    if (mbedtls_x509_dn_gets(info->subject, sizeof info->subject, &crt->subject) < 0)
+        info->subject[0] = 0;
+    if (mbedtls_x509_dn_gets(info->issuer, sizeof info->issuer, &crt->issuer) < 0)
+        info->issuer[0] = 0;
     names_text(crt, info->names, sizeof info->names);
     info->not_before_ns = time_to_ns(&crt->valid_from);
     info->not_after_ns = time_to_ns(&crt->valid_to);
@@ -201,8 +213,10 @@ static rc_t parse_into(struct tls_identity *id, str key_pem, str chain_pem, stru
     char *key = NULL, *chain = NULL;
     rc_t rc = parse_pem(key_pem, why, "key", &key);
     if (!rc) rc = parse_pem(chain_pem, why, "certificate", &chain);
-    if (!rc && mbedtls_pk_parse_key(&id->key, (u8 *)key, key_pem.len + 1, NULL, 0, tls_random, NULL)) {
-        diag_set(why, "the key cannot be read; it must be unencrypted PEM (SEC 1, PKCS #1 or PKCS #8)");
+    if (!rc &&
+        mbedtls_pk_parse_key(&id->key, (u8 *)key, key_pem.len + 1, NULL, 0, tls_random, NULL)) {
+        diag_set(why,
+                 "the key cannot be read; it must be unencrypted PEM (SEC 1, PKCS #1 or PKCS #8)");
         rc = RC_INVALID;
     }
     if (!rc && mbedtls_x509_crt_parse(&id->chain, (u8 *)chain, chain_pem.len + 1)) {

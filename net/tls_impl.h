@@ -7,7 +7,8 @@
 #include "mbedtls/ssl.h"
 #include "mbedtls/x509_crt.h"
 
-/* A key, its chain, and the settings made of them. Counted: sessions keep the one they began with. */
+/* A key, its chain, and the settings made of them. Counted: sessions keep the one they began with.
+ */
 struct tls_identity {
     u32 references;
     mbedtls_ssl_config settings;
@@ -25,7 +26,7 @@ void tls_words(int e, char *to, size_t room); /* what the library says about an 
 rc_t tls_settings_init(mbedtls_ssl_config *settings, int endpoint);
 struct tls_identity *tls_identity_current(void); /* NULL: none; the caller holds it */
 void tls_identity_release(struct tls_identity *id);
-mbedtls_ssl_config *tls_client_settings(void);   /* NULL: no memory */
+mbedtls_ssl_config *tls_client_settings(void); /* NULL: no memory */
 
 /* tls_identity.c, on a worker: no loop state */
 rc_t tls_identity_parse(str key_pem, str chain_pem, struct tls_identity **out, struct diag *why);

@@ -39,12 +39,12 @@ struct tls_session {
     struct flat in, out;
     struct stream_bytes plain;
     u64 begun_ns;
-    int result;      /* of the last step */
+    int result; /* of the last step */
     bool working, ready, failed, closed_by_peer, has_timer;
 };
 
-
-/* ---- Bytes ------------------------------------------------------------------------------------------- */
+/* ---- Bytes
+ * ------------------------------------------------------------------------------------------- */
 
 static rc_t flat_add(struct flat *f, const void *bytes, u32 n) {
     if (f->at && f->at == f->at + f->len) f->at = 0;
@@ -93,8 +93,10 @@ static int bio_send(void *arg, const unsigned char *bytes, size_t n) {
     struct tls_session *t = arg;
     size_t took = 0;
     if (!t->working && t->stream && !t->out.len)
-        if (stream_raw_write(t->stream, str_of((const char *)bytes, n), &took, true)) return MBEDTLS_ERR_SSL_CONN_EOF;
-    if (took < n && flat_add(&t->out, bytes + took, (u32)(n - took))) return MBEDTLS_ERR_SSL_ALLOC_FAILED;
+        if (stream_raw_write(t->stream, str_of((const char *)bytes, n), &took, true))
+            return MBEDTLS_ERR_SSL_CONN_EOF;
+    if (took < n && flat_add(&t->out, bytes + took, (u32)(n - took)))
+        return MBEDTLS_ERR_SSL_ALLOC_FAILED;
     return (int)n;
 }
 
@@ -108,7 +110,8 @@ bool tls_session_flush(struct stream *s) {
     return t->out.len == 0;
 }
 
-/* ---- Birth and death --------------------------------------------------------------------------------- */
+/* ---- Birth and death
+ * --------------------------------------------------------------------------------- */
 
 static void session_free(struct tls_session *t) {
     CHECK(!t->working);
@@ -130,7 +133,8 @@ static void on_timeout(void *arg) {
     stream_deliver();
 }
 
-static rc_t session_new(struct stream *s, const mbedtls_ssl_config *settings, struct tls_identity *id) {
+static rc_t session_new(struct stream *s, const mbedtls_ssl_config *settings,
+                        struct tls_identity *id) {
     struct tls_session *t = memory_zero(MEMORY_TLS, sizeof *t);
     if (!t) {
         tls_identity_release(id);
@@ -180,10 +184,12 @@ void tls_session_close(struct stream *s) {
 
 void tls_session_notify(struct stream *s) {
     struct tls_session *t = s->tls;
-    if (t->ready && !t->failed && !t->working && tls_session_flush(s)) (void)mbedtls_ssl_close_notify(&t->ssl);
+    if (t->ready && !t->failed && !t->working && tls_session_flush(s))
+        (void)mbedtls_ssl_close_notify(&t->ssl);
 }
 
-/* ---- Handshake --------------------------------------------------------------------------------------- */
+/* ---- Handshake
+ * --------------------------------------------------------------------------------------- */
 
 static void step_on_worker(void *arg) {
     struct tls_session *t = arg;
@@ -220,9 +226,12 @@ static void step_done(void *arg) {
         return;
     }
     (void)tls_session_flush(s);
-    if (t->result == 0) handshake_over(t);
-    else if (t->result != MBEDTLS_ERR_SSL_WANT_READ && t->result != MBEDTLS_ERR_SSL_WANT_WRITE) fail(t, t->result);
-    else step_begin(t);
+    if (t->result == 0)
+        handshake_over(t);
+    else if (t->result != MBEDTLS_ERR_SSL_WANT_READ && t->result != MBEDTLS_ERR_SSL_WANT_WRITE)
+        fail(t, t->result);
+    else
+        step_begin(t);
     stream_deliver();
 }
 
@@ -252,7 +261,8 @@ static void step_begin(struct tls_session *t) {
     }
 }
 
-/* ---- Records ----------------------------------------------------------------------------------------- */
+/* ---- Records
+ * ----------------------------------------------------------------------------------------- */
 
 static void read_records(struct tls_session *t) {
     u32 max = stream_bytes_max();
@@ -267,8 +277,10 @@ static void read_records(struct tls_session *t) {
         }
         if (!p->len) stream_bytes_free(p);
         if (n == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET) continue;
-        if (n == 0 || n == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY || n == MBEDTLS_ERR_SSL_CONN_EOF) t->closed_by_peer = true;
-        else if (n != MBEDTLS_ERR_SSL_WANT_READ && n != MBEDTLS_ERR_SSL_WANT_WRITE) fail(t, n);
+        if (n == 0 || n == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY || n == MBEDTLS_ERR_SSL_CONN_EOF)
+            t->closed_by_peer = true;
+        else if (n != MBEDTLS_ERR_SSL_WANT_READ && n != MBEDTLS_ERR_SSL_WANT_WRITE)
+            fail(t, n);
         return;
     }
 }
@@ -285,7 +297,9 @@ void tls_session_input(struct stream *s) {
     if (t->plain.len || t->closed_by_peer) s->pending |= EVENT_READ;
 }
 
-bool tls_session_ready(const struct stream *s) { return s->tls->ready; }
+bool tls_session_ready(const struct stream *s) {
+    return s->tls->ready;
+}
 
 str tls_session_peek(struct stream *s) {
     struct tls_session *t = s->tls;

@@ -3,7 +3,8 @@
  *
  * Every path that two readers could resolve differently is refused rather than repaired: dot
  * segments in any spelling (`..`, `%2e%2e`, `.%2E`), backslashes, NUL, overlong UTF-8. Runs of
- * slashes become one. An escaped slash keeps its escape, so that decoding cannot move a boundary. */
+ * slashes become one. An escaped slash keeps its escape, so that decoding cannot move a boundary.
+ */
 #include "net/url.h"
 
 static int hex(char c) {
