@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gauges.c — the read functions of counter.def: what other rows count already, turned into base
+ * units (seconds, bytes). Each reads a struct its owner keeps; none touches a device. */
+#include "app/metrics/metrics_impl.h"
+#include "app/health/health.h"
+#include "kernel/core/fiber.h"
+#include "kernel/core/loop.h"
+#include "kernel/core/memory.h"
+#include "kernel/core/worker.h"
+#include "kernel/platform.h"
+#include "net/http.h"
+#include "net/link.h"
+#include "net/tls.h"
+#include "storage/db.h"
+
+#define READ(fn, type, get, expression)                                                            \
+    double fn(void) {                                                                              \
+        struct type s = {0};                                                                       \
+        get(&s);                                                                                   \
+        return (double)(expression);                                                               \
+    }
+
+double read_uptime(void) { return (double)platform_clock_ns() / 1e9; }
+double read_start_time(void) {
+    u64 wall = platform_wall_ns();
+    return wall ? (double)(wall - platform_clock_ns()) / 1e9 : 0;
+}
+double read_resident(void) { return (double)platform_memory_used(); }
+double read_heap(void) { return (double)memory_heap_bytes(); }
+double read_pressure(void) { return memory_pressure_percent() / 100.0; }
+double read_ready(void) { return health_ready(); }
+double read_fibers(void) { return fiber_count(); }
+double read_fibers_max(void) { return fiber_capacity(); }
+double read_workers(void) { return worker_count(); }
+double read_jobs(void) { return worker_queue_length(); }
+
+READ(read_cpu, loop_stats, loop_stats_get, (double)s.busy_ns / 1e9)
+READ(read_loop_turns, loop_stats, loop_stats_get, s.turns)
+READ(read_loop_slow, loop_stats, loop_stats_get, s.slow_turns)
+READ(read_loop_lag, loop_stats, loop_stats_get, (double)s.lag_us_max / 1e6)
+
+READ(read_connections, http_stats, http_stats_get, s.connections)
+READ(read_connections_open, http_stats, http_stats_get, s.open)
+READ(read_requests_active, http_stats, http_stats_get, s.active)
+READ(read_bad_requests, http_stats, http_stats_get, s.bad_requests)
+READ(read_http_timeouts, http_stats, http_stats_get, s.timeouts)
+READ(read_http_busy, http_stats, http_stats_get, s.refused_busy)
+READ(read_http_in, http_stats, http_stats_get, s.bytes_in)
+READ(read_http_out, http_stats, http_stats_get, s.bytes_out)
+
+READ(read_tls_handshakes, tls_stats, tls_stats_get, s.handshakes)
+READ(read_tls_resumed, tls_stats, tls_stats_get, s.resumed)
+READ(read_tls_failed, tls_stats, tls_stats_get, s.failed)
+double read_tls_expiry(void) {
+    struct tls_identity_info info;
+    return tls_identity_info_get(&info) ? 0 : (double)(info.not_after_ns / NS_PER_S);
+}
+
+READ(read_rx_frames, link_status, link_status_get, s.rx_frames)
+READ(read_tx_frames, link_status, link_status_get, s.tx_frames)
+READ(read_rx_bytes, link_status, link_status_get, s.rx_bytes)
+READ(read_tx_bytes, link_status, link_status_get, s.tx_bytes)
+READ(read_rx_dropped, link_status, link_status_get, s.rx_dropped)
+READ(read_tx_dropped, link_status, link_status_get, s.tx_dropped)
+READ(read_net_up, link_status, link_status_get, s.up)
+
+READ(read_db_up, db_status, db_status_get, s.open && s.healthy)
+READ(read_db_bytes, db_status, db_status_get, (s.pages - s.free_pages) * s.page_bytes)
+READ(read_db_bytes_max, db_status, db_status_get, s.bytes_max)
+READ(read_db_wal, db_status, db_status_get, s.wal_frames)
+READ(read_db_commits, db_status, db_status_get, s.commits)
+READ(read_db_groups, db_status, db_status_get, s.groups)
+READ(read_db_rollbacks, db_status, db_status_get, s.rollbacks)
+READ(read_db_reads, db_status, db_status_get, s.reads)
+READ(read_db_checkpoints, db_status, db_status_get, s.checkpoints)
+READ(read_db_slow, db_status, db_status_get, s.slow_queries)
+READ(read_db_errors, db_status, db_status_get, s.errors)
+READ(read_db_flush, db_status, db_status_get, (double)s.flush_us_total / 1e6)
