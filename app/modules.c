@@ -2,9 +2,21 @@
 /* modules.c — the appliance on one page: its features in the order they start. Within a phase of
  * the request pipeline their functions run in this order too; they stop in reverse. */
 #include "app/module.h"
+#include "app/config/config.h"
 #include "app/gateway/gateway.h"
 #include "app/health/health.h"
+#include "app/logs/logs.h"
+#include "app/metrics/metrics.h"
+#include "app/openapi/openapi.h"
+#include "app/system/system.h"
+#include "app/tls/certificate.h"
+#include "app/web/web.h"
 
 const struct module *const modules[] = {
-    &gateway_module, &health_module, NULL,
+    &health_module,      /* first: the probes answer whatever else fails */
+    &gateway_module,     /* phases ROUTE, LIMIT, CONTENT, LOG */
+    &config_module,      /* stored settings, before anything reads one */
+    &metrics_module,     &logs_module,   &system_module, &openapi_module, &web_module,
+    &tls_module,         /* our certificate */
+    &idempotency_module, NULL,
 };

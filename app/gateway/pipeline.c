@@ -212,7 +212,10 @@ static rc_t run_content(struct request *rq) {
         reply_problem(rq, 403, "denied", "Nothing allows this request.");
         return RC_DENIED;
     }
+    rc_t rc = rq->route->idempotency_key ? idempotency_begin(rq) : RC_OK;
+    if (rc) return rc;
     rq->route->handle(rq);
+    if (rq->before_answer) idempotency_end(rq);
     return RC_OK;
 }
 
@@ -223,11 +226,10 @@ static void access_line(struct request *rq, u64 duration_ns) {
     char peer[46];
     str from = net_address_text(&rq->http->peer, peer, sizeof peer);
     log_info("http", "request",
-             "method=%.*s path=%s status=%d bytes=%llu us=%llu user=%s peer=%.*s request_id=%.*s",
+             "method=%.*s path=%s status=%d bytes=%llu us=%llu user=%s peer=%.*s",
              STR(str_take(rq->http->method_text, 16)), LOGSTR(rq->http->path), x->status,
              (unsigned long long)x->bytes_sent, (unsigned long long)(duration_ns / NS_PER_US),
-             rq->actor.user_id.len ? LOGSTR(rq->actor.user_id) : "-", STR(from),
-             STR(rq->http->id));
+             rq->actor.user_id.len ? LOGSTR(rq->actor.user_id) : "-", STR(from));
 }
 
 static rc_t log_request(struct request *rq) {

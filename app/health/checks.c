@@ -8,10 +8,36 @@
 #include "kernel/core/worker.h"
 #include "kernel/platform.h"
 #include "net/link.h"
+#include "storage/db.h"
 
 #define MEMORY_DEGRADED_PERCENT 80u
 #define MEMORY_FAILED_PERCENT 95u
 #define WORKERS_DEGRADED (JOB_QUEUE_MAX * 3 / 4)
+
+static struct diag storage_failure;
+void health_storage_failed(const char *why) { diag_set(&storage_failure, "%s", why); }
+
+static enum health_state look_database(struct diag *detail) {
+    struct db_status db;
+    if (storage_failure.text[0]) {
+        *detail = storage_failure;
+        return HEALTH_FAILED;
+    }
+    db_status_get(&db);
+    if (!db.open) {
+        diag_set(detail, "the database is not open yet");
+        return HEALTH_STARTING;
+    }
+    if (!db.healthy) {
+        diag_set(detail, "the disk gave an error; writes are refused until a probe succeeds");
+        return HEALTH_FAILED;
+    }
+    if (db.full) {
+        diag_set(detail, "the disk is full; reads work, writes answer 507");
+        return HEALTH_DEGRADED;
+    }
+    return HEALTH_OK;
+}
 
 static enum health_state look_network(struct diag *detail) {
     struct link_status link;
@@ -42,6 +68,7 @@ static enum health_state look_workers(struct diag *detail) {
 }
 
 static const struct health_check checks[] = {
+    {"database", true, look_database},
     {"network", false, look_network},
     {"memory", false, look_memory},
     {"workers", false, look_workers},
@@ -56,6 +83,25 @@ rc_t health_checks_start(void) {
 }
 
 /* ---- The figures --------------------------------------------------------------------------- */
+
+static void write_database(struct json_writer *w) {
+    struct db_status db;
+    db_status_get(&db);
+    json_object(w, "database");
+    json_bool(w, "open", db.open);
+    json_bool(w, "healthy", db.healthy);
+    json_bool(w, "full", db.full);
+    json_int(w, "bytes_used", (s64)((db.pages - db.free_pages) * db.page_bytes));
+    json_int(w, "bytes_max", (s64)db.bytes_max);
+    json_int(w, "wal_frames", (s64)db.wal_frames);
+    json_int(w, "commits", (s64)db.commits);
+    json_int(w, "flushes", (s64)db.groups);
+    json_int(w, "rollbacks", (s64)db.rollbacks);
+    json_int(w, "reads", (s64)db.reads);
+    json_int(w, "errors", (s64)db.errors);
+    json_int(w, "schema_version", db.schema_version);
+    json_object_end(w);
+}
 
 static void write_memory(struct json_writer *w) {
     json_object(w, "memory");
@@ -98,6 +144,7 @@ static void write_network(struct json_writer *w) {
 
 void health_write_values(struct json_writer *w) {
     struct loop_stats loop;
+    write_database(w);
     write_memory(w);
     write_network(w);
     loop_stats_get(&loop);

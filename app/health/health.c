@@ -116,32 +116,6 @@ static void get_health(struct request *rq) {
     http_answer(rq->x, 200, json_type, str_of(health.body, health.body_len));
 }
 
-static void get_ready(struct request *rq) {
-    if (health_ready()) {
-        http_answer(rq->x, 200, json_type, S("{\"status\":\"ready\"}"));
-        return;
-    }
-    struct json_writer w;
-    json_open(&w, KIB(16));
-    json_object(&w, NULL);
-    json_text(&w, "status", S("not_ready"));
-    json_array(&w, "reasons");
-    for (u32 i = 0; i < health.count; i++) {
-        const struct health_seen *s = &health.seen[i];
-        if (!s->check->essential || s->state == HEALTH_OK || s->state == HEALTH_DEGRADED) continue;
-        json_object(&w, NULL);
-        json_text(&w, "check", str_from_c(s->check->name));
-        json_text(&w, "status", str_from_c(health_state_name(s->state)));
-        json_text(&w, "detail", str_from_c(s->detail.text));
-        json_object_end(&w);
-    }
-    json_array_end(&w);
-    json_text(&w, "request_id", rq->http->id);
-    json_object_end(&w);
-    if (http_answer_field(rq->x, S("Retry-After"), S("5"))) log_debug("health", "no room");
-    reply_json(rq, 503, &w);
-}
-
 static void write_check(struct json_writer *w, const struct health_seen *s) {
     u64 wall = platform_wall_ns(), now = platform_clock_ns();
     json_object(w, NULL);
@@ -154,6 +128,31 @@ static void write_check(struct json_writer *w, const struct health_seen *s) {
     json_real(w, "response_ms", (double)s->took_ns / 1e6);
     json_int(w, "consecutive_failures", s->failures);
     json_object_end(w);
+}
+
+/* Every check, so that a probe's log tells at a glance what was well and what was not. */
+static void get_ready(struct request *rq) {
+    struct json_writer w;
+    bool ready = health_ready();
+    const char *worst = "";
+    json_open(&w, KIB(32));
+    json_object(&w, NULL);
+    json_text(&w, "status", ready ? S("ready") : S("not_ready"));
+    json_array(&w, "checks");
+    for (u32 i = 0; i < health.count; i++) {
+        const struct health_seen *s = &health.seen[i];
+        bool bad = s->state == HEALTH_FAILED || s->state == HEALTH_STARTING;
+        if (s->check->essential && bad && !worst[0]) worst = s->detail.text;
+        write_check(&w, s);
+    }
+    json_array_end(&w);
+    if (!ready) {
+        json_text(&w, "detail", str_from_c(worst));
+        json_text(&w, "request_id", rq->http->id);
+        if (http_answer_field(rq->x, S("Retry-After"), S("5"))) log_debug("health", "no room");
+    }
+    json_object_end(&w);
+    reply_json(rq, ready ? 200 : 503, &w);
 }
 
 static void get_detailed(struct request *rq) {
