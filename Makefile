@@ -188,6 +188,13 @@ build/guest/openpolicy.debug.elf: $(call objects,guest) $(call third_libs,guest)
              image/kernel.ld tools/link-guest.sh tools/symbols.awk
 	$(call say,LD,$@)
 	$Qtools/link-guest.sh $@ '$(GUEST_CC)' '$(GUEST_LINK)' $(GUEST_IN)
+# The image that provokes itself: the same objects and one more (tests/guest/selftest.c).
+SELFTEST := build/guest/selftest/openpolicy.elf
+$(SELFTEST): build/guest/tests/guest/selftest.o $(call objects,guest) $(call third_libs,guest) \
+             $(PICO)/lib/libc.a image/kernel.ld tools/link-guest.sh tools/symbols.awk
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$Qtools/link-guest.sh $@ '$(GUEST_CC)' '$(GUEST_LINK)' $< $(GUEST_IN)
 $(ELF): build/guest/openpolicy.debug.elf
 	$(call say,STRIP,$@)
 	$Qobjcopy --strip-all $< $@

@@ -24,6 +24,7 @@ static str config_json;
 extern void (*init_array_start[])(void);
 extern void (*init_array_end[])(void);
 
+void selftest(str command_line) __attribute__((weak)); /* tests/guest: only in images for tests */
 NORETURN void __stack_chk_fail(void);
 void __stack_chk_fail(void) { panic("A stack frame was overwritten (stack canary)."); }
 
@@ -134,6 +135,7 @@ NO_CANARY void start(u32 magic, u64 info) {
         .test = under_test,
     };
     page_seal(true);
+    if (selftest) selftest(boot.command_line);
     app_main(&boot);
     panic("app_main returned");
 }

@@ -121,7 +121,7 @@ static NORETURN void exception(struct trap_frame *f) {
     const char *note = "";
     if (f->vector == EXC_PAGE && at < 0x10000) note = " (null pointer)";
     else if (f->vector == EXC_PAGE && page_is_guard(at)) note = " (stack overflow: guard page)";
-    panic("exception %u, %s%s: error %#llx, address %#llx, thread %u", (unsigned)f->vector,
+    panic("exception %u, %s%s: error 0x%llx, address 0x%llx, thread %u", (unsigned)f->vector,
           exception_names[f->vector & 31], note, (unsigned long long)f->error,
           (unsigned long long)at, platform_thread());
 }
@@ -198,6 +198,8 @@ static void put_place(u64 at, void (*put)(str)) {
     put((str){l.text, l.n});
 }
 
+static bool in_text(u64 at) { return at >= (u64)text_start && at < (u64)text_end; }
+
 void platform_backtrace(void (*put)(str)) {
     stopping = true;
     apic_send_nmi_others();
@@ -207,12 +209,16 @@ void platform_backtrace(void (*put)(str)) {
         put_registers(f, put);
         put_place(f->rip, put);
         frame = f->rbp;
+        /* A jump into nowhere: the call that did it left its return address on the stack. */
+        bool wild = !in_text(f->rip) && !(f->rsp & 7) && page_is_mapped(f->rsp);
+        u64 caller = wild ? *(const u64 *)f->rsp : 0;
+        if (in_text(caller)) put_place(caller, put);
     }
     u64 low = 0; /* frames only go up, so this ends */
     for (int depth = 0; depth < 32 && frame > low && !(frame & 7); depth++) {
         if (!page_is_mapped(frame) || !page_is_mapped(frame + 15)) break;
         const u64 *p = (const u64 *)frame;
-        if (p[1] < (u64)text_start || p[1] >= (u64)text_end) break;
+        if (!in_text(p[1])) break;
         put_place(p[1], put);
         low = frame;
         frame = p[0];
