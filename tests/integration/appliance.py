@@ -41,6 +41,7 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 TARGET = os.environ.get("TARGET", "host")
+assert TARGET in ("host", "guest"), f"TARGET={TARGET}: host or guest"
 TEST_SECONDS_MAX = 300  # one test; a suite may set `seconds_max` on a test method
 READY_SECONDS = 60  # emulation on a busy machine included
 ADMIN_EMAIL = "admin@example.org"
@@ -244,17 +245,21 @@ class Appliance:
 
     def wait_ready(self, seconds=READY_SECONDS):
         """Until /readyz answers 200, or TimeoutError/EOFError with the console's tail."""
+        patience = [0.3]  # QEMU's network repeats a SYN that came too early only after seconds
+
         def ready():
             if self.process.poll() is not None:
                 time.sleep(0.2)
                 raise EOFError(f"ended with {self.process.returncode} before it was ready:\n"
                                f"{self.console.tail()}")
             try:
-                return self.get("/readyz", timeout=5).status == 200
+                return self.get("/readyz", timeout=patience[0]).status == 200
             except (OSError, http.client.HTTPException):
+                patience[0] = min(patience[0] * 1.5, 10)
                 return False
 
         try:
+            self.console.wait_for("listener ready", seconds)
             until(ready, seconds, why="/readyz")
         except TimeoutError as e:
             raise TimeoutError(f"{e}\n{self.console.tail()}") from None
@@ -374,6 +379,12 @@ class Appliance:
         if answer.status != 200:
             raise AssertionError(f"login: {answer}")
         return answer.json()["access_token"]
+
+    def peer_certificate(self):
+        """The server's certificate, DER."""
+        with socket.create_connection(("127.0.0.1", self.https_port), 30) as s:
+            with ssl._create_unverified_context().wrap_socket(s) as t:
+                return t.getpeercert(True)
 
     def socket(self, timeout=10):
         return socket.create_connection(("127.0.0.1", self.http_port), timeout)
@@ -499,14 +510,12 @@ def _flatten(suite):
 
 
 def main(arguments):
-    global TARGET
-    words = []
-    while arguments:
-        word = arguments.pop(0)
-        if word == "--target":
-            TARGET = os.environ["TARGET"] = arguments.pop(0)
-        else:
-            words.append(word)
+    words = list(arguments)
+    if "--target" in words:  # decides what is skipped while suites are loaded: start over with it
+        at = words.index("--target")
+        os.environ["TARGET"] = words[at + 1]
+        del words[at:at + 2]
+        os.execv(sys.executable, [sys.executable, os.path.abspath(__file__)] + words)
     signal.signal(signal.SIGALRM, _too_long)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.path.insert(0, HERE)
