@@ -13,7 +13,7 @@
  * through this file.
  *
  * The door. A SYN costs us a block until its third packet comes, and a flood sends no third packet.
- * Up to HALF_OPEN_MAX such blocks are kept; beyond, the answer is a SYN cookie and nothing is kept
+ * Some HALF_OPEN_MAX such blocks are kept; beyond, the answer is a SYN cookie and nothing is kept
  * (window scaling and SACK are lost for that connection, nothing else). When the cookie comes back,
  * the SYN it stands for is made again and fed to lwIP, muted, ahead of the segment itself.
  * A SYN that reopens a connection in TIME_WAIT ends the old one (RFC 1122 4.2.2.13); when blocks
@@ -34,6 +34,7 @@
 
 #define BUCKETS 1024u
 #define HALF_OPEN_MAX 512u
+#define HALF_OPEN_KEPT 8u                 /* of them for connections whose cookie came back */
 #define COOKIE_WINDOW_NS (180 * NS_PER_S) /* how long after a flood its cookies are looked for */
 #define TIMER_STEPS 8u                    /* a tick is spread once there are many blocks */
 #define TIMER_SPREAD_FROM 1024u
@@ -450,7 +451,7 @@ static bool door_syn(const struct segment *s) {
         table->stats.refused++;
         return true;
     }
-    if (table->half_open < HALF_OPEN_MAX) return false;
+    if (table->half_open < HALF_OPEN_MAX - HALF_OPEN_KEPT) return false;
     table->stats.half_open_full++;
     table->cookies_until_ns = platform_clock_ns() + COOKIE_WINDOW_NS;
     cookie_send(s);

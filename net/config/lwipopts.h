@@ -78,7 +78,7 @@
 #define LWIP_ND6_NUM_DESTINATIONS 64
 #define LWIP_ND6_NUM_PREFIXES 4
 #define LWIP_ND6_NUM_ROUTERS 3
-#define LWIP_ND6_RDNSS_MAX_DNS_SERVERS 2
+#define LWIP_ND6_RDNSS_MAX_DNS_SERVERS 0 /* any neighbour could name the resolver */
 #define MEMP_NUM_MLD6_GROUP 8
 
 /* ---- UDP ---- */
