@@ -498,7 +498,8 @@ class OneLineEach(unittest.TestResult):
     def addSubTest(self, test, subtest, err):
         if err:
             super().addSubTest(test, subtest, err)
-            print(f"  FAILED  {subtest.id()}\n{(self.failures + self.errors)[-1][1]}", flush=True)
+            which = self.failures if issubclass(err[0], test.failureException) else self.errors
+            print(f"  FAILED  {subtest.id()}\n{which[-1][1]}", flush=True)
 
 
 def _flatten(suite):
