@@ -3,7 +3,12 @@
  * out-parameters, last. Words for people go to a `struct diag` the caller passes. */
 #pragma once
 
-typedef enum [[nodiscard]] rc {
+#if __STDC_VERSION__ > 201710L
+#define RC_NODISCARD [[nodiscard]]
+#else
+#define RC_NODISCARD /* a library, in older C, that meets our types in its configuration */
+#endif
+typedef enum RC_NODISCARD rc {
     RC_OK = 0,
     RC_AGAIN,     /* not yet: call again when bytes, room or time arrive */
     RC_PASS,      /* not mine: let the next handler look */
