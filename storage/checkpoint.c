@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* checkpoint.c — moves the log into the database, so that the log can start over.
  *
- *   log longer than checkpoint_frames -> a background fiber copies, readers and writers go on
- *   log three quarters full           -> the next writer waits for a complete copy before it begins
- *   log full all the same             -> RC_FULL: a reader holds an old snapshot, or the disk is full
+ *   checkpoint_frames not copied yet -> a background fiber copies, readers and writers go on
+ *   log longer than log_frames       -> the next writer waits for a complete copy before it begins
+ *   log full all the same            -> RC_FULL: a reader holds an old snapshot, or the disk is full
  *
  * Copying runs on a connection of its own. Once all frames are copied and no reader looks at them
  * any more, SQLite starts the log over with the next commit, whose header is flushed before its
@@ -70,7 +70,8 @@ static void checkpoint_fiber(void *arg) {
 }
 
 void checkpoint_consider(void) {
-    if (vfs_wal_frames() < db->checkpoint_frames || db->checkpoint_asked || db->checkpointing) return;
+    if (vfs_wal_frames() - vfs_wal_copied() < db->checkpoint_frames) return;
+    if (db->checkpoint_asked || db->checkpointing) return;
     db->checkpoint_asked = true;
     if (!fiber_inside()) checkpoint_fiber(NULL); /* before the loop runs */
     else if (fiber_start("checkpoint", checkpoint_fiber, NULL, NULL)) db->checkpoint_asked = false;
@@ -81,7 +82,7 @@ void checkpoint_consider(void) {
 rc_t checkpoint_make_room(void) {
     u32 max = wal_frames_max(&db->store.wal);
     bool complete = false;
-    if (vfs_wal_frames() < max / 4 * 3) return RC_OK;
+    if (vfs_wal_frames() < db->log_frames) return RC_OK;
     rc_t rc = checkpoint_run(&complete);
     if (rc == RC_FULL) return rc;
     return vfs_wal_frames() < max - max / 8 || complete ? RC_OK : RC_FULL;

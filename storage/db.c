@@ -58,6 +58,7 @@ static void limits_divide(void) {
     reserve = MAX(db->pages_hard / 64, PAGES_HEADROOM_MIN);
     db->pages_soft = db->pages_hard - reserve;
     db->checkpoint_frames = MIN(CHECKPOINT_FRAMES, wal_frames_max(&s->wal) / 4);
+    db->log_frames = db->checkpoint_frames * 3;
 }
 
 /* Opens the writer; its first read runs SQLite's recovery of the log. */

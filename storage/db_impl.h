@@ -121,7 +121,8 @@ struct db {
     struct connection checkpointer;
     bool checkpointing, checkpoint_asked;
     struct wait_queue checkpoint_waiting;
-    u32 checkpoint_frames; /* the log's length that starts one */
+    u32 checkpoint_frames; /* so many not copied start one */
+    u32 log_frames;        /* a log this long starts over before anything is added */
     u32 free_pages;        /* as of the last checkpoint */
 
     bool repairing;

@@ -301,6 +301,13 @@ u32 vfs_wal_pages(void) {
     return pages;
 }
 
+/* WalCkptInfo follows two copies of that header; its first field is nBackfill. */
+u32 vfs_wal_copied(void) {
+    u32 copied = 0;
+    if (vfs->piece_count) memcpy(&copied, (const u8 *)vfs->pieces[0] + 96, sizeof copied);
+    return MIN(copied, vfs_wal_frames());
+}
+
 u64 vfs_wal_committed_end(void) {
     u32 frames = vfs_wal_frames();
     return frames ? wal_frame_offset((u64)frames + 1) : 0;

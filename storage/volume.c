@@ -89,8 +89,9 @@ static void judge_ours(u32 disk, struct look *l) {
     u64 wanted;
     u32 block_bytes = l->info.block_bytes;
     if (!fits(l, &wanted)) {
-        diag_set(&l->why, "disk %u is ours but was cut to %llu MiB; it needs %llu MiB: make it that large again",
-                 disk, (unsigned long long)(l->info.block_count * block_bytes >> 20),
+        diag_set(&l->why,
+                 "disk %u is ours but was cut to %llu MiB; it needs %llu MiB: make it that large again", disk,
+                 (unsigned long long)(l->info.block_count * block_bytes >> 20),
                  (unsigned long long)((wanted * block_bytes >> 20) + 1));
         judge(l, BROKEN);
     } else if (l->info.read_only) {
@@ -102,12 +103,13 @@ static void judge_ours(u32 disk, struct look *l) {
 }
 
 /* Neither copy of a table is ours: marked by us, blank, or somebody else's? */
-static rc_t judge_tableless(u32 disk, struct look *l, rc_t primary) {
+static rc_t judge_tableless(u32 disk, struct look *l) {
     bool blank = false;
+    struct diag inner = l->why;
     if (l->mbr_state == LAYOUT_STATE_READY) {
-        struct diag inner = l->why;
-        diag_set(&l->why, "disk %u is ours but both its partition tables are damaged (%s): restore a backup",
-                 disk, inner.text);
+        diag_set(&l->why,
+                 "disk %u is ours but both its partition tables are damaged (%s): restore a backup", disk,
+                 inner.text);
         judge(l, BROKEN);
         return RC_OK;
     }
@@ -116,7 +118,7 @@ static rc_t judge_tableless(u32 disk, struct look *l, rc_t primary) {
         if (rc) return rc;
         if (!blank) {
             diag_set(&l->why, "disk %u holds data that is not ours (%s): not touched; attach a blank disk",
-                     disk, primary == RC_NOT_FOUND ? "no table of ours" : l->why.text);
+                     disk, inner.text);
             judge(l, FOREIGN);
             return RC_OK;
         }
@@ -161,7 +163,7 @@ static rc_t judge_disk(u32 disk, struct look *l) {
         l->primary_bad = true;
         judge_ours(disk, l);
     } else {
-        return judge_tableless(disk, l, first);
+        return judge_tableless(disk, l);
     }
     return RC_OK;
 }
@@ -268,8 +270,8 @@ static void mend(u32 disk, struct look *l) {
 static void adopt(u32 disk, struct look *l, struct volume *out) {
     u64 backup = l->gpt.other_lba;
     if (backup < l->info.block_count - 1)
-        log_warn("storage", "the disk has grown: the new space is not used yet", "disk=%u MiB=%llu", disk,
-                 (unsigned long long)((l->info.block_count - 1 - backup) * l->info.block_bytes >> 20));
+        log_warn("storage", "the disk has grown: the new space is not used yet", "disk=%u MiB=%llu",
+                 disk, (unsigned long long)((l->info.block_count - 1 - backup) * l->info.block_bytes >> 20));
     *out = (struct volume){.disk = disk, .info = l->info, .fresh = l->verdict != OURS};
     memcpy(out->parts, l->gpt.parts, sizeof out->parts);
     memcpy(out->id, l->gpt.disk_id, sizeof out->id);

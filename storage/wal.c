@@ -95,15 +95,12 @@ static void window_copy_in(struct wal *w, u64 at, const u8 *from, size_t n) {
     if (first < n) memcpy(w->window, from + first, n - first);
 }
 
-static void window_zero(struct wal *w, u64 at, size_t n) {
-    for (; n; n--, at++) w->window[at % w->window_bytes] = 0;
-}
-
 /* Puts what is dirty on the disk, whole blocks, in at most two operations. */
 static rc_t window_write(struct wal *w) {
     if (w->dirty_from == w->dirty_to) return RC_OK;
     u64 from = block_down(w, w->dirty_from), to = block_up(w, w->dirty_to);
-    if (to > w->end) window_zero(w, w->end, (size_t)(to - w->end));
+    /* The rest of the last block; a block never wraps. */
+    if (to > w->end) memset(w->window + w->end % w->window_bytes, 0, (size_t)(to - w->end));
     size_t index = (size_t)(from % w->window_bytes), n = (size_t)(to - from);
     size_t first = MIN(n, w->window_bytes - index);
     rc_t rc = log_disk_write(w, from, w->window + index, first);

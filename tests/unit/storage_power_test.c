@@ -77,7 +77,7 @@ static void life(void *arg) {
     (void)arg;
     storage_core_start(MIB(64));
     if (storage_open()) sim_end_life(1);
-    db->checkpoint_frames = 30; /* so that the log starts over several times */
+    db->checkpoint_frames = 20, db->log_frames = 60; /* so that the log starts over several times */
     if (plan->control == SYNC_NORMAL && connection_exec(&db->writer, "PRAGMA synchronous=NORMAL")) sim_end_life(1);
     plan->open_at = sim_disk_log_count(0);
     sim_disk_lie(0, plan->control == FLUSH_DROPPED);
