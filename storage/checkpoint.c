@@ -34,7 +34,8 @@ static rc_t checkpoint_once(int *out_frames, int *out_copied) {
     if (rc) return rc;
     c->deadline_ns = UINT64_MAX;
     c->slice_ns = platform_clock_ns();
-    int code = sqlite3_wal_checkpoint_v2(c->handle, "main", SQLITE_CHECKPOINT_PASSIVE, out_frames, out_copied);
+    int code = sqlite3_wal_checkpoint_v2(c->handle, "main", SQLITE_CHECKPOINT_PASSIVE, out_frames,
+                                         out_copied);
     if (code) return connection_error(c, code);
     db->counts.checkpoints++;
     free_pages_note();
@@ -55,7 +56,8 @@ rc_t checkpoint_run(bool *out_complete) {
     db->checkpointing = false;
     wait_queue_wake_all(&db->checkpoint_waiting);
     *out_complete = !rc && frames >= 0 && frames == copied;
-    if (rc) log_warn("storage", "the log could not be moved into the database", "rc=%s", rc_name(rc));
+    if (rc)
+        log_warn("storage", "the log could not be moved into the database", "rc=%s", rc_name(rc));
     return rc;
 }
 
@@ -64,7 +66,8 @@ static void checkpoint_fiber(void *arg) {
     (void)arg;
     if (db->open && !db->paused && !db->down) {
         rc_t rc = checkpoint_run(&complete);
-        if (!rc) log_debug("storage", "checkpoint", "frames=%u complete=%d", vfs_wal_frames(), complete);
+        if (!rc)
+            log_debug("storage", "checkpoint", "frames=%u complete=%d", vfs_wal_frames(), complete);
     }
     db->checkpoint_asked = false;
 }

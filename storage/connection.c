@@ -17,9 +17,12 @@
 #define SLICE_LOOKS_MAX 16u /* also when the clock stands still, as a simulated one does */
 
 static const char *const fixed_sql[FIXED_COUNT] = {
-    [FIXED_BEGIN] = "BEGIN",         [FIXED_BEGIN_WRITE] = "BEGIN IMMEDIATE",
-    [FIXED_COMMIT] = "COMMIT",       [FIXED_ROLLBACK] = "ROLLBACK",
-    [FIXED_SAVEPOINT] = "SAVEPOINT member", [FIXED_RELEASE] = "RELEASE member",
+    [FIXED_BEGIN] = "BEGIN",
+    [FIXED_BEGIN_WRITE] = "BEGIN IMMEDIATE",
+    [FIXED_COMMIT] = "COMMIT",
+    [FIXED_ROLLBACK] = "ROLLBACK",
+    [FIXED_SAVEPOINT] = "SAVEPOINT member",
+    [FIXED_RELEASE] = "RELEASE member",
     [FIXED_BACK_TO] = "ROLLBACK TO member",
 };
 
@@ -48,15 +51,17 @@ rc_t rc_from_sqlite(int code) {
 
 rc_t connection_error(struct connection *c, int code) {
     rc_t rc = rc_from_sqlite(code);
-    snprintf(c->error, sizeof c->error, "%s", c->handle ? sqlite3_errmsg(c->handle) : sqlite3_errstr(code));
-    if (rc == RC_CONFLICT || rc == RC_TIMEOUT || rc == RC_FULL) return rc; /* the caller's to tell */
+    snprintf(c->error, sizeof c->error, "%s",
+             c->handle ? sqlite3_errmsg(c->handle) : sqlite3_errstr(code));
+    if (rc == RC_CONFLICT || rc == RC_TIMEOUT || rc == RC_FULL)
+        return rc; /* the caller's to tell */
     db->counts.errors++;
     log_error("storage", "a statement failed", "code=%d rc=%s text=%s", code, rc_name(rc),
               LOGSTR(str_from_c(c->error)));
     return rc;
 }
 
-/* ---- Running ----------------------------------------------------------------------------------- */
+/* ---- Running --------------------------------------------------------------------------------- */
 
 static int on_progress(void *arg) {
     struct connection *c = arg;
@@ -74,7 +79,8 @@ rc_t connection_step(struct connection *c, sqlite3_stmt *s, u64 *spent_ns, bool 
     u64 start = platform_clock_ns();
     c->slice_ns = start;
     c->deadline_ns = UINT64_MAX;
-    if (c->limit_ns) c->deadline_ns = start + (*spent_ns < c->limit_ns ? c->limit_ns - *spent_ns : 0);
+    if (c->limit_ns)
+        c->deadline_ns = start + (*spent_ns < c->limit_ns ? c->limit_ns - *spent_ns : 0);
     int code = sqlite3_step(s);
     *spent_ns += platform_clock_ns() - start;
     *out_row = code == SQLITE_ROW;
@@ -86,7 +92,8 @@ rc_t connection_fixed(struct connection *c, enum fixed which) {
     u64 saved = c->limit_ns, spent = 0;
     bool row;
     if (!*s) {
-        int code = sqlite3_prepare_v3(c->handle, fixed_sql[which], -1, SQLITE_PREPARE_PERSISTENT, s, NULL);
+        int code =
+            sqlite3_prepare_v3(c->handle, fixed_sql[which], -1, SQLITE_PREPARE_PERSISTENT, s, NULL);
         if (code) return connection_error(c, code);
     }
     c->limit_ns = 0; /* a commit is never interrupted */
@@ -116,7 +123,7 @@ rc_t connection_number(struct connection *c, const char *sql, s64 *out) {
     return rc;
 }
 
-/* ---- Opening ----------------------------------------------------------------------------------- */
+/* ---- Opening --------------------------------------------------------------------------------- */
 
 static int configure(struct connection *c, u32 cache_kib) {
     char sql[64];

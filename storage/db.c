@@ -20,7 +20,7 @@ struct db *const db = &the_db;
 #define CHECKPOINT_FRAMES 1000u /* 4 MiB of log: recovery reads it in a few large pieces */
 #define PAGES_HEADROOM_MIN 32u  /* for deleting when full */
 
-/* ---- Parts ------------------------------------------------------------------------------------- */
+/* ---- Parts ----------------------------------------------------------------------------------- */
 
 static size_t budget(void) {
     struct memory_use use;
@@ -84,7 +84,8 @@ rc_t db_writer_open(struct diag *why) {
 }
 
 static void close_one(struct connection *c, bool checkpoint) {
-    if (c->handle && !checkpoint) sqlite3_db_config(c->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    if (c->handle && !checkpoint)
+        sqlite3_db_config(c->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     connection_close(c);
 }
 
@@ -114,7 +115,7 @@ static rc_t library_start(void) {
     return rc;
 }
 
-/* ---- Opening and closing ------------------------------------------------------------------------ */
+/* ---- Opening and closing --------------------------------------------------------------------- */
 
 rc_t db_open(const struct volume *v, const struct db_schema *const *schemas, struct diag *why) {
     CHECK(!db->open);
@@ -174,11 +175,9 @@ void db_close(void) {
     *db = (struct db){0};
 }
 
-u64 db_pages(void) {
-    return MAX(db->store.pages.size / LAYOUT_PAGE_BYTES, (u64)vfs_wal_pages());
-}
+u64 db_pages(void) { return MAX(db->store.pages.size / LAYOUT_PAGE_BYTES, (u64)vfs_wal_pages()); }
 
-/* ---- State ------------------------------------------------------------------------------------- */
+/* ---- State ----------------------------------------------------------------------------------- */
 
 void db_status_get(struct db_status *out) {
     const struct store *s = &db->store;
@@ -219,8 +218,10 @@ rc_t db_integrity_check(struct arena *a, str *out_report) {
     if (!rc && str_eq(*out_report, S("ok"))) {
         str keys = S("");
         rc = report_rows(t,
-                         "SELECT 'row ' || coalesce(rowid, '?') || ' of ' || \"table\" || ' refers to a missing ' || "
-                         "parent FROM pragma_foreign_key_check LIMIT 20", a, &keys);
+                         "SELECT 'row ' || coalesce(rowid, '?') || ' of ' || \"table\" || ' refers "
+                         "to a missing ' || "
+                         "parent FROM pragma_foreign_key_check LIMIT 20",
+                         a, &keys);
         if (keys.len) *out_report = keys;
     }
     t->c->limit_ns = limit;

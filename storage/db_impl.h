@@ -18,7 +18,7 @@
 #include "storage/store.h"
 #include <sqlite3.h>
 
-/* ---- Statements -------------------------------------------------------------------------------- */
+/* ---- Statements ------------------------------------------------------------------------------ */
 
 struct statement {
     sqlite3_stmt *handle;
@@ -48,7 +48,7 @@ struct db_rows {
 };
 #define DB_ROWS_MAX 8u /* open at once in one transaction */
 
-/* ---- Connections ------------------------------------------------------------------------------- */
+/* ---- Connections ----------------------------------------------------------------------------- */
 
 enum fixed { FIXED_BEGIN, FIXED_BEGIN_WRITE, FIXED_COMMIT, FIXED_ROLLBACK, FIXED_SAVEPOINT,
              FIXED_RELEASE, FIXED_BACK_TO, FIXED_COUNT };
@@ -75,7 +75,7 @@ rc_t rc_from_sqlite(int code);
 void statement_cache_close(struct statement_cache *cache);
 void connection_rows_close(struct connection *c); /* all that a transaction left open */
 
-/* ---- Transactions ------------------------------------------------------------------------------ */
+/* ---- Transactions ---------------------------------------------------------------------------- */
 
 struct db_txn {
     struct connection *c;

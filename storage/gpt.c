@@ -26,9 +26,10 @@ static const u64 part_bytes_min[VOLUME_PART_COUNT] = {
 };
 
 u32 gpt_crc32(u32 crc, const void *bytes, size_t n) {
-    static const u32 nibble[16] = {
-        0x00000000, 0x1DB71064, 0x3B6E20C8, 0x26D930AC, 0x76DC4190, 0x6B6B51F4, 0x4DB26158, 0x5005713C,
-        0xEDB88320, 0xF00F9344, 0xD6D6A3E8, 0xCB61B38C, 0x9B64C2B0, 0x86D3D2D4, 0xA00AE278, 0xBDBDF21C};
+    static const u32 nibble[16] = {0x00000000, 0x1DB71064, 0x3B6E20C8, 0x26D930AC,
+                                   0x76DC4190, 0x6B6B51F4, 0x4DB26158, 0x5005713C,
+                                   0xEDB88320, 0xF00F9344, 0xD6D6A3E8, 0xCB61B38C,
+                                   0x9B64C2B0, 0x86D3D2D4, 0xA00AE278, 0xBDBDF21C};
     const u8 *p = bytes;
     crc = ~crc;
     for (size_t i = 0; i < n; i++) {
@@ -41,7 +42,8 @@ u32 gpt_crc32(u32 crc, const void *bytes, size_t n) {
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
-rc_t gpt_header_read(const void *block, u32 block_bytes, u64 lba, struct gpt *out, struct diag *why) {
+rc_t gpt_header_read(const void *block, u32 block_bytes, u64 lba, struct gpt *out,
+                     struct diag *why) {
     struct layout_gpt_header h;
     CHECK(block_bytes >= 512);
     memcpy(&h, block, sizeof h);
@@ -64,7 +66,8 @@ rc_t gpt_header_read(const void *block, u32 block_bytes, u64 lba, struct gpt *ou
     u64 table_blocks = LAYOUT_GPT_TABLE_BYTES / block_bytes;
     if (h.entry_count != LAYOUT_GPT_ENTRIES || h.entry_bytes != LAYOUT_GPT_ENTRY_BYTES ||
         h.entries_lba < 2 || h.entries_lba > UINT64_MAX - table_blocks || h.other_lba == lba ||
-        h.first_usable_lba > h.last_usable_lba || h.last_usable_lba > UINT64_MAX / block_bytes - 1) {
+        h.first_usable_lba > h.last_usable_lba ||
+        h.last_usable_lba > UINT64_MAX / block_bytes - 1) {
         diag_set(why, "partition table header at block %llu has fields we do not take",
                  (unsigned long long)lba);
         return RC_CORRUPT;
@@ -78,10 +81,11 @@ rc_t gpt_header_read(const void *block, u32 block_bytes, u64 lba, struct gpt *ou
     return RC_OK;
 }
 
-static rc_t part_check(const struct layout_gpt_entry *e, u32 block_bytes, const struct gpt *g, u32 part,
-                       struct diag *why) {
+static rc_t part_check(const struct layout_gpt_entry *e, u32 block_bytes, const struct gpt *g,
+                       u32 part, struct diag *why) {
     u64 page_blocks = LAYOUT_PAGE_BYTES / block_bytes;
-    bool right = e->first_lba > 1 && e->first_lba <= e->last_lba && e->last_lba <= g->last_usable_lba;
+    bool right =
+        e->first_lba > 1 && e->first_lba <= e->last_lba && e->last_lba <= g->last_usable_lba;
     u64 count = right ? e->last_lba - e->first_lba + 1 : 0;
     right = right && e->first_lba % page_blocks == 0 && count * block_bytes >= part_bytes_min[part];
     if (!right) diag_set(why, "partition %s has a place or size that cannot be", part_names[part]);
@@ -131,7 +135,8 @@ rc_t gpt_entries_read(const void *entries, u32 block_bytes, struct gpt *g, struc
 rc_t gpt_divide(u64 block_count, u32 block_bytes, struct gpt *out) {
     u64 align = LAYOUT_ALIGN_BYTES / block_bytes;
     u64 units = block_count / align; /* whole MiB */
-    if (units < LAYOUT_DISK_BYTES_MIN / LAYOUT_ALIGN_BYTES || units > UINT64_MAX / LAYOUT_ALIGN_BYTES)
+    if (units < LAYOUT_DISK_BYTES_MIN / LAYOUT_ALIGN_BYTES ||
+        units > UINT64_MAX / LAYOUT_ALIGN_BYTES)
         return RC_LIMIT;
     u64 wal = units / 16;
     wal = MAX(wal, LAYOUT_WAL_BYTES_MIN / LAYOUT_ALIGN_BYTES);
@@ -139,12 +144,13 @@ rc_t gpt_divide(u64 block_count, u32 block_bytes, struct gpt *out) {
     u64 crash = LAYOUT_CRASH_BYTES / LAYOUT_ALIGN_BYTES;
     u64 database = 1 + crash + wal;
     /* The last unit is left to the backup table. */
-    *out = (struct gpt){.parts = {[VOLUME_CRASH] = {align, crash * align},
-                                  [VOLUME_WAL] = {(1 + crash) * align, wal * align},
-                                  [VOLUME_DATABASE] = {database * align, (units - 1 - database) * align}},
-                        .entries_blocks = LAYOUT_GPT_TABLE_BYTES / block_bytes,
-                        .entries_lba = 2,
-                        .other_lba = block_count - 1};
+    *out = (struct gpt){
+        .parts = {[VOLUME_CRASH] = {align, crash * align},
+                  [VOLUME_WAL] = {(1 + crash) * align, wal * align},
+                  [VOLUME_DATABASE] = {database * align, (units - 1 - database) * align}},
+        .entries_blocks = LAYOUT_GPT_TABLE_BYTES / block_bytes,
+        .entries_lba = 2,
+        .other_lba = block_count - 1};
     out->last_usable_lba = block_count - 2 - out->entries_blocks;
     return RC_OK;
 }

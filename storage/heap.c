@@ -20,7 +20,7 @@ static int heap_init(void *arg) {
 static void heap_shutdown(void *arg) { (void)arg; }
 
 rc_t heap_start(void) {
-    static const sqlite3_mem_methods methods = {heap_malloc, heap_free,    heap_realloc, heap_size,
+    static const sqlite3_mem_methods methods = {heap_malloc,  heap_free, heap_realloc,  heap_size,
                                                 heap_roundup, heap_init, heap_shutdown, NULL};
     return sqlite3_config(SQLITE_CONFIG_MALLOC, &methods) == SQLITE_OK ? RC_OK : RC_CONFLICT;
 }

@@ -92,7 +92,7 @@ struct __attribute__((packed)) layout_gpt_entry {
 };
 static_assert(sizeof(struct layout_gpt_entry) == LAYOUT_GPT_ENTRY_BYTES, "UEFI 2.10, 5.3.3");
 
-/* ---- The first page of a new database --------------------------------------------------------- */
+/* ---- The first page of a new database -------------------------------------------------------- */
 
 /* https://sqlite.org/fileformat2.html 1.3: big-endian. A page with this and nothing else is a valid,
  * empty database in WAL mode, so SQLite never needs a rollback journal here. */

@@ -17,7 +17,8 @@
 
 static void store_place(struct store_disk *at, const struct volume *v, enum volume_part part) {
     u64 bytes = v->parts[part].block_count * v->info.block_bytes;
-    bytes = MIN(bytes, (u64)(UINT32_MAX - 1) * LAYOUT_PAGE_BYTES); /* SQLite's largest page number */
+    bytes =
+        MIN(bytes, (u64)(UINT32_MAX - 1) * LAYOUT_PAGE_BYTES); /* SQLite's largest page number */
     *at = (struct store_disk){.disk = v->disk,
                               .block_bytes = v->info.block_bytes,
                               .first_block = v->parts[part].first_block,
@@ -39,7 +40,8 @@ rc_t pages_open(struct pages *p, const struct volume *v, size_t cache_bytes) {
     *p = (struct pages){0};
     store_place(&p->at, v, VOLUME_DATABASE);
     p->set_count = 1;
-    while (p->set_count * 2 * PAGES_WAYS * (size_t)LAYOUT_PAGE_BYTES <= cache_bytes) p->set_count *= 2;
+    while (p->set_count * 2 * PAGES_WAYS * (size_t)LAYOUT_PAGE_BYTES <= cache_bytes)
+        p->set_count *= 2;
     size_t slots = (size_t)p->set_count * PAGES_WAYS;
     p->slots = memory_alloc(MEMORY_SQL, slots * LAYOUT_PAGE_BYTES);
     p->holds = memory_zero(MEMORY_SQL, slots * sizeof *p->holds);
@@ -49,7 +51,8 @@ rc_t pages_open(struct pages *p, const struct volume *v, size_t cache_bytes) {
         pages_close(p);
         return RC_NO_MEMORY;
     }
-    rc_t rc = disk_read(p->at.disk, p->at.first_block, LAYOUT_PAGE_BYTES / p->at.block_bytes, p->run);
+    rc_t rc =
+        disk_read(p->at.disk, p->at.first_block, LAYOUT_PAGE_BYTES / p->at.block_bytes, p->run);
     if (rc) pages_close(p);
     else p->size = size_said(p->run, p->at.bytes);
     return rc;
@@ -63,7 +66,7 @@ void pages_close(struct pages *p) {
     *p = (struct pages){0};
 }
 
-/* ---- The cache --------------------------------------------------------------------------------- */
+/* ---- The cache ------------------------------------------------------------------------------- */
 
 static u8 *cache_find(const struct pages *p, u32 number) {
     u32 first = (number & (p->set_count - 1)) * PAGES_WAYS;
@@ -83,7 +86,7 @@ static void cache_keep(struct pages *p, u32 number, const void *page) {
     memcpy(slot, page, LAYOUT_PAGE_BYTES);
 }
 
-/* ---- Reading ----------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 static u64 block_of(const struct pages *p, u32 number) {
     return p->at.first_block + (u64)(number - 1) * (LAYOUT_PAGE_BYTES / p->at.block_bytes);
@@ -128,7 +131,7 @@ rc_t pages_read(struct pages *p, u64 at, void *to, size_t n, bool *out_short) {
     return rc;
 }
 
-/* ---- Writing ----------------------------------------------------------------------------------- */
+/* ---- Writing --------------------------------------------------------------------------------- */
 
 void pages_gather(struct pages *p) { p->gathering = true; }
 
@@ -151,7 +154,8 @@ rc_t pages_write(struct pages *p, u64 at, const void *from, size_t n) {
     if (at + n > p->at.bytes) return RC_FULL;
     u32 number = (u32)(at / LAYOUT_PAGE_BYTES) + 1;
     p->write_count++;
-    bool next = p->run_count && number == p->run_first + p->run_count && p->run_count < PAGES_RUN_PAGES;
+    bool next =
+        p->run_count && number == p->run_first + p->run_count && p->run_count < PAGES_RUN_PAGES;
     rc_t rc = next ? RC_OK : run_put(p);
     if (rc) return rc;
     if (p->run_count == 0) p->run_first = number;

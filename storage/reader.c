@@ -66,7 +66,8 @@ void db_read_end(struct db_txn *t) {
     connection_rows_close(t->c);
     if (!sqlite3_get_autocommit(t->c->handle)) {
         rc_t rc = connection_fixed(t->c, FIXED_COMMIT);
-        if (rc && !sqlite3_get_autocommit(t->c->handle)) rc = connection_fixed(t->c, FIXED_ROLLBACK);
+        if (rc && !sqlite3_get_autocommit(t->c->handle))
+            rc = connection_fixed(t->c, FIXED_ROLLBACK);
         if (rc) db->counts.errors++;
     }
     reader_put(r);

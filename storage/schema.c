@@ -17,8 +17,9 @@ static const char table_sql[] =
 static rc_t version_get(const char *module, s64 *out) {
     struct db_txn t = {.c = &db->writer};
     struct db_rows *r;
-    rc_t rc = db_query(&t, &r, "SELECT coalesce(max(version), 0) FROM schema_version WHERE module = ?1",
-                       DB_TEXT(str_from_c(module)));
+    rc_t rc =
+        db_query(&t, &r, "SELECT coalesce(max(version), 0) FROM schema_version WHERE module = ?1",
+                 DB_TEXT(str_from_c(module)));
     if (!rc) rc = db_next(r);
     if (!rc) *out = db_column_int(r, 0);
     db_done(r);
@@ -31,9 +32,9 @@ static rc_t step_take(const struct db_schema *s, s64 version) {
     if (rc) return rc;
     rc = connection_exec(t.c, s->steps[version - 1]);
     if (!rc)
-        rc = db_run(&t,
-                    "INSERT INTO schema_version VALUES(?1, ?2, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))",
-                    DB_TEXT(str_from_c(s->module)), DB_INT(version));
+        rc = db_run(
+            &t, "INSERT INTO schema_version VALUES(?1, ?2, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))",
+            DB_TEXT(str_from_c(s->module)), DB_INT(version));
     if (!rc) rc = connection_fixed(t.c, FIXED_COMMIT);
     if (rc && !sqlite3_get_autocommit(t.c->handle)) {
         rc_t back = connection_fixed(t.c, FIXED_ROLLBACK);
@@ -52,15 +53,17 @@ static rc_t migrate_module(const struct db_schema *s, struct diag *why) {
     }
     while (s->steps[known]) known++;
     if (have > known) {
-        diag_set(why, "the database is newer than this program: %s is at version %lld, known are %lld: "
-                 "start the newer program", s->module, (long long)have, (long long)known);
+        diag_set(why,
+                 "the database is newer than this program: %s is at version %lld, known are %lld: "
+                 "start the newer program",
+                 s->module, (long long)have, (long long)known);
         return RC_CONFLICT;
     }
     for (s64 version = have + 1; version <= known; version++) {
         rc = step_take(s, version);
         if (rc) {
-            diag_set(why, "migration %lld of %s failed and was undone: %s", (long long)version, s->module,
-                     db->writer.error);
+            diag_set(why, "migration %lld of %s failed and was undone: %s", (long long)version,
+                     s->module, db->writer.error);
             return rc == RC_CONFLICT ? RC_INVALID : rc; /* RC_CONFLICT says "newer" here */
         }
         log_info("storage", "migrated", "module=%s version=%lld", s->module, (long long)version);
@@ -71,8 +74,8 @@ static rc_t migrate_module(const struct db_schema *s, struct diag *why) {
 
 rc_t schema_migrate(const struct db_schema *const *schemas, struct diag *why) {
     s64 there = 0;
-    rc_t rc = connection_number(&db->writer,
-                                "SELECT count(*) FROM sqlite_schema WHERE name = 'schema_version'", &there);
+    rc_t rc = connection_number(
+        &db->writer, "SELECT count(*) FROM sqlite_schema WHERE name = 'schema_version'", &there);
     if (!rc && !there) rc = connection_exec(&db->writer, table_sql);
     if (rc) diag_set(why, "the database cannot be used: %s", db->writer.error);
     db->schema_version = 0;

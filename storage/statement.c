@@ -14,7 +14,7 @@
 #include "kernel/core/memory.h"
 #include "storage/db_impl.h"
 
-/* ---- The cache --------------------------------------------------------------------------------- */
+/* ---- The cache ------------------------------------------------------------------------------- */
 
 static u32 text_hash(const char *sql) { return (u32)str_hash(str_from_c(sql), 0x5851F42D4C957F2D); }
 
@@ -130,7 +130,7 @@ static void release(struct statement *s) {
     memory_free(MEMORY_SQL, s);
 }
 
-/* ---- Values ------------------------------------------------------------------------------------ */
+/* ---- Values ---------------------------------------------------------------------------------- */
 
 static int bind_one(sqlite3_stmt *s, int at, const struct db_value *v) {
     /* A NULL pointer would bind NULL; an empty text is a text. */
@@ -138,7 +138,8 @@ static int bind_one(sqlite3_stmt *s, int at, const struct db_value *v) {
     switch (v->kind) {
     case DB_KIND_INT: return sqlite3_bind_int64(s, at, v->integer);
     case DB_KIND_REAL: return sqlite3_bind_double(s, at, v->real);
-    case DB_KIND_TEXT: return sqlite3_bind_text64(s, at, bytes, v->bytes.len, SQLITE_STATIC, SQLITE_UTF8);
+    case DB_KIND_TEXT:
+        return sqlite3_bind_text64(s, at, bytes, v->bytes.len, SQLITE_STATIC, SQLITE_UTF8);
     case DB_KIND_BLOB: return sqlite3_bind_blob64(s, at, bytes, v->bytes.len, SQLITE_STATIC);
     case DB_KIND_NULL:
     case DB_KIND_END: break;
@@ -158,13 +159,13 @@ static rc_t bind_all(struct connection *c, struct statement *s, const struct db_
     return RC_INVALID;
 }
 
-/* ---- Running ----------------------------------------------------------------------------------- */
+/* ---- Running --------------------------------------------------------------------------------- */
 
 static void note_slow(const struct statement *s, u64 spent_ns) {
     if (spent_ns < (u64)DB_SLOW_QUERY_MS * NS_PER_MS) return;
     db->counts.slow_queries++;
-    log_warn("storage", "slow statement", "ms=%llu sql=%s", (unsigned long long)(spent_ns / NS_PER_MS),
-             LOGSTR(str_from_c(s->sql)));
+    log_warn("storage", "slow statement", "ms=%llu sql=%s",
+             (unsigned long long)(spent_ns / NS_PER_MS), LOGSTR(str_from_c(s->sql)));
 }
 
 /* SQLite ends a transaction by itself after some errors; then nothing of it remains. */
@@ -183,7 +184,8 @@ static rc_t make_roomy(struct db_txn *t, const char *sql) {
     return connection_exec(t->c, pragma);
 }
 
-static rc_t start(struct db_txn *t, const char *sql, const struct db_value *values, struct statement **out) {
+static rc_t start(struct db_txn *t, const char *sql, const struct db_value *values,
+                  struct statement **out) {
     if (t->c->lost) return t->c->lost;
     rc_t rc = make_roomy(t, sql);
     if (!rc) rc = acquire(t->c, sql, out);
@@ -245,9 +247,11 @@ void connection_rows_close(struct connection *c) {
     for (u32 i = 0; i < DB_ROWS_MAX; i++) db_done(&c->rows[i]);
 }
 
-/* ---- Columns ----------------------------------------------------------------------------------- */
+/* ---- Columns --------------------------------------------------------------------------------- */
 
-s64 db_column_int(struct db_rows *r, int column) { return sqlite3_column_int64(r->statement->handle, column); }
+s64 db_column_int(struct db_rows *r, int column) {
+    return sqlite3_column_int64(r->statement->handle, column);
+}
 double db_column_real(struct db_rows *r, int column) {
     return sqlite3_column_double(r->statement->handle, column);
 }

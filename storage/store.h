@@ -11,7 +11,7 @@ struct store_disk { /* where a partition lies */
     u64 first_block, bytes; /* bytes: whole pages */
 };
 
-/* ---- pages.c: the database partition ----------------------------------------------------------- */
+/* ---- pages.c: the database partition --------------------------------------------------------- */
 
 #define PAGES_WAYS 4u
 #define PAGES_RUN_PAGES 16u /* neighbours a checkpoint writes at once */
@@ -39,7 +39,7 @@ void pages_gather(struct pages *p);   /* from here to pages_put writes may wait 
 rc_t pages_put(struct pages *p);      /* what was gathered is on the disk (not yet durable) */
 void pages_truncate(struct pages *p, u64 bytes);
 
-/* ---- wal.c: the write-ahead log ----------------------------------------------------------------- */
+/* ---- wal.c: the write-ahead log -------------------------------------------------------------- */
 
 #define WAL_HEADER_BYTES 32u
 #define WAL_FRAME_BYTES (24u + LAYOUT_PAGE_BYTES)
@@ -71,7 +71,7 @@ static inline u32 wal_frames_max(const struct wal *w) {
     return (u32)MIN(n, (u64)UINT32_MAX);
 }
 
-/* ---- vfs.c: both, as SQLite wants them ----------------------------------------------------------- */
+/* ---- vfs.c: both, as SQLite wants them ------------------------------------------------------- */
 
 struct store {
     struct pages pages;

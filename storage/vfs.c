@@ -34,7 +34,7 @@ enum file_kind { FILE_DATABASE, FILE_WAL };
 struct file {
     sqlite3_file base; /* first */
     enum file_kind kind;
-    int lock;          /* SQLITE_LOCK_*, of the database file */
+    int lock;              /* SQLITE_LOCK_*, of the database file */
     u16 shared, exclusive; /* wal-index locks held, one bit each */
     bool mapped;
     bool wrote; /* to the log, since the last sync */
@@ -58,7 +58,7 @@ static struct vfs *const vfs = &the_vfs;
 
 static struct file *file_of(sqlite3_file *f) { return (struct file *)(void *)f; }
 
-/* ---- Errors ------------------------------------------------------------------------------------ */
+/* ---- Errors ---------------------------------------------------------------------------------- */
 
 static int read_result(rc_t rc, const char *what, u64 at) {
     if (!rc) return SQLITE_OK;
@@ -88,7 +88,7 @@ static int write_result(rc_t rc, int code, const char *what, const char *verb) {
     return code;
 }
 
-/* ---- Reading, writing, flushing ---------------------------------------------------------------- */
+/* ---- Reading, writing, flushing -------------------------------------------------------------- */
 
 static int file_read(sqlite3_file *f, void *to, int n, sqlite3_int64 at) {
     bool is_short = false;
@@ -144,7 +144,8 @@ static int file_truncate(sqlite3_file *f, sqlite3_int64 bytes) {
         pages_truncate(&s->pages, (u64)bytes);
         return SQLITE_OK;
     }
-    if (bytes != 0) return SQLITE_OK; /* the partition keeps its size; what counts is in the frames */
+    if (bytes != 0)
+        return SQLITE_OK; /* the partition keeps its size; what counts is in the frames */
     return write_result(wal_forget(&s->wal), SQLITE_IOERR_TRUNCATE, "wal", "forget");
 }
 
@@ -183,7 +184,7 @@ static int file_characteristics(sqlite3_file *f) {
     return SQLITE_IOCAP_POWERSAFE_OVERWRITE | SQLITE_IOCAP_UNDELETABLE_WHEN_OPEN;
 }
 
-/* ---- Locks of the database file ----------------------------------------------------------------- */
+/* ---- Locks of the database file -------------------------------------------------------------- */
 
 static int file_lock(sqlite3_file *base, int level) {
     struct file *f = file_of(base);
@@ -224,7 +225,7 @@ static int file_check_reserved(sqlite3_file *base, int *out) {
     return SQLITE_OK;
 }
 
-/* ---- The wal-index ------------------------------------------------------------------------------- */
+/* ---- The wal-index --------------------------------------------------------------------------- */
 
 static int shm_map(sqlite3_file *base, int piece, int bytes, int extend, void volatile **out) {
     struct file *f = file_of(base);
@@ -233,7 +234,8 @@ static int shm_map(sqlite3_file *base, int piece, int bytes, int extend, void vo
         f->mapped = true;
         vfs->mapped_count++;
     }
-    if (bytes != SHM_PIECE_BYTES || piece < 0 || (u32)piece >= SHM_PIECES_MAX) return SQLITE_IOERR_SHMMAP;
+    if (bytes != SHM_PIECE_BYTES || piece < 0 || (u32)piece >= SHM_PIECES_MAX)
+        return SQLITE_IOERR_SHMMAP;
     while (vfs->piece_count <= (u32)piece) {
         if (!extend) return SQLITE_OK;
         void *fresh = memory_zero(MEMORY_SQL, SHM_PIECE_BYTES);
@@ -263,7 +265,8 @@ static int shm_lock(sqlite3_file *base, int offset, int n, int flags) {
     bool exclusive = flags & SQLITE_SHM_EXCLUSIVE;
     for (int i = offset; i < offset + n; i++) {
         u32 others = vfs->shm_shared[i] - (f->shared >> i & 1u);
-        if ((vfs->shm_exclusive[i] && vfs->shm_exclusive[i] != f) || (exclusive && others)) return SQLITE_BUSY;
+        if ((vfs->shm_exclusive[i] && vfs->shm_exclusive[i] != f) || (exclusive && others))
+            return SQLITE_BUSY;
     }
     for (int i = offset; i < offset + n; i++) {
         if (exclusive) vfs->shm_exclusive[i] = f;
@@ -313,7 +316,7 @@ u64 vfs_wal_committed_end(void) {
     return frames ? wal_frame_offset((u64)frames + 1) : 0;
 }
 
-/* ---- Files by name ------------------------------------------------------------------------------- */
+/* ---- Files by name --------------------------------------------------------------------------- */
 
 static int file_close(sqlite3_file *f) {
     file_unlock(f, SQLITE_LOCK_NONE);
@@ -355,9 +358,12 @@ static const sqlite3_io_methods wal_methods = {
     .xDeviceCharacteristics = file_characteristics,
 };
 
-static bool name_is_wal(const char *name) { return name && strcmp(name, VFS_DATABASE_NAME "-wal") == 0; }
+static bool name_is_wal(const char *name) {
+    return name && strcmp(name, VFS_DATABASE_NAME "-wal") == 0;
+}
 
-static int vfs_open(sqlite3_vfs *v, const char *name, sqlite3_file *base, int flags, int *out_flags) {
+static int vfs_open(sqlite3_vfs *v, const char *name, sqlite3_file *base, int flags,
+                    int *out_flags) {
     struct file *f = file_of(base);
     (void)v;
     *f = (struct file){0};

@@ -89,10 +89,11 @@ static void judge_ours(u32 disk, struct look *l) {
     u64 wanted;
     u32 block_bytes = l->info.block_bytes;
     if (!fits(l, &wanted)) {
-        diag_set(&l->why,
-                 "disk %u is ours but was cut to %llu MiB; it needs %llu MiB: make it that large again", disk,
-                 (unsigned long long)(l->info.block_count * block_bytes >> 20),
-                 (unsigned long long)((wanted * block_bytes >> 20) + 1));
+        diag_set(
+            &l->why,
+            "disk %u is ours but was cut to %llu MiB; it needs %llu MiB: make it that large again",
+            disk, (unsigned long long)(l->info.block_count * block_bytes >> 20),
+            (unsigned long long)((wanted * block_bytes >> 20) + 1));
         judge(l, BROKEN);
     } else if (l->info.read_only) {
         diag_set(&l->why, "disk %u is ours but read-only: attach it writable", disk);
@@ -108,8 +109,8 @@ static rc_t judge_tableless(u32 disk, struct look *l) {
     struct diag inner = l->why;
     if (l->mbr_state == LAYOUT_STATE_READY) {
         diag_set(&l->why,
-                 "disk %u is ours but both its partition tables are damaged (%s): restore a backup", disk,
-                 inner.text);
+                 "disk %u is ours but both its partition tables are damaged (%s): restore a backup",
+                 disk, inner.text);
         judge(l, BROKEN);
         return RC_OK;
     }
@@ -117,7 +118,8 @@ static rc_t judge_tableless(u32 disk, struct look *l) {
         rc_t rc = looks_blank(disk, l, &blank);
         if (rc) return rc;
         if (!blank) {
-            diag_set(&l->why, "disk %u holds data that is not ours (%s): not touched; attach a blank disk",
+            diag_set(&l->why,
+                     "disk %u holds data that is not ours (%s): not touched; attach a blank disk",
                      disk, inner.text);
             judge(l, FOREIGN);
             return RC_OK;
@@ -190,7 +192,7 @@ static void look_at(u32 disk, struct look *l) {
     }
 }
 
-/* ---- Making and mending ------------------------------------------------------------------------ */
+/* ---- Making and mending ---------------------------------------------------------------------- */
 
 static rc_t write_bytes(u32 disk, const struct look *l, u64 block, size_t bytes) {
     return disk_write(disk, block, (u32)(bytes / l->info.block_bytes), l->bytes);
@@ -203,7 +205,8 @@ static rc_t mbr_put(u32 disk, struct look *l, char state) {
 }
 
 /* Entries first, then the header that vouches for them. */
-static rc_t table_put(u32 disk, struct look *l, u8 *entries, u64 lba, u64 other_lba, u64 entries_lba) {
+static rc_t table_put(u32 disk, struct look *l, u8 *entries, u64 lba, u64 other_lba,
+                      u64 entries_lba) {
     rc_t rc = disk_write(disk, entries_lba, l->gpt.entries_blocks, entries);
     if (rc) return rc;
     gpt_header_write(&l->gpt, entries, l->info.block_bytes, lba, other_lba, entries_lba, l->bytes);
@@ -263,28 +266,34 @@ static void mend(u32 disk, struct look *l) {
     memcpy(entries, l->bytes, LAYOUT_GPT_TABLE_BYTES);
     rc = table_put(disk, l, entries, bad, good, bad == 1 ? 2 : bad - l->gpt.entries_blocks);
     if (!rc) rc = disk_flush(disk);
-    if (rc) log_error("storage", "partition table not mended: check the device", "rc=%s", rc_name(rc));
+    if (rc)
+        log_error("storage", "partition table not mended: check the device", "rc=%s", rc_name(rc));
     memory_free(MEMORY_SQL, entries);
 }
 
 static void adopt(u32 disk, struct look *l, struct volume *out) {
     u64 backup = l->gpt.other_lba;
     if (backup < l->info.block_count - 1)
-        log_warn("storage", "the disk has grown: the new space is not used yet", "disk=%u MiB=%llu",
-                 disk, (unsigned long long)((l->info.block_count - 1 - backup) * l->info.block_bytes >> 20));
+        log_warn(
+            "storage", "the disk has grown: the new space is not used yet", "disk=%u MiB=%llu",
+            disk,
+            (unsigned long long)((l->info.block_count - 1 - backup) * l->info.block_bytes >> 20));
     *out = (struct volume){.disk = disk, .info = l->info, .fresh = l->verdict != OURS};
     memcpy(out->parts, l->gpt.parts, sizeof out->parts);
     memcpy(out->id, l->gpt.disk_id, sizeof out->id);
     panic_record_at(disk, out->parts[VOLUME_CRASH].first_block, l->info.block_bytes);
     log_info("storage", "data disk open", "disk=%u MiB=%llu block=%u fresh=%d cache=%s", disk,
-             (unsigned long long)(l->info.block_count * l->info.block_bytes >> 20), l->info.block_bytes,
-             out->fresh, l->info.volatile_cache ? "volatile" : "none");
+             (unsigned long long)(l->info.block_count * l->info.block_bytes >> 20),
+             l->info.block_bytes, out->fresh, l->info.volatile_cache ? "volatile" : "none");
 }
 
-/* ---- Choosing ---------------------------------------------------------------------------------- */
+/* ---- Choosing -------------------------------------------------------------------------------- */
 
 static rc_t refusal(const struct look *worst[VERDICT_COUNT], struct diag *why) {
-    static const struct { enum verdict verdict; rc_t rc; } order[] = {
+    static const struct {
+        enum verdict verdict;
+        rc_t rc;
+    } order[] = {
         {BROKEN, RC_CORRUPT}, {UNREADABLE, RC_IO}, {FOREIGN, RC_DENIED}, {UNUSABLE, RC_DENIED}};
     for (u32 i = 0; i < ARRAY_LEN(order); i++) {
         const struct look *l = worst[order[i].verdict];
@@ -304,7 +313,8 @@ static rc_t choose(struct look *looks, u32 count, struct volume *out, struct dia
         look_at(i, &looks[i]);
         if (!first[looks[i].verdict]) first[looks[i].verdict] = &looks[i];
         else if (looks[i].verdict == OURS)
-            log_warn("storage", "a second data disk of ours is attached and left alone", "disk=%u", i);
+            log_warn("storage", "a second data disk of ours is attached and left alone", "disk=%u",
+                     i);
     }
     bool spare = !first[BROKEN] && !first[UNREADABLE];
     const struct look *l = first[OURS];
@@ -336,7 +346,7 @@ rc_t volume_open(struct volume *out, struct diag *why) {
     return rc;
 }
 
-/* ---- The crash record -------------------------------------------------------------------------- */
+/* ---- The crash record ------------------------------------------------------------------------ */
 
 rc_t volume_crash_read(const struct volume *v, char *to, size_t room, size_t *out_len) {
     static const char first[] = "PANIC ";

@@ -24,7 +24,9 @@
 #define READ_AHEAD_BYTES (64u * 1024)
 
 static u64 block_down(const struct wal *w, u64 at) { return at & ~(u64)(w->at.block_bytes - 1); }
-static u64 block_up(const struct wal *w, u64 at) { return block_down(w, at + w->at.block_bytes - 1); }
+static u64 block_up(const struct wal *w, u64 at) {
+    return block_down(w, at + w->at.block_bytes - 1);
+}
 
 static rc_t log_disk_read(const struct wal *w, u64 at, void *to, size_t n) {
     u32 block = w->at.block_bytes;
@@ -40,7 +42,7 @@ static rc_t log_disk_write(struct wal *w, u64 at, const void *from, size_t n) {
     return disk_write(w->at.disk, w->at.first_block + at / block, (u32)(n / block), from);
 }
 
-/* ---- Opening ----------------------------------------------------------------------------------- */
+/* ---- Opening --------------------------------------------------------------------------------- */
 
 static u32 be32(const u8 *p) { return (u32)p[0] << 24 | (u32)p[1] << 16 | (u32)p[2] << 8 | p[3]; }
 
@@ -54,7 +56,8 @@ rc_t wal_open(struct wal *w, const struct volume *v, size_t window_bytes) {
     w->at = (struct store_disk){v->disk, v->info.block_bytes, part->first_block,
                                 bytes - bytes % LAYOUT_PAGE_BYTES};
     w->window_bytes = READ_AHEAD_BYTES;
-    while (w->window_bytes * 2u <= window_bytes && w->window_bytes < (1u << 30)) w->window_bytes *= 2u;
+    while (w->window_bytes * 2u <= window_bytes && w->window_bytes < (1u << 30))
+        w->window_bytes *= 2u;
     w->window = memory_alloc(MEMORY_SQL, w->window_bytes);
     if (!w->window) return RC_NO_MEMORY;
     rc_t rc = log_disk_read(w, 0, w->window, LAYOUT_PAGE_BYTES);
@@ -65,7 +68,8 @@ rc_t wal_open(struct wal *w, const struct volume *v, size_t window_bytes) {
     if (header_there(w->window)) {
         w->end = LAYOUT_PAGE_BYTES;
         w->size = w->at.bytes; /* recovery finds the end by salts and checksums */
-        rc = disk_flush(w->at.disk); /* what recovery will count must be durable, not just readable */
+        rc = disk_flush(
+            w->at.disk); /* what recovery will count must be durable, not just readable */
         if (rc) wal_close(w);
     }
     return rc;
@@ -81,7 +85,7 @@ void wal_close(struct wal *w) {
     *w = (struct wal){0};
 }
 
-/* ---- The window -------------------------------------------------------------------------------- */
+/* ---- The window ------------------------------------------------------------------------------ */
 
 static void window_copy_out(const struct wal *w, u64 at, u8 *to, size_t n) {
     size_t index = (size_t)(at % w->window_bytes), first = MIN(n, w->window_bytes - index);
@@ -133,7 +137,7 @@ static rc_t window_slide(struct wal *w, u64 upto) {
     return rc;
 }
 
-/* ---- Reading ----------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 /* The next piece of the log, for recovery, which reads all of it from the start, alone. */
 static rc_t read_ahead(struct wal *w, u64 at) {
@@ -183,7 +187,7 @@ rc_t wal_read(struct wal *w, u64 at, void *to, size_t n, bool *out_short) {
     return RC_OK;
 }
 
-/* ---- Writing ----------------------------------------------------------------------------------- */
+/* ---- Writing --------------------------------------------------------------------------------- */
 
 rc_t wal_write(struct wal *w, u64 at, const void *from, size_t n) {
     CHECK(n <= w->window_bytes / 4);

@@ -76,8 +76,8 @@ static inline size_t storage_body(u64 writer, u64 n, u8 *to, size_t room) {
 static inline rc_t storage_put(struct db_txn *t, u64 writer, u64 n) {
     u8 body[1500];
     str s = {(char *)body, storage_body(writer, n, body, sizeof body)};
-    return db_run(t, "INSERT INTO item(writer, n, body) VALUES(?1, ?2, ?3)", DB_INT(writer), DB_INT(n),
-                  DB_BLOB(s));
+    return db_run(t, "INSERT INTO item(writer, n, body) VALUES(?1, ?2, ?3)", DB_INT(writer),
+                  DB_INT(n), DB_BLOB(s));
 }
 static inline rc_t storage_put_one(u64 writer, u64 n) {
     struct db_txn *t;

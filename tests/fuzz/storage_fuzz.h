@@ -16,7 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char *const fuzz_steps[] = {
     "CREATE TABLE item(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, body BLOB) STRICT;"
-    "CREATE TABLE part(item INTEGER REFERENCES item(id) ON DELETE CASCADE, n INTEGER, PRIMARY KEY(item, n))"
+    "CREATE TABLE part(item INTEGER REFERENCES item(id) ON DELETE CASCADE, n INTEGER, PRIMARY "
+    "KEY(item, n))"
     " WITHOUT ROWID;"
     "CREATE INDEX item_body ON item(length(body));"
     "CREATE VIRTUAL TABLE words USING fts5(text, tokenize='unicode61 remove_diacritics 2');",
@@ -64,8 +65,11 @@ static inline void fuzz_start(bool keep_log) {
     fuzz_base = malloc(FUZZ_DISK_BYTES);
     log_level_set(LOG_ERROR);
     log_console_level_set(LOG_ERROR + 1);
-    sim_start(&(struct sim_options){.seed = 1, .disk_count = 1, .disk_bytes = FUZZ_DISK_BYTES,
-                                    .op_bytes_max = 1 << 20, .log_bytes_max = MIB(64)});
+    sim_start(&(struct sim_options){.seed = 1,
+                                    .disk_count = 1,
+                                    .disk_bytes = FUZZ_DISK_BYTES,
+                                    .op_bytes_max = 1 << 20,
+                                    .log_bytes_max = MIB(64)});
     memory_init(MIB(100));
     loop_init();
     if (fiber_init(8) || disk_init() || volume_open(&fuzz_volume, &why)) abort();
@@ -76,7 +80,9 @@ static inline void fuzz_start(bool keep_log) {
     if (!keep_log) memcpy(fuzz_base, sim_disk_bytes(0), FUZZ_DISK_BYTES);
 }
 
-static inline u64 fuzz_part(enum volume_part part) { return fuzz_volume.parts[part].first_block * 512; }
+static inline u64 fuzz_part(enum volume_part part) {
+    return fuzz_volume.parts[part].first_block * 512;
+}
 
 /* Edits: three bytes where, one how many, then the bytes. */
 static inline void fuzz_edit(u8 *region, u32 room, const u8 *data, size_t size) {
@@ -91,14 +97,19 @@ static inline void fuzz_edit(u8 *region, u32 room, const u8 *data, size_t size) 
 }
 
 static inline void fuzz_use(void *arg) {
-    static const char *const queries[] = {
-        "SELECT * FROM item ORDER BY name", "SELECT * FROM part", "SELECT max(length(body)) FROM item",
-        "SELECT rowid FROM words WHERE words MATCH 'president'", "SELECT * FROM item JOIN part ON item=id",
-        "SELECT count(*) FROM item WHERE length(body) > 500", "PRAGMA integrity_check(5)"};
-    static const char *const changes[] = {
-        "INSERT INTO item VALUES(NULL, 'fresh', zeroblob(9000))", "UPDATE item SET body = NULL WHERE id % 7 = 1",
-        "DELETE FROM item WHERE id % 5 = 2", "INSERT INTO words VALUES('fresh words')",
-        "DELETE FROM words WHERE rowid % 3 = 0", "DELETE FROM part"};
+    static const char *const queries[] = {"SELECT * FROM item ORDER BY name",
+                                          "SELECT * FROM part",
+                                          "SELECT max(length(body)) FROM item",
+                                          "SELECT rowid FROM words WHERE words MATCH 'president'",
+                                          "SELECT * FROM item JOIN part ON item=id",
+                                          "SELECT count(*) FROM item WHERE length(body) > 500",
+                                          "PRAGMA integrity_check(5)"};
+    static const char *const changes[] = {"INSERT INTO item VALUES(NULL, 'fresh', zeroblob(9000))",
+                                          "UPDATE item SET body = NULL WHERE id % 7 = 1",
+                                          "DELETE FROM item WHERE id % 5 = 2",
+                                          "INSERT INTO words VALUES('fresh words')",
+                                          "DELETE FROM words WHERE rowid % 3 = 0",
+                                          "DELETE FROM part"};
     struct db_txn *t;
     struct db_rows *r;
     bool complete;

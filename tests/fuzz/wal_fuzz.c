@@ -4,7 +4,9 @@
 #include "tests/fuzz/storage_fuzz.h"
 
 static u32 be32(const u8 *p) { return (u32)p[0] << 24 | (u32)p[1] << 16 | (u32)p[2] << 8 | p[3]; }
-static void put32(u8 *p, u32 n) { p[0] = (u8)(n >> 24), p[1] = (u8)(n >> 16), p[2] = (u8)(n >> 8), p[3] = (u8)n; }
+static void put32(u8 *p, u32 n) {
+    p[0] = (u8)(n >> 24), p[1] = (u8)(n >> 16), p[2] = (u8)(n >> 8), p[3] = (u8)n;
+}
 static void sum(const u8 *p, size_t n, u32 *s) { /* https://sqlite.org/fileformat2.html 4.2 */
     for (size_t i = 0; i < n; i += 8) {
         u32 a, b;

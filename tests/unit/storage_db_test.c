@@ -32,7 +32,7 @@ static void end(void) {
     sim_stop();
 }
 
-/* ---- Group commit --------------------------------------------------------------------------------- */
+/* ---- Group commit ---------------------------------------------------------------------------- */
 
 static u64 acked;
 static void write_one(void *arg) {
@@ -178,15 +178,16 @@ TEST(who_waits_too_long_is_told) {
     end();
 }
 
-/* ---- Statements and values ------------------------------------------------------------------------- */
+/* ---- Statements and values ------------------------------------------------------------------- */
 
 TEST(every_kind_of_value_comes_back) {
     begin();
     struct db_txn *t;
     struct db_rows *r;
     EXPECT_OK(db_read_begin(&t));
-    EXPECT_OK(db_query(t, &r, "SELECT ?1, ?2, ?3, ?4, ?5, ?6", DB_INT(-7), DB_REAL(1.5), DB_TEXT(S("caf\xc3\xa9")),
-                       DB_BLOB(S("a\0b")), DB_NULL, DB_TEXT(((str){NULL, 0}))));
+    EXPECT_OK(db_query(t, &r, "SELECT ?1, ?2, ?3, ?4, ?5, ?6", DB_INT(-7), DB_REAL(1.5),
+                       DB_TEXT(S("caf\xc3\xa9")), DB_BLOB(S("a\0b")), DB_NULL,
+                       DB_TEXT(((str){NULL, 0}))));
     EXPECT_OK(db_next(r));
     EXPECT_EQ(db_column_int(r, 0), -7);
     EXPECT(db_column_real(r, 1) == 1.5);
@@ -214,7 +215,8 @@ TEST(wrong_sql_and_wrong_counts_are_refused) {
     EXPECT_RC(db_run(t, "-- nothing"), RC_INVALID);
     EXPECT_RC(db_run(t, "ATTACH 'x.db' AS x"), RC_IO); /* no such file, and no way to make one */
     struct db_rows *all[DB_ROWS_MAX];
-    for (u32 i = 0; i < DB_ROWS_MAX; i++) EXPECT_OK(db_query(t, &all[i], "SELECT 1 UNION SELECT 2"));
+    for (u32 i = 0; i < DB_ROWS_MAX; i++)
+        EXPECT_OK(db_query(t, &all[i], "SELECT 1 UNION SELECT 2"));
     EXPECT_RC(db_query(t, &r, "SELECT 1"), RC_LIMIT);
     db_done(r);
     for (u32 i = 0; i < DB_ROWS_MAX; i++) EXPECT_OK(db_next(all[i]));
@@ -253,8 +255,11 @@ static void endless(void *arg) {
     u64 start = platform_clock_ns();
     EXPECT_OK(db_read_begin(&t));
     t->c->limit_ns = 100 * NS_PER_US; /* a turn of the simulated clock is 1 us */
-    EXPECT_RC(db_run(t, "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c) SELECT max(n) FROM c"),
-              RC_TIMEOUT);
+    EXPECT_RC(
+        db_run(
+            t,
+            "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c) SELECT max(n) FROM c"),
+        RC_TIMEOUT);
     db_read_end(t);
     u64 us = (platform_clock_ns() - start) / NS_PER_US;
     EXPECT(us >= 100 && us < 200);
@@ -276,12 +281,13 @@ TEST(an_endless_query_yields_and_ends_at_its_deadline) {
     end();
 }
 
-/* ---- Errors ---------------------------------------------------------------------------------------- */
+/* ---- Errors ---------------------------------------------------------------------------------- */
 
 TEST(a_broken_deferred_key_fails_its_own_commit_only) {
     static const char *const steps[] = {
         "CREATE TABLE p(id INTEGER PRIMARY KEY); CREATE TABLE c(p INTEGER REFERENCES p(id)"
-        " DEFERRABLE INITIALLY DEFERRED);", NULL};
+        " DEFERRABLE INITIALLY DEFERRED);",
+        NULL};
     static const struct db_schema keys = {"keys", steps};
     static const struct db_schema *const schemas[] = {&keys, NULL};
     struct volume v;
@@ -339,7 +345,7 @@ TEST(a_full_database_says_so_and_lets_go) {
     end();
 }
 
-/* ---- Migrations --------------------------------------------------------------------------------------- */
+/* ---- Migrations ------------------------------------------------------------------------------ */
 
 static rc_t open_with(const char *const *steps, struct diag *why) {
     const struct db_schema one = {"test", steps};
@@ -351,8 +357,10 @@ static rc_t open_with(const char *const *steps, struct diag *why) {
 
 TEST(migrations_run_once_in_order_and_fail_whole) {
     const char *const first[] = {"CREATE TABLE a(x)", NULL};
-    const char *const more[] = {"CREATE TABLE a(x)", "INSERT INTO a VALUES(1); INSERT INTO a VALUES(2)", NULL};
-    const char *const wrong[] = {more[0], more[1], "INSERT INTO a VALUES(3); INSERT INTO nowhere VALUES(1)", NULL};
+    const char *const more[] = {"CREATE TABLE a(x)",
+                                "INSERT INTO a VALUES(1); INSERT INTO a VALUES(2)", NULL};
+    const char *const wrong[] = {more[0], more[1],
+                                 "INSERT INTO a VALUES(3); INSERT INTO nowhere VALUES(1)", NULL};
     struct diag why = {0};
     struct db_status s;
     storage_begin(&machine);
@@ -367,14 +375,15 @@ TEST(migrations_run_once_in_order_and_fail_whole) {
     EXPECT(strstr(why.text, "migration 3 of test failed") && strstr(why.text, "nowhere"));
     EXPECT_OK(open_with(more, &why));
     EXPECT_EQ(storage_number("SELECT sum(x) FROM a"), 3);
-    EXPECT_EQ(storage_number("SELECT count(*) FROM schema_version WHERE applied_at LIKE '2026-%Z'"), 2);
+    EXPECT_EQ(storage_number("SELECT count(*) FROM schema_version WHERE applied_at LIKE '2026-%Z'"),
+              2);
     db_close();
     EXPECT_RC(open_with(first, &why), RC_CONFLICT);
     EXPECT(strstr(why.text, "newer than this program"));
     sim_stop();
 }
 
-/* ---- What Linux sees ------------------------------------------------------------------------------------ */
+/* ---- What Linux sees ------------------------------------------------------------------------- */
 
 TEST(sqlite3_opens_the_partition_after_a_clean_stop) {
     begin();
@@ -386,16 +395,20 @@ TEST(sqlite3_opens_the_partition_after_a_clean_stop) {
     REQUIRE(fd >= 0);
     const struct volume_part_info *part = &v.parts[VOLUME_DATABASE];
     u64 bytes = part->block_count * v.info.block_bytes;
-    EXPECT_EQ(pwrite(fd, sim_disk_bytes(0) + part->first_block * v.info.block_bytes, bytes, 0), bytes);
+    EXPECT_EQ(pwrite(fd, sim_disk_bytes(0) + part->first_block * v.info.block_bytes, bytes, 0),
+              bytes);
     close(fd);
     snprintf(command, sizeof command,
-             "command -v sqlite3 >/dev/null && sqlite3 %s 'PRAGMA integrity_check; SELECT count(*) FROM item'", path);
+             "command -v sqlite3 >/dev/null && sqlite3 %s 'PRAGMA integrity_check; SELECT count(*) "
+             "FROM item'",
+             path);
     FILE *p = popen(command, "r");
     size_t n = fread(said, 1, sizeof said - 1, p);
     int status = pclose(p);
     if (n || status == 0) EXPECT_STR(str_of(said, n), S("ok\n300\n"));
     else printf("no sqlite3 here: the file was not opened by it\n");
     unlink(path);
-    EXPECT(memcmp(sim_disk_bytes(0) + v.parts[VOLUME_WAL].first_block * v.info.block_bytes, "\0\0\0\0", 4) == 0);
+    EXPECT(memcmp(sim_disk_bytes(0) + v.parts[VOLUME_WAL].first_block * v.info.block_bytes,
+                  "\0\0\0\0", 4) == 0);
     sim_stop();
 }

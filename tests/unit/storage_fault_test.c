@@ -20,7 +20,8 @@ static inline void *failing_resize(enum memory_budget b, void *p, size_t n) {
 #include "storage/db_impl.h"
 #include "tests/storage.h"
 
-static const struct sim_options machine = {.seed = 3, .disk_count = 1, .disk_bytes = MIB(16), .log_bytes_max = MIB(64)};
+static const struct sim_options machine = {
+    .seed = 3, .disk_count = 1, .disk_bytes = MIB(16), .log_bytes_max = MIB(64)};
 
 static u64 alloc_nth, alloc_count;
 static bool alloc_fails(void) { return ++alloc_count == alloc_nth; }
@@ -34,7 +35,8 @@ static struct {
 } told;
 
 static void note(rc_t rc) {
-    bool clean = rc == RC_OK || rc == RC_IO || rc == RC_NO_MEMORY || rc == RC_FULL || rc == RC_NOT_FOUND;
+    bool clean =
+        rc == RC_OK || rc == RC_IO || rc == RC_NO_MEMORY || rc == RC_FULL || rc == RC_NOT_FOUND;
     if (!clean) test_fail(__FILE__, __LINE__, "a failure came as %s", rc_name(rc));
     if (rc == RC_OK) return;
     told.failures++;
@@ -125,8 +127,9 @@ static void compare(const char *when, u64 nth) {
         s64 got = row_count(n);
         /* A refused delete of an acknowledged row leaves the row. */
         if (got != wanted)
-            test_fail(__FILE__, __LINE__, "%s, n=%llu: row %llu is there %lld times, not %lld", when,
-                      (unsigned long long)nth, (unsigned long long)n, (long long)got, (long long)wanted);
+            test_fail(__FILE__, __LINE__, "%s, n=%llu: row %llu is there %lld times, not %lld",
+                      when, (unsigned long long)nth, (unsigned long long)n, (long long)got,
+                      (long long)wanted);
     }
     arena_open(&a, room, sizeof room, 4096);
     EXPECT_OK(db_integrity_check(&a, &report));
@@ -154,7 +157,8 @@ static bool run(enum disk_verb verb, u64 nth, bool for_ever, rc_t fault) {
     storage_run();
     compare("alive", nth);
     db_close();
-    if (storage_open()) test_fail(__FILE__, __LINE__, "does not open again, n=%llu", (unsigned long long)nth);
+    if (storage_open())
+        test_fail(__FILE__, __LINE__, "does not open again, n=%llu", (unsigned long long)nth);
     compare("opened again", nth);
     db_close();
     sim_stop();
@@ -166,11 +170,15 @@ static void sweep(enum disk_verb verb, bool for_ever, rc_t fault, u64 at_least) 
     log_console_level_set(LOG_ERROR + 1);
     while (run(verb, n, for_ever, fault)) n++;
     log_console_level_set(LOG_WARN);
-    printf("fault: %llu runs with a failing operation of kind %d\n", (unsigned long long)(n - 1), verb);
+    printf("fault: %llu runs with a failing operation of kind %d\n", (unsigned long long)(n - 1),
+           verb);
     EXPECT(n - 1 >= at_least);
 }
 
-TEST(nothing_fails) { EXPECT(!run(DISK_READ, 0, false, RC_OK)); EXPECT_EQ(told.failures, 0); }
+TEST(nothing_fails) {
+    EXPECT(!run(DISK_READ, 0, false, RC_OK));
+    EXPECT_EQ(told.failures, 0);
+}
 TEST(any_write_fails_once) { sweep(DISK_WRITE, false, RC_IO, 15); }
 TEST(writes_fail_from_then_on) { sweep(DISK_WRITE, true, RC_IO, 15); }
 TEST(any_flush_fails_once) { sweep(DISK_FLUSH, false, RC_IO, 15); }

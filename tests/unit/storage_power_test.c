@@ -27,11 +27,12 @@ struct plan { /* shared with the life's process */
     enum control control;
     u64 acked_at[WRITERS][TXNS]; /* log entries when the answer left; 0: none */
     u32 failed;
-    u64 open_at;                 /* log entries when the database was open */
+    u64 open_at; /* log entries when the database was open */
 };
 static struct plan *plan;
 
-static const struct sim_options machine = {.disk_count = 1, .disk_bytes = DISK_BYTES, .log_bytes_max = MIB(64)};
+static const struct sim_options machine = {
+    .disk_count = 1, .disk_bytes = DISK_BYTES, .log_bytes_max = MIB(64)};
 
 static u32 mixed(u64 writer, u64 i, u32 below) {
     u64 x = (writer * 1000 + i + 1) * 0x9E3779B97F4A7C15ull;
@@ -39,20 +40,23 @@ static u32 mixed(u64 writer, u64 i, u32 below) {
 }
 /* Transaction i of a writer: some rows in, those of an older one out; every seventh is taken back. */
 static bool taken_back(u64 writer, u64 i) { return mixed(writer, i, 7) == 0; }
-static u32 rows_in(u64 writer, u64 i) { return mixed(writer, i + 5000, 40) == 0 ? ROWS_STEP : 1 + mixed(writer, i, 3); }
+static u32 rows_in(u64 writer, u64 i) {
+    return mixed(writer, i + 5000, 40) == 0 ? ROWS_STEP : 1 + mixed(writer, i, 3);
+}
 static bool row_lives(u64 writer, u64 n, u64 txns) { /* after so many transactions */
     u64 i = n / ROWS_STEP, j = n % ROWS_STEP;
     if (i >= txns || taken_back(writer, i) || j >= rows_in(writer, i)) return false;
     return i + 6 >= txns || taken_back(writer, i + 6);
 }
 
-/* ---- The life ------------------------------------------------------------------------------------- */
+/* ---- The life -------------------------------------------------------------------------------- */
 
 static rc_t transaction(u64 writer, u64 i) {
     struct db_txn *t;
     rc_t rc = db_write_begin(&t);
     if (rc) return rc;
-    for (u32 j = 0; j < rows_in(writer, i) && !rc; j++) rc = storage_put(t, writer, i * ROWS_STEP + j);
+    for (u32 j = 0; j < rows_in(writer, i) && !rc; j++)
+        rc = storage_put(t, writer, i * ROWS_STEP + j);
     if (!rc && i >= 6)
         rc = db_run(t, "DELETE FROM item WHERE writer=?1 AND n>=?2 AND n<?3", DB_INT(writer),
                     DB_INT((i - 6) * ROWS_STEP), DB_INT((i - 5) * ROWS_STEP));
@@ -78,7 +82,8 @@ static void life(void *arg) {
     storage_core_start(MIB(64));
     if (storage_open()) sim_end_life(1);
     db->checkpoint_frames = 20, db->log_frames = 60; /* so that the log starts over several times */
-    if (plan->control == SYNC_NORMAL && connection_exec(&db->writer, "PRAGMA synchronous=NORMAL")) sim_end_life(1);
+    if (plan->control == SYNC_NORMAL && connection_exec(&db->writer, "PRAGMA synchronous=NORMAL"))
+        sim_end_life(1);
     plan->open_at = sim_disk_log_count(0);
     sim_disk_lie(0, plan->control == FLUSH_DROPPED);
     for (u64 w = 0; w < WRITERS; w++) storage_fiber(writing, (void *)(uintptr_t)w);
@@ -96,7 +101,7 @@ static bool live(enum control control, u64 seed) {
     return status == 0;
 }
 
-/* ---- The check ------------------------------------------------------------------------------------- */
+/* ---- The check ------------------------------------------------------------------------------- */
 
 static u64 acked(u64 writer, u64 k) {
     u64 n = 0;
@@ -109,14 +114,17 @@ static bool history_is(struct db_txn *t, u64 writer, u64 txns) {
     u8 body[1500];
     bool right = true;
     u64 next = 0;
-    rc_t rc = db_query(t, &r, "SELECT n, body FROM item WHERE writer=?1 ORDER BY n", DB_INT(writer));
+    rc_t rc =
+        db_query(t, &r, "SELECT n, body FROM item WHERE writer=?1 ORDER BY n", DB_INT(writer));
     while (!rc && right) {
         rc = db_next(r);
         u64 n = rc ? TXNS * ROWS_STEP : (u64)db_column_int(r, 0);
-        for (; next < n && right; next++) right = !row_lives(writer, next, txns); /* none is missing */
+        for (; next < n && right; next++)
+            right = !row_lives(writer, next, txns); /* none is missing */
         if (rc || !right) break;
         size_t len = storage_body(writer, n, body, sizeof body);
-        right = row_lives(writer, n, txns) && str_eq(db_column_text(r, 1), str_of((char *)body, len));
+        right =
+            row_lives(writer, n, txns) && str_eq(db_column_text(r, 1), str_of((char *)body, len));
         next = n + 1;
     }
     db_done(r);
@@ -239,7 +247,8 @@ static void control(enum control which, const char *name) {
     if (!live(which, test_seed())) return;
     struct verdicts v = sweep(1, false);
     printf("power: control %s: caught after %u states\n", name, v.states);
-    if (!v.wrong) test_fail(__FILE__, __LINE__, "the control %s was not caught in %u states", name, v.states);
+    if (!v.wrong)
+        test_fail(__FILE__, __LINE__, "the control %s was not caught in %u states", name, v.states);
     sim_stop();
 }
 TEST(control_dropped_flushes_are_caught) { control(FLUSH_DROPPED, "dropped flush"); }

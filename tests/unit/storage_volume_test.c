@@ -8,8 +8,11 @@
 static u8 image[SIZE];
 
 static void begin(u32 disks, u32 block_bytes) {
-    storage_begin(&(struct sim_options){
-        .seed = 5, .disk_count = disks, .disk_bytes = SIZE, .block_bytes = block_bytes, .log_bytes_max = MIB(64)});
+    storage_begin(&(struct sim_options){.seed = 5,
+                                        .disk_count = disks,
+                                        .disk_bytes = SIZE,
+                                        .block_bytes = block_bytes,
+                                        .log_bytes_max = MIB(64)});
 }
 static rc_t open_it(struct volume *v, struct diag *why) {
     *why = (struct diag){0};
@@ -25,7 +28,8 @@ static void expect_refused(rc_t want, const char *word) {
     struct diag why;
     u64 writes = sim_disk_log_count(0);
     EXPECT_RC(open_it(&v, &why), want);
-    if (!strstr(why.text, word)) test_fail(__FILE__, __LINE__, "\"%s\" says nothing of %s", why.text, word);
+    if (!strstr(why.text, word))
+        test_fail(__FILE__, __LINE__, "\"%s\" says nothing of %s", why.text, word);
     EXPECT_EQ(sim_disk_log_count(0), writes); /* not one write, flush or discard */
 }
 
@@ -49,7 +53,8 @@ TEST(a_blank_disk_is_made_and_opened_again) {
         EXPECT_EQ(sim_disk_log_count(0), writes);
         EXPECT(memcmp(sim_disk_bytes(0) + block, "EFI PART", 8) == 0);
         EXPECT(memcmp(sim_disk_bytes(0) + SIZE - block, "EFI PART", 8) == 0);
-        EXPECT(memcmp(sim_disk_bytes(0) + v.parts[VOLUME_DATABASE].first_block * block, "SQLite format 3", 16) == 0);
+        EXPECT(memcmp(sim_disk_bytes(0) + v.parts[VOLUME_DATABASE].first_block * block,
+                      "SQLite format 3", 16) == 0);
         sim_stop();
     }
 }
@@ -62,12 +67,17 @@ TEST(a_cut_at_any_moment_of_making_is_made_up) {
     EXPECT_OK(open_it(&v, &why));
     u64 n = sim_disk_log_count(0);
     struct sim_options o = {.seed = 5, .disk_count = 1, .disk_bytes = SIZE};
-    static struct { u64 k; enum sim_tear tear; u64 seed; } cuts[200];
+    static struct {
+        u64 k;
+        enum sim_tear tear;
+        u64 seed;
+    } cuts[200];
     u32 count = 0;
     for (u64 k = 0; k <= n; k++) {
         cuts[count].k = k, cuts[count++].tear = SIM_NONE;
         cuts[count].k = k, cuts[count++].tear = SIM_ALL;
-        for (u64 s = 0; s < 4; s++) cuts[count].k = k, cuts[count].seed = s, cuts[count++].tear = SIM_TORN;
+        for (u64 s = 0; s < 4; s++)
+            cuts[count].k = k, cuts[count].seed = s, cuts[count++].tear = SIM_TORN;
     }
     CHECK(count <= ARRAY_LEN(cuts));
     for (u32 i = 0; i < count; i++) {
@@ -92,16 +102,20 @@ TEST(a_cut_at_any_moment_of_making_is_made_up) {
 }
 
 TEST(foreign_disks_are_refused_and_not_written) {
-    static const struct { u64 at; const char *bytes; size_t n; } foreign[] = {
-        {1024 + 56, "\x53\xef", 2},             /* ext4 */
-        {510, "\x55\xaa", 2},                   /* any MBR */
-        {512, "EFI PART", 8},                   /* a table we cannot read */
+    static const struct {
+        u64 at;
+        const char *bytes;
+        size_t n;
+    } foreign[] = {
+        {1024 + 56, "\x53\xef", 2}, /* ext4 */
+        {510, "\x55\xaa", 2},       /* any MBR */
+        {512, "EFI PART", 8},       /* a table we cannot read */
         {0, "XFSB", 4},
         {32768 + 1, "CD001", 5},
-        {65536 + 64, "_BHRfS_M", 8},            /* btrfs */
+        {65536 + 64, "_BHRfS_M", 8}, /* btrfs */
         {4086, "SWAPSPACE2", 10},
-        {MIB(1), "\x0d\xd0\x01\xc0", 4},        /* VMFS */
-        {SIZE - 65536, "\xfc\x4e\x2b\xa9", 4},  /* md superblock 0.90 */
+        {MIB(1), "\x0d\xd0\x01\xc0", 4},       /* VMFS */
+        {SIZE - 65536, "\xfc\x4e\x2b\xa9", 4}, /* md superblock 0.90 */
         {SIZE - 1, "x", 1},
     };
     for (u32 i = 0; i < ARRAY_LEN(foreign); i++) {
@@ -124,7 +138,8 @@ TEST(a_sound_table_of_others_is_refused) {
     u8 *disk = sim_disk_bytes(0);
     memset(disk, 0, 440);
     for (u32 copy = 0; copy < 2; copy++) {
-        u8 *header = disk + (copy ? SIZE - 512 : 512), *entries = disk + (copy ? SIZE - 512 - 16384 : 1024);
+        u8 *header = disk + (copy ? SIZE - 512 : 512),
+           *entries = disk + (copy ? SIZE - 512 - 16384 : 1024);
         for (u32 i = 0; i < 3; i++) entries[i * 128] ^= 0xFF;
         struct layout_gpt_header h;
         memcpy(&h, header, sizeof h);
@@ -148,7 +163,8 @@ static void made(u8 *out) {
 TEST(either_table_may_be_hurt_and_is_mended) {
     static u8 sound[SIZE];
     made(sound);
-    u64 hurt[] = {512, 512 + 17, 512 + 57, 512 + 80, 1024, 1024 + 129, SIZE - 512, SIZE - 512 + 33, SIZE - 512 - 16384};
+    u64 hurt[] = {512,        512 + 17,   512 + 57,        512 + 80,          1024,
+                  1024 + 129, SIZE - 512, SIZE - 512 + 33, SIZE - 512 - 16384};
     for (u32 i = 0; i < ARRAY_LEN(hurt); i++) {
         struct volume v;
         struct diag why;
@@ -186,7 +202,8 @@ TEST(a_disk_cut_short_is_refused_and_a_grown_one_taken) {
 
     struct volume v;
     struct diag why;
-    storage_begin(&(struct sim_options){.seed = 5, .disk_count = 1, .disk_bytes = SIZE + MIB(8), .log_bytes_max = MIB(64)});
+    storage_begin(&(struct sim_options){
+        .seed = 5, .disk_count = 1, .disk_bytes = SIZE + MIB(8), .log_bytes_max = MIB(64)});
     memcpy(sim_disk_bytes(0), sound, SIZE);
     EXPECT_OK(open_it(&v, &why));
     sim_disk_rot(0, 512 + 20, 1); /* and now its backup is not at the end */
@@ -275,7 +292,8 @@ TEST(making_fails_cleanly) {
 }
 
 TEST(the_crash_record_is_read_and_cleared) {
-    static char record[CRASH_RECORD_BYTES] __attribute__((aligned(4096))) = "PANIC out of cheese\nregisters ...\n";
+    static char record[CRASH_RECORD_BYTES] __attribute__((aligned(4096))) =
+        "PANIC out of cheese\nregisters ...\n";
     struct volume v;
     struct diag why;
     char text[100];
@@ -283,7 +301,8 @@ TEST(the_crash_record_is_read_and_cleared) {
     begin(1, 4096);
     EXPECT_OK(open_it(&v, &why));
     EXPECT_RC(volume_crash_read(&v, text, sizeof text, &len), RC_NOT_FOUND);
-    EXPECT_OK(platform_disk_emergency_write(0, v.parts[VOLUME_CRASH].first_block, record, CRASH_RECORD_BYTES / 4096));
+    EXPECT_OK(platform_disk_emergency_write(0, v.parts[VOLUME_CRASH].first_block, record,
+                                            CRASH_RECORD_BYTES / 4096));
     EXPECT_OK(volume_crash_read(&v, text, sizeof text, &len));
     EXPECT_STR(str_of(text, len), str_from_c(record));
     EXPECT_OK(volume_crash_read(&v, text, 5, &len));
