@@ -259,7 +259,7 @@ class Appliance:
                 return False
 
         try:
-            self.console.wait_for("listener ready", seconds)
+            self.console.wait_for(r"listen(er ready|ing )", seconds)
             until(ready, seconds, why="/readyz")
         except TimeoutError as e:
             raise TimeoutError(f"{e}\n{self.console.tail()}") from None

@@ -131,7 +131,7 @@ def statuses(data):
 
 
 class Hostile(AppliancePerClass):
-    config = {"log.level": "warning"}
+    config = {"log.level": "warn"}
 
     def one(self, name, data, allowed):
         got, closed = self.a.raw(data + SMUGGLED, timeout=15)
@@ -188,7 +188,7 @@ class Hostile(AppliancePerClass):
 
 
 class Malformed(AppliancePerClass):
-    config = {"log.level": "error"}
+    config = {"log.level": "warn"}
     COUNT = 10000
     SEEDS = [GET + b"\r\n", GET + b"Connection: close\r\nAccept: */*\r\n\r\n",
              POST + b"Content-Length: 27\r\n\r\n{\"email\":\"a\",\"password\":\"b\"}",
