@@ -38,6 +38,7 @@ struct route {
     int success;            /* status of a good answer; 0 = 200 */
     bool idempotency_key;   /* POST honours Idempotency-Key */
     bool quiet;             /* no access-log line, never shed (health, metrics) */
+    bool probe;             /* answered without asking who and whether: must work when they fail */
     bool page;              /* for people's browsers: scripts and styles of our own may run */
 };
 

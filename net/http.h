@@ -83,6 +83,10 @@ rc_t http_body_all(struct http_exchange *x, size_t bytes_max, str *out);
 
 /* Fields added before the answer begins; bytes are copied. Refuses CR, LF and NUL: RC_INVALID. */
 rc_t http_answer_field(struct http_exchange *x, str name, str value);
+/* Constant lines for every answer of a kind, "Name: value\r\n" each: not copied and not checked, so
+ * they must live for ever and come from nobody. The last call stands; up to HTTP_LINES_MAX bytes. */
+#define HTTP_LINES_MAX 1024u
+void http_answer_lines(struct http_exchange *x, str lines);
 /* A whole answer. HEAD, 204 and 304 send no body but the right length. Once per exchange. */
 void http_answer(struct http_exchange *x, int status, str content_type, str body);
 /* A streamed one: length -1 = chunked (or close for HTTP/1.0). Write parks for room. */

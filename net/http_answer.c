@@ -141,6 +141,11 @@ rc_t http_answer_field(struct http_exchange *x, str name, str value) {
     return RC_OK;
 }
 
+void http_answer_lines(struct http_exchange *x, str lines) {
+    CHECK(lines.len <= HTTP_LINES_MAX);
+    active_of(x)->lines = lines;
+}
+
 /* ---- Heads
  * --------------------------------------------------------------------------------------- */
 
@@ -169,7 +174,7 @@ static char *put_head(struct http_active *a, int status, str content_type, s64 l
         p = put(p, S("Connection: close\r\n"));
     else if (a->request.version_minor == 0)
         p = put(p, S("Connection: keep-alive\r\n"));
-    p = put(p, str_of(a->extra, a->extra_len));
+    p = put(put(p, a->lines), str_of(a->extra, a->extra_len));
     a->answer_no_body |= status_has_no_body(status) || a->request.method == HTTP_HEAD;
     a->x.status = status;
     return put(p, S("\r\n"));
@@ -177,7 +182,7 @@ static char *put_head(struct http_active *a, int status, str content_type, s64 l
 
 /* Bytes for a head and `more`, from the request's arena; NULL: it is used up. */
 static char *head_room(struct http_active *a, str content_type, size_t more) {
-    return arena_alloc(&a->arena, HEAD_OWN_MAX + content_type.len + a->extra_len + more);
+    return arena_alloc(&a->arena, HEAD_OWN_MAX + content_type.len + a->lines.len + a->extra_len + more);
 }
 
 static bool content_type_fits(str t) {

@@ -43,6 +43,7 @@ struct http_active {
     enum http_answer_state answer;
     bool answer_chunked, answer_no_body, answer_failed, answer_sized;
     u64 answer_left; /* sized answers: body bytes still owed */
+    str lines;              /* constant fields: http_answer_lines */
     u32 extra_len;
     char extra[HTTP_EXTRA_MAX];
     char id[HTTP_ID_LEN + 1];

@@ -14,7 +14,7 @@
  * on with LOG.
  *
  * Always true: a route that is not ACCESS_PUBLIC runs only after a POLICY function set `allowed`
- * (no policy module, no access); each request gets exactly one answer; nothing a client sends
+ * (no policy module, no access); probes skip AUTH and POLICY, for they must answer when these fail; each request gets exactly one answer; nothing a client sends
  * makes this file panic. */
 #include "app/gateway/gateway_impl.h"
 #include "app/metrics/metrics.h"
@@ -91,41 +91,28 @@ static bool module_started(const struct module *m) {
 
 /* ---- Headers ------------------------------------------------------------------------------- */
 
-struct header {
-    str name, value;
-};
+#define COMMON_LINES                                                                               \
+    "X-Content-Type-Options: nosniff\r\n"                                                          \
+    "X-Frame-Options: DENY\r\n"                                                                    \
+    "Referrer-Policy: no-referrer\r\n"                                                             \
+    "Cross-Origin-Resource-Policy: same-origin\r\n"
+#define SECURE_LINE "Strict-Transport-Security: max-age=31536000\r\n"
 /* An API answer is never a page: nothing in it may run, be framed, or be kept by a cache. */
-static const struct header api_headers[] = {
-    {S("X-Content-Type-Options"), S("nosniff")},
-    {S("X-Frame-Options"), S("DENY")},
-    {S("Referrer-Policy"), S("no-referrer")},
-    {S("Cross-Origin-Resource-Policy"), S("same-origin")},
-    {S("Cache-Control"), S("no-store")},
-    {S("Content-Security-Policy"), S("default-src 'none'; frame-ancestors 'none'")},
-};
+#define API_LINES                                                                                  \
+    COMMON_LINES "Cache-Control: no-store\r\n"                                                     \
+                 "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
 /* Our pages: only our own files, no inline script or style. They set their own Cache-Control. */
-static const struct header page_headers[] = {
-    {S("X-Content-Type-Options"), S("nosniff")},
-    {S("X-Frame-Options"), S("DENY")},
-    {S("Referrer-Policy"), S("no-referrer")},
-    {S("Cross-Origin-Resource-Policy"), S("same-origin")},
-    {S("Cross-Origin-Opener-Policy"), S("same-origin")},
-    {S("Permissions-Policy"), S("camera=(), geolocation=(), microphone=()")},
-    {S("Content-Security-Policy"),
-     S("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-       "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
-       "frame-ancestors 'none'")},
-};
+#define PAGE_LINES                                                                                 \
+    COMMON_LINES "Cross-Origin-Opener-Policy: same-origin\r\n"                                     \
+                 "Permissions-Policy: camera=(), geolocation=(), microphone=()\r\n"                \
+                 "Content-Security-Policy: default-src 'none'; script-src 'self'; "                \
+                 "style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "   \
+                 "form-action 'self'; base-uri 'none'; frame-ancestors 'none'\r\n"
 
 static void add_headers(struct request *rq) {
-    bool page = rq->route && rq->route->page;
-    const struct header *list = page ? page_headers : api_headers;
-    size_t n = page ? ARRAY_LEN(page_headers) : ARRAY_LEN(api_headers);
-    for (size_t i = 0; i < n; i++)
-        if (http_answer_field(rq->x, list[i].name, list[i].value)) return; /* no room: 500s later */
-    if (rq->http->secure &&
-        http_answer_field(rq->x, S("Strict-Transport-Security"), S("max-age=31536000")))
-        return;
+    static const str lines[2][2] = {{S(API_LINES), S(API_LINES SECURE_LINE)},
+                                    {S(PAGE_LINES), S(PAGE_LINES SECURE_LINE)}};
+    http_answer_lines(rq->x, lines[rq->route && rq->route->page][rq->http->secure]);
 }
 
 /* ---- Phases of the gateway's own ----------------------------------------------------------- */
@@ -207,7 +194,7 @@ static rc_t run_content(struct request *rq) {
         reply_problem(rq, 503, "not_ready", "The service is not started yet; /readyz says why.");
         return RC_CLOSED;
     }
-    if (rq->route->access != ACCESS_PUBLIC && !rq->allowed) {
+    if (rq->route->access != ACCESS_PUBLIC && !rq->allowed) { /* a probe that is not public, too */
         metric_add(METRIC_ACCESS_DENIED, 1);
         reply_problem(rq, 403, "denied", "Nothing allows this request.");
         return RC_DENIED;
@@ -253,6 +240,7 @@ static rc_t content_phase(struct request *rq) {
 /* ---- The walk ------------------------------------------------------------------------------ */
 
 static rc_t run_phase(enum phase p, struct request *rq) {
+    if ((p == PHASE_AUTH || p == PHASE_POLICY) && rq->route->probe) return RC_OK;
     for (phase_fn *const *fn = gateway.phases[p]; *fn; fn++) {
         rc_t rc = (*fn)(rq);
         if (rc != RC_OK && rc != RC_PASS) return rc;

@@ -187,7 +187,7 @@ static rc_t start(struct diag *why) {
 #define PROBE(path, handler, text)                                                                 \
     {.method = HTTP_GET, .pattern = path, .handle = handler, .access = ACCESS_PUBLIC,              \
      .permission = "health:status:read", .summary = text, .tag = "health", .quiet = true,          \
-     .answer_schema = "#Health"}
+     .probe = true, .answer_schema = "#Health"}
 static const struct route routes[] = {
     PROBE("/health", get_health, "The overall state in one word"),
     PROBE("/healthz", get_live, "Alive: the appliance answers"),

@@ -41,6 +41,10 @@ rc_t http_answer_field(struct http_exchange *x, str name, str value) {
     snprintf(fake.headers + n, sizeof fake.headers - n, "%.*s: %.*s\n", STR(name), STR(value));
     return RC_OK;
 }
+void http_answer_lines(struct http_exchange *x, str lines) {
+    (void)x;
+    snprintf(fake.headers, sizeof fake.headers, "%.*s", STR(lines));
+}
 void http_close_after(struct http_exchange *x) {
     (void)x;
     fake.closed = true;
@@ -171,7 +175,7 @@ static const struct route test_routes[] = {
     {.method = HTTP_PUT, .pattern = "/match", .handle = handle_match},
     {.method = HTTP_GET, .pattern = "/rc", .handle = handle_rc, .query = rc_params},
     {.method = HTTP_GET, .pattern = "/twice", .handle = handle_twice},
-    {.method = HTTP_GET, .pattern = "/probe", .handle = handle, .quiet = true},
+    {.method = HTTP_GET, .pattern = "/probe", .handle = handle, .quiet = true, .probe = true},
     {0},
 };
 static const struct module one = {.name = "one",
@@ -218,6 +222,14 @@ TEST(denies_what_nothing_allowed) {
     allow_all = true;
     ask(HTTP_GET, "/closed");
     EXPECT_EQ(fake.status, 200);
+}
+
+TEST(a_probe_is_answered_when_access_control_is_broken) {
+    start();
+    phase_answers = true;
+    ask(HTTP_GET, "/probe");
+    EXPECT_EQ(fake.status, 200);
+    EXPECT_STR(str_from_c(order), S("CL"));
 }
 
 TEST(a_phase_that_answers_ends_the_walk) {
