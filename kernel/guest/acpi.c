@@ -54,7 +54,7 @@ void acpi_start(u64 rsdp) {
     if (acpi_read(ram_view, rsdp, &facts)) facts = (struct acpi_facts){0};
 }
 
-/* ---- The button ---------------------------------------------------------------------------------- */
+/* ---- The button ------------------------------------------------------------------------------ */
 
 void acpi_button_on(void) {
     bool level = false, low = false;
@@ -95,7 +95,7 @@ bool acpi_button_pressed(void) {
     return was;
 }
 
-/* ---- The end --------------------------------------------------------------------------------------- */
+/* ---- The end --------------------------------------------------------------------------------- */
 
 static void register_write(struct acpi_register r, u8 v) {
     if (r.space == 1) {

@@ -55,7 +55,7 @@ static void reg_write(u32 reg, u32 v) {
     else mmio_write32(lapic + reg, v);
 }
 
-/* ---- Between CPUs ----------------------------------------------------------------------------- */
+/* ---- Between CPUs ---------------------------------------------------------------------------- */
 
 static void command(u32 to, u32 what) {
     if (x2) {
@@ -82,7 +82,7 @@ void apic_send_startup_others(u8 page) {
     command(0, TO_OTHERS | LEVEL_ASSERT | DELIVER_STARTUP | page);
 }
 
-/* ---- I/O APIC ------------------------------------------------------------------------------------ */
+/* ---- I/O APIC -------------------------------------------------------------------------------- */
 
 static u32 io_read(u64 at, u32 reg) {
     mmio_write32(at, reg);
@@ -139,7 +139,7 @@ void apic_msi(u8 vector, u64 *out_address, u32 *out_data) {
     *out_data = vector; /* edge, fixed */
 }
 
-/* ---- Start ---------------------------------------------------------------------------------------- */
+/* ---- Start ----------------------------------------------------------------------------------- */
 
 static void pic_silence(void) {
     static const u8 steps[][2] = {{0x20, 0x11}, {0xA0, 0x11}, {0x21, 0x20}, {0xA1, 0x28},
@@ -170,7 +170,7 @@ void apic_start(void) {
     ready = true;
 }
 
-/* ---- Timer ------------------------------------------------------------------------------------------ */
+/* ---- Timer ----------------------------------------------------------------------------------- */
 
 u32 apic_timer_count(void) { return reg_read(LAPIC_TIMER_NOW); }
 void apic_timer_free_run(void) {

@@ -93,6 +93,8 @@ boot_long:
     mov %eax, %ds
     mov %eax, %es
     mov $loop_stack_top, %esp
+    push $2
+    popfq /* no interrupts, no AC: SMAP counts on it */
     xor %ebp, %ebp /* ends every backtrace */
     mov %ebp, %fs
     mov %ebp, %gs

@@ -39,7 +39,7 @@ static s64 wall_offset_ns; /* wall = monotonic + this; 0 = unknown */
 static bool wall_asked;
 static struct pvclock pv __attribute__((aligned(64)));
 
-/* ---- Reading ----------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 static u64 scaled(u64 ticks, u64 scale) { return (u64)((unsigned __int128)ticks * scale >> 32); }
 
@@ -82,7 +82,7 @@ void clock_delay_us(u32 us) {
     for (u32 i = 0; i < 50 * us + 1000 && platform_clock_ns() < end; i++) cpu_pause();
 }
 
-/* ---- Measuring ---------------------------------------------------------------------------------- */
+/* ---- Measuring ------------------------------------------------------------------------------- */
 
 /* A reference timer counts up, modulo 2^bits, at hz; `read` takes some hundred ns. */
 struct reference {
@@ -235,7 +235,7 @@ void clock_start(void) {
     apic_timer_stop();
 }
 
-/* ---- Wall time -------------------------------------------------------------------------------------- */
+/* ---- Wall time ------------------------------------------------------------------------------- */
 
 static u8 cmos_read(u8 reg) {
     out8(0x70, 0x80 | reg); /* NMI stays off while we look */

@@ -7,7 +7,7 @@
 #define PAGE_BYTES 4096u
 #define CPU_MAX 8u
 
-/* ---- Ports ------------------------------------------------------------------------------- */
+/* ---- Ports ----------------------------------------------------------------------------------- */
 
 static inline void out8(u16 port, u8 v) { __asm__ volatile("outb %0, %1" ::"a"(v), "Nd"(port)); }
 static inline void out16(u16 port, u16 v) { __asm__ volatile("outw %0, %1" ::"a"(v), "Nd"(port)); }
@@ -31,7 +31,7 @@ static inline void out8_many(u16 port, const void *from, size_t n) {
     __asm__ volatile("rep outsb" : "+S"(from), "+c"(n) : "d"(port) : "memory");
 }
 
-/* ---- Registers ---------------------------------------------------------------------------- */
+/* ---- Registers ------------------------------------------------------------------------------- */
 
 enum {
     MSR_APIC_BASE = 0x1B,
@@ -95,7 +95,7 @@ enum {
     CR4_SMAP = 1u << 21,
 };
 
-/* ---- Order and rest ------------------------------------------------------------------------ */
+/* ---- Order and rest -------------------------------------------------------------------------- */
 
 static inline void cpu_pause(void) { __asm__ volatile("pause"); }
 static inline void irq_off(void) { __asm__ volatile("cli" ::: "memory"); }
@@ -120,7 +120,7 @@ static inline NORETURN void cpu_stop(void) {
 /* Stores before loads: the one reordering x86 does (a driver's "publish, then look again"). */
 static inline void fence_full(void) { __asm__ volatile("mfence" ::: "memory"); }
 
-/* ---- Device registers ---------------------------------------------------------------------- */
+/* ---- Device registers ------------------------------------------------------------------------ */
 
 static inline u8 mmio_read8(u64 at) { return *(const volatile u8 *)at; }
 static inline u16 mmio_read16(u64 at) { return *(const volatile u16 *)at; }

@@ -41,7 +41,7 @@ static void chacha20_block(const u32 k[8], u32 counter, const u32 nonce[3], u32 
     for (int i = 0; i < 16; i++) out[i] += in[i];
 }
 
-/* ---- The CPU's own source ------------------------------------------------------------------------ */
+/* ---- The CPU's own source -------------------------------------------------------------------- */
 
 static bool rdrand_once(u64 *out) {
     u8 ok = 0;
@@ -72,7 +72,7 @@ u64 entropy_early(void) {
     return v ^ (tsc_read() * 0x9E3779B97F4A7C15ull);
 }
 
-/* ---- Mixing and giving ----------------------------------------------------------------------------- */
+/* ---- Mixing and giving ----------------------------------------------------------------------- */
 
 static void stir(const u32 with[8]) {
     u32 block[16], nonce[3] = {1, 0, 0};

@@ -5,7 +5,7 @@
 #include "kernel/guest/cpu.h"
 #include "kernel/guest/handoff.h"
 
-/* ---- start.c ------------------------------------------------------------------------------ */
+/* ---- start.c --------------------------------------------------------------------------------- */
 
 /* What CPUID offers and we use. Filled first of all. */
 struct cpu_features {
@@ -26,7 +26,7 @@ extern u8 loop_stack_guard[], loop_stack_top[];
 /* Written during boot, read-only from app_main on. */
 #define SEALED __attribute__((section(".sealed")))
 
-/* ---- serial.c ------------------------------------------------------------------------------ */
+/* ---- serial.c -------------------------------------------------------------------------------- */
 
 void serial_start(void);
 bool serial_present(void);
@@ -38,7 +38,7 @@ void console_typed(u8 byte);
 extern bool console_has_input;
 extern void (*console_also)(str bytes); /* a second console (virtio), or NULL */
 
-/* ---- ram.c ---------------------------------------------------------------------------------- */
+/* ---- ram.c ----------------------------------------------------------------------------------- */
 
 void ram_start(const struct handoff *h);
 u64 ram_bytes(void);                       /* all RAM of the machine */
@@ -108,12 +108,12 @@ rc_t trap_claim_device(void (*fn)(void *arg), void *arg, u8 *out_vector); /* RC_
 void trap_handle(struct trap_frame *f);
 extern struct trap_frame *volatile trap_fault; /* the frame panic() should show, or NULL */
 
-/* ---- symbols.c --------------------------------------------------------------------------------- */
+/* ---- symbols.c ------------------------------------------------------------------------------- */
 
 /* The function that holds `at`; empty when unknown. */
 str symbol_at(u64 at, u64 *out_offset);
 
-/* ---- fwcfg.c, acpi.c ---------------------------------------------------------------------------- */
+/* ---- fwcfg.c, acpi.c ------------------------------------------------------------------------- */
 
 bool fwcfg_start(void); /* false: not QEMU. Needs nothing but the boot tables */
 bool fwcfg_has(str name);
@@ -137,7 +137,7 @@ struct ioapic_at {
 };
 u32 acpi_ioapics(struct ioapic_at *out, u32 max); /* 0: no MADT */
 
-/* ---- apic.c --------------------------------------------------------------------------------------- */
+/* ---- apic.c ---------------------------------------------------------------------------------- */
 
 void apic_start(void);     /* LAPIC of the boot CPU, I/O APICs, PIC off */
 void apic_cpu(void);       /* LAPIC of the running CPU */
@@ -156,7 +156,7 @@ void apic_timer_at(u64 deadline_ns); /* one shot; platform clock */
 u32 apic_timer_count(void);          /* for calibration: counts down */
 void apic_timer_free_run(void);
 
-/* ---- clock.c -------------------------------------------------------------------------------------- */
+/* ---- clock.c --------------------------------------------------------------------------------- */
 
 void clock_start(void);
 void clock_refine(void); /* now and then: a better estimate of the TSC's rate */
@@ -166,13 +166,13 @@ u64 clock_apic_hz(void);  /* of the LAPIC timer, undivided */
 str clock_source(void);
 void clock_delay_us(u32 us);
 
-/* ---- entropy.c -------------------------------------------------------------------------------------- */
+/* ---- entropy.c ------------------------------------------------------------------------------- */
 
 void entropy_start(void);                         /* RDRAND, RDSEED */
 void entropy_mix(const void *bytes, size_t n, bool trusted);
 u64 entropy_early(void);                          /* for the first canary */
 
-/* ---- smp.c ------------------------------------------------------------------------------------------ */
+/* ---- smp.c ----------------------------------------------------------------------------------- */
 
 void smp_start(void);             /* counts CPUs, starts none */
 bool background_runnable(void);   /* one CPU: worker 0 has something to do */
@@ -181,12 +181,12 @@ void background_preempt(void);    /* interrupt side: back to the loop, if it was
 void tls_start(void);             /* thread-local memory of the loop, before anything needs it */
 void stack_switch(u64 *save_rsp, u64 load_rsp); /* trap_entry.S */
 
-/* ---- wait.c ------------------------------------------------------------------------------------------- */
+/* ---- wait.c ---------------------------------------------------------------------------------- */
 
 bool debug_exit_start(void);    /* is the device there by which QEMU ends with a status? */
 void wait_note(u32 wait_bits); /* interrupt side: platform_wait() shall return these */
 
-/* ---- devices ---------------------------------------------------------------------------------------- */
+/* ---- devices --------------------------------------------------------------------------------- */
 
 void pci_start(void);         /* finds devices and hands virtio ones over */
 void virtio_mmio_start(str command_line);

@@ -10,13 +10,13 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-/* ---- Memory and the end -------------------------------------------------------------------------- */
+/* ---- Memory and the end ---------------------------------------------------------------------- */
 
 void *sbrk(ptrdiff_t more) { return ram_sbrk(more); }
 
 void _exit(int status) { panic("The C library ended the program with status %d.", status); }
 
-/* ---- Locks: recursive, because the library's own is ------------------------------------------------ */
+/* ---- Locks: recursive, because the library's own is ------------------------------------------ */
 
 struct __lock {
     struct platform_lock lock;
@@ -49,7 +49,7 @@ void __retarget_lock_init_recursive(_LOCK_T *l) { *l = &__lock___libc_recursive_
 void __retarget_lock_close(_LOCK_T l) { (void)l; }
 void __retarget_lock_close_recursive(_LOCK_T l) { (void)l; }
 
-/* ---- Standard streams: whole lines to the console --------------------------------------------------- */
+/* ---- Standard streams: whole lines to the console -------------------------------------------- */
 
 static char line[256];
 static size_t line_bytes;
@@ -86,7 +86,7 @@ FILE *const stdin = &console;
 FILE *const stdout = &console;
 FILE *const stderr = &console;
 
-/* ---- Time -------------------------------------------------------------------------------------------- */
+/* ---- Time ------------------------------------------------------------------------------------ */
 
 int gettimeofday(struct timeval *restrict to, void *restrict zone) {
     (void)zone;

@@ -147,13 +147,12 @@ void page_cpu(void) {
     u64 cr4 = cr4_read();
     if (cpu_has.smep) cr4 |= CR4_SMEP;
     if (cpu_has.umip) cr4 |= CR4_UMIP;
-    if (cpu_has.smap) cr4 |= CR4_SMAP;
+    if (cpu_has.smap) cr4 |= CR4_SMAP; /* the AC flag is clear since boot.S */
     cr3_write((u64)root);
     cr4_write(cr4);
-    if (cpu_has.smap) __asm__ volatile("clac" ::: "memory");
 }
 
-/* ---- The proof -------------------------------------------------------------------------------- */
+/* ---- The proof ------------------------------------------------------------------------------- */
 
 struct walk {
     void (*put)(str);

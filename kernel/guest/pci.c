@@ -32,7 +32,7 @@ static str name;
 
 str machine_name(void) { return name; }
 
-/* ---- Configuration space ----------------------------------------------------------------------- */
+/* ---- Configuration space --------------------------------------------------------------------- */
 
 static u64 ecam_at(const struct pci_device *d, u32 reg) {
     return ecam + ((u64)d->bus << 20 | (u32)d->slot << 15 | (u32)d->function << 12 | reg);
@@ -104,7 +104,7 @@ rc_t pci_msix(const struct pci_device *d, const u8 *vectors, u32 count) {
     return RC_OK;
 }
 
-/* ---- Finding -------------------------------------------------------------------------------------- */
+/* ---- Finding --------------------------------------------------------------------------------- */
 
 static void scan_bus(u8 bus);
 

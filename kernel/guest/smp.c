@@ -41,7 +41,7 @@ static struct {
     u8 vectors[512] __attribute__((aligned(16))); /* FXSAVE */
 } background;
 
-/* ---- Thread-local memory ------------------------------------------------------------------------ */
+/* ---- Thread-local memory --------------------------------------------------------------------- */
 
 /* x86-64 variant II: the block ends at the thread pointer, which points to itself. */
 static u64 tls_block(u8 *memory, size_t room) {
@@ -70,7 +70,7 @@ static rc_t worker_memory(struct worker *w) {
     return RC_OK;
 }
 
-/* ---- Who am I, locks -------------------------------------------------------------------------------- */
+/* ---- Who am I, locks ------------------------------------------------------------------------- */
 
 u32 platform_thread(void) { return my_thread; }
 
@@ -90,7 +90,7 @@ void platform_unlock(struct platform_lock *lock) {
     if (on_background() && --locks_held == 0) irq_on();
 }
 
-/* ---- One CPU: the background -------------------------------------------------------------------------- */
+/* ---- One CPU: the background ----------------------------------------------------------------- */
 
 static void background_entry(void) {
     my_thread = 1;
@@ -139,7 +139,7 @@ static void background_park(struct worker *w) {
     irq_on();
 }
 
-/* ---- Several CPUs ------------------------------------------------------------------------------------- */
+/* ---- Several CPUs ---------------------------------------------------------------------------- */
 
 static NORETURN void cpu_main(u32 number) {
     struct worker *w = &workers[number - 1];
@@ -200,7 +200,7 @@ void smp_start(void) {
     cpu_count = MAX(1u, MIN(n, MIN(CPU_MAX, (u32)WORKER_MAX + 1)));
 }
 
-/* ---- The seam -------------------------------------------------------------------------------------------- */
+/* ---- The seam -------------------------------------------------------------------------------- */
 
 u32 platform_worker_count(void) { return cpu_count > 1 ? cpu_count - 1 : 1; }
 

@@ -93,7 +93,8 @@ static void machine_start(u32 magic, u64 info) {
     if (qemu && fwcfg_file(S("opt/org.openpolicy/config"), CONFIG_BYTES_MAX, &config_json) == RC_LIMIT)
         log_error("boot", "the configuration file is too long and was ignored", "bytes_max=%d",
                   CONFIG_BYTES_MAX);
-    under_test = (qemu && debug_exit_start()) | str_eq(option(S("test=")), S("1"));
+    under_test = qemu && debug_exit_start();
+    if (str_eq(option(S("test=")), S("1"))) under_test = true;
     acpi_start(handoff.rsdp);
     apic_start();
     clock_start();

@@ -49,7 +49,7 @@ static const char *const exception_names[32] = {
     "22", "23", "24", "25", "26", "27", "hypervisor injection", "VMM communication", "security",
     "31"};
 
-/* ---- Setting up -------------------------------------------------------------------------------- */
+/* ---- Setting up ------------------------------------------------------------------------------ */
 
 static u64 fault_stack_new(void) {
     u8 *low = platform_stack(FAULT_STACK_BYTES);
@@ -112,7 +112,7 @@ rc_t trap_claim_device(void (*fn)(void *arg), void *arg, u8 *out_vector) {
     return RC_OK;
 }
 
-/* ---- Exceptions --------------------------------------------------------------------------------- */
+/* ---- Exceptions ------------------------------------------------------------------------------ */
 
 static NORETURN void exception(struct trap_frame *f) {
     if (f->vector == EXC_NMI && stopping) cpu_stop();
@@ -126,7 +126,7 @@ static NORETURN void exception(struct trap_frame *f) {
           (unsigned long long)at, platform_thread());
 }
 
-/* ---- Interrupts ---------------------------------------------------------------------------------- */
+/* ---- Interrupts ------------------------------------------------------------------------------ */
 
 void trap_handle(struct trap_frame *f) {
     u32 vector = (u32)f->vector;
@@ -140,7 +140,7 @@ void trap_handle(struct trap_frame *f) {
     background_preempt();
 }
 
-/* ---- Last words ------------------------------------------------------------------------------------ */
+/* ---- Last words ------------------------------------------------------------------------------ */
 
 struct line {
     char text[160];

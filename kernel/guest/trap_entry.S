@@ -130,6 +130,8 @@ trampoline_long:
     ja 2f
     mov trampoline_stacks(%rip), %rax
     mov -8(%rax,%rdi,8), %rsp
+    push $2
+    popfq
     xor %ebp, %ebp
     call *trampoline_entry(%rip)
 2:  cli

@@ -36,7 +36,7 @@ static void call(const void *at) {
     fn();
 }
 
-/* ---- Memory --------------------------------------------------------------------------------------- */
+/* ---- Memory ---------------------------------------------------------------------------------- */
 
 static void text_write(void) { store(text_start + 4096); }
 static void rodata_write(void) { store(constant); }
@@ -85,7 +85,7 @@ static void walk(void) {
     platform_exit(0);
 }
 
-/* ---- Stacks ----------------------------------------------------------------------------------------- */
+/* ---- Stacks ---------------------------------------------------------------------------------- */
 
 static __attribute__((noinline)) u64 dig(volatile u64 depth) {
     volatile u8 hole[600];
@@ -123,7 +123,7 @@ static void canary_value(void) {
     platform_exit(0);
 }
 
-/* ---- What the CPU offers ------------------------------------------------------------------------------ */
+/* ---- What the CPU offers --------------------------------------------------------------------- */
 
 /* One page of kept memory marked as a user's, at every level. */
 static u8 *user_page(enum page_kind kind) {
@@ -158,7 +158,7 @@ static void entropy(void) {
     platform_exit(0);
 }
 
-/* ---- Every other exception ------------------------------------------------------------------------------- */
+/* ---- Every other exception ------------------------------------------------------------------- */
 
 static void divide(void) { worker_divides(NULL); }
 static void undefined(void) { __asm__ volatile("ud2"); }

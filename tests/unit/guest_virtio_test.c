@@ -22,7 +22,7 @@ void apic_timer_at(u64 deadline_ns) { (void)deadline_ns; }
 void rng_found(struct virtio *v) { (void)v; }
 void virtio_console_found(struct virtio *v) { (void)v; }
 
-/* ---- The device -------------------------------------------------------------------------------- */
+/* ---- The device ------------------------------------------------------------------------------ */
 
 enum { QUEUES = 2, DISK_SECTORS = 256 };
 static struct device {
@@ -98,7 +98,7 @@ static struct virtio *device_new(u32 kind, u64 offered) {
     return &v;
 }
 
-/* ---- A disk ------------------------------------------------------------------------------------- */
+/* ---- A disk ---------------------------------------------------------------------------------- */
 
 static struct vring_desc *desc_of(u16 queue, u16 i) { return &device.rings[queue]->desc[i]; }
 
@@ -278,7 +278,7 @@ TEST(disk_without_modern_interface) {
     EXPECT_EQ(disk_count, 0);
 }
 
-/* ---- A network card -------------------------------------------------------------------------------- */
+/* ---- A network card -------------------------------------------------------------------------- */
 
 static u8 sent[2048];
 static u32 sent_bytes, sent_count;

@@ -38,7 +38,7 @@ struct disk {
 static struct disk disks[DISK_MAX];
 static u32 disk_count;
 
-/* ---- Facts --------------------------------------------------------------------------------------- */
+/* ---- Facts ----------------------------------------------------------------------------------- */
 
 static void facts_read(struct disk *d) {
     u64 f = d->v->features;
@@ -140,7 +140,7 @@ rc_t platform_disk_open(u32 disk, struct disk_info *out) {
     return RC_OK;
 }
 
-/* ---- Operations -------------------------------------------------------------------------------------- */
+/* ---- Operations ------------------------------------------------------------------------------ */
 
 static rc_t op_check(const struct disk *d, const struct disk_op *op) {
     bool changes = op->verb == DISK_WRITE || op->verb == DISK_DISCARD;
@@ -256,7 +256,7 @@ void platform_disk_poll(u32 disk) {
     if (rc == RC_CORRUPT) disk_fail_all(d);
 }
 
-/* ---- Waiting, last words --------------------------------------------------------------------------------- */
+/* ---- Waiting, last words --------------------------------------------------------------------- */
 
 u32 disk_look(void) {
     u32 bits = 0;

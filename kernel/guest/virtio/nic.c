@@ -93,7 +93,7 @@ rc_t platform_nic_open(u32 nic, struct nic_info *out) {
 
 bool platform_nic_up(u32 nic) { return nic < nic_count && nics[nic].up; }
 
-/* ---- Out -------------------------------------------------------------------------------------------- */
+/* ---- Out ------------------------------------------------------------------------------------- */
 
 static void tx_reclaim(struct nic *n) {
     void *token;
@@ -139,7 +139,7 @@ void platform_nic_kick(u32 nic) {
     if (nic < nic_count && nics[nic].open) virtio_kick(nics[nic].v, NET_TX_QUEUE, &nics[nic].tx);
 }
 
-/* ---- In ---------------------------------------------------------------------------------------------- */
+/* ---- In -------------------------------------------------------------------------------------- */
 
 static void rx_doorbell(struct nic *n) {
     if (!n->returned) return;
@@ -191,7 +191,7 @@ rc_t platform_nic_recv(u32 nic, void *to, size_t room, size_t *out_len, u32 *out
     }
 }
 
-/* ---- Waiting ------------------------------------------------------------------------------------------- */
+/* ---- Waiting --------------------------------------------------------------------------------- */
 
 u32 nic_look(void) {
     u32 bits = 0;
