@@ -18,6 +18,8 @@ static struct db the_db;
 struct db *const db = &the_db;
 
 #define CHECKPOINT_FRAMES 1000u /* 4 MiB of log: recovery reads it in a few large pieces */
+#define CLOSE_STEP_MS 5u
+#define CLOSE_STEPS 2000u /* ten seconds for those who are busy */
 #define PAGES_HEADROOM_MIN 32u  /* for deleting when full */
 
 /* ---- Parts ----------------------------------------------------------------------------------- */
@@ -146,28 +148,24 @@ rc_t db_open(const struct volume *v, const struct db_schema *const *schemas, str
     return RC_OK;
 }
 
-static void quiesce(void) {
-    for (u32 i = 0; i < 2000 && fiber_inside(); i++) { /* ten seconds */
-        bool busy = db->turn_taken || db->checkpointing || db->checkpoint_asked;
-        for (u32 r = 0; r < db->reader_count; r++) busy |= db->readers[r].busy;
-        busy |= db->repairing && !timer_waiting(&db->repair_timer);
-        if (!busy) return;
-        fiber_sleep_ms(5);
-    }
+static bool in_use(void) {
+    bool busy = db->turn_taken || db->checkpointing || db->checkpoint_asked;
+    for (u32 i = 0; i < db->reader_count; i++) busy |= db->readers[i].busy;
+    return busy || (db->repairing && !timer_waiting(&db->repair_timer));
 }
 
 void db_close(void) {
     if (!db->open) return;
     db->stopping = true;
-    quiesce();
-    if (db->turn_taken) /* its fiber never came back: the log keeps what was acknowledged */
-        log_warn("storage", "closing while a transaction is open", "members=%u", db->group_count);
+    for (u32 i = 0; in_use() && fiber_inside() && i < CLOSE_STEPS; i++) fiber_sleep_ms(CLOSE_STEP_MS);
     db->open = false;
     timer_stop(&db->repair_timer);
     readers_wake();
     wait_queue_wake_all(&db->writers_waiting);
-    for (u32 i = 0; i < DB_READERS; i++)
-        if (db->readers[i].c.handle) connection_rows_close(&db->readers[i].c);
+    if (in_use()) { /* a fiber that hangs in the disk: what was acknowledged is in the log */
+        log_warn("storage", "stopped while the database was in use", "");
+        return;
+    }
     db_connections_close(db->store.failed == RC_OK);
     vfs_stop();
     db_stores_close();

@@ -69,7 +69,7 @@ TEST(writers_that_come_together_share_a_flush) {
     disk_stats_get(0, &disk_after);
     EXPECT_EQ(acked, 64);
     EXPECT_EQ(after.commits - before.commits, 64);
-    EXPECT(after.groups - before.groups <= 64 / MIN(DB_GROUP_MAX, 32) + 1);
+    EXPECT(DB_GROUP_MAX < 32 || after.groups - before.groups <= 3);
     EXPECT_EQ(disk_after.flushes - disk_before.flushes, after.groups - before.groups);
     EXPECT(disk_after.writes - disk_before.writes <= 2 * (after.groups - before.groups));
     EXPECT_EQ(storage_number("SELECT count(*) FROM item"), 65);
@@ -80,7 +80,9 @@ TEST(writers_that_come_together_share_a_flush) {
 static void write_or_not(void *arg) {
     u64 n = (u64)(uintptr_t)arg;
     struct db_txn *t;
-    EXPECT_OK(db_write_begin(&t));
+    rc_t rc;
+    while ((rc = db_write_begin(&t)) == RC_LIMIT) fiber_sleep_ms(1);
+    EXPECT_OK(rc);
     EXPECT_OK(storage_put(t, 1, n));
     fiber_yield();
     if (n % 3 == 0) {
@@ -128,9 +130,10 @@ TEST(readers_do_not_wait_for_the_writer) {
     begin();
     read_while_writing = 0;
     storage_fiber(slow_writer, NULL);
-    for (u32 i = 0; i < 10; i++) storage_fiber(reader, NULL);
+    u32 readers = DB_READERS + 1; /* one of them waits for another, none for the writer */
+    for (u32 i = 0; i < readers; i++) storage_fiber(reader, NULL);
     storage_run();
-    EXPECT_EQ(read_while_writing, 10);
+    EXPECT_EQ(read_while_writing, readers);
     EXPECT_EQ(storage_number("SELECT count(*) FROM item"), 1);
     end();
 }
