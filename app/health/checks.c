@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* checks.c — the checks every appliance has, and the figures behind them: database, network,
  * memory, loop. Each reads counters its owner keeps anyway; none touches a device. */
+#include "app/config/config.h"
 #include "app/health/health_impl.h"
 #include "kernel/core/fiber.h"
 #include "kernel/core/loop.h"
@@ -67,11 +68,19 @@ static enum health_state look_workers(struct diag *detail) {
     return HEALTH_DEGRADED;
 }
 
+static enum health_state look_configuration(struct diag *detail) {
+    str refusal = config_refusal();
+    if (!refusal.len) return HEALTH_OK;
+    diag_set(detail, "%.*s", STR(refusal));
+    return HEALTH_DEGRADED;
+}
+
 static const struct health_check checks[] = {
     {"database", true, look_database},
     {"network", false, look_network},
     {"memory", false, look_memory},
     {"workers", false, look_workers},
+    {"configuration", false, look_configuration},
 };
 
 rc_t health_checks_start(void) {
