@@ -13,6 +13,7 @@
 #include "kernel/platform.h"
 #include "mbedtls/asn1.h"
 #include "mbedtls/asn1write.h"
+#include "mbedtls/base64.h"
 #include "mbedtls/oid.h"
 #include "mbedtls/pem.h"
 #include "mbedtls/platform_util.h"
@@ -111,9 +112,9 @@ static void make_on_worker(void *arg) {
     if (!e) e = mbedtls_pk_write_key_pem(&key, (u8 *)j->key_pem, j->key_room);
     if (!e) e = write_certificate(j, &key);
     mbedtls_pk_free(&key);
-    j->rc = e == 0                                                                       ? RC_OK
-            : e == MBEDTLS_ERR_ASN1_BUF_TOO_SMALL || e == MBEDTLS_ERR_PEM_BAD_INPUT_DATA ? RC_LIMIT
-                                                                                         : RC_IO;
+    bool small = e == MBEDTLS_ERR_ASN1_BUF_TOO_SMALL || e == MBEDTLS_ERR_PEM_BAD_INPUT_DATA ||
+                 e == MBEDTLS_ERR_BASE64_BUFFER_TOO_SMALL;
+    j->rc = e == 0 ? RC_OK : small ? RC_LIMIT : RC_IO;
 }
 
 rc_t tls_make_identity(str names, char *key_pem, size_t key_room, char *cert_pem,

@@ -214,7 +214,7 @@ static void peer_begin(u64 seed, const char *address) {
     peer_run(1);
 }
 
-static struct peer_conn *peer_open(u16 to) {
+static inline struct peer_conn *peer_open(u16 to) {
     static u16 port = 40000;
     struct peer_conn *c = calloc(1, sizeof *c);
     u32 at = 0;
@@ -232,13 +232,13 @@ static struct peer_conn *peer_open(u16 to) {
     return c;
 }
 
-static void peer_close(struct peer_conn *c) {
+static inline void peer_close(struct peer_conn *c) {
     for (u32 i = 0; i < peer_conn_count; i++)
         if (peer_conns[i] == c) peer_conns[i] = NULL;
     free(c);
 }
 
-static void peer_write(struct peer_conn *c, str bytes) {
+static inline void peer_write(struct peer_conn *c, str bytes) {
     while (bytes.len) {
         str part = str_take(bytes, 1400);
         conn_send(c, P_ACK | P_PSH, part.ptr, part.len);
@@ -251,7 +251,7 @@ static inline str peer_in(const struct peer_conn *c) {
 }
 
 /* One request on a connection of its own; what came back. The conn is the caller's to close. */
-static struct peer_conn *peer_ask(u16 port, str request, u64 ms) {
+static inline struct peer_conn *peer_ask(u16 port, str request, u64 ms) {
     struct peer_conn *c = peer_open(port);
     peer_write(c, request);
     peer_run(ms);

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* net_tls_test.c — TLS over the simulated wire against a client made of the same library: both
+ * versions, resumption, replacing who we are, certificates that must be refused, damaged records,
+ * clients that stall, and nothing left behind. */
+#include "net/tls_session.c"
+#include "tests/test.h"
+#include "tests/unit/net_peer.h"
+#include <stdio.h>
+
+#define PORT 443
+
+static struct http_server *server;
+static char key_pem[4096], cert_pem[4096], other_key[4096], other_cert[4096];
+static bool fiber_done;
+
+static void handler(struct http_exchange *x, void *arg) {
+    (void)arg;
+    str body;
+    EXPECT(x->request->secure);
+    if (http_body_all(x, 300000, &body)) return;
+    http_answer(x, 200, S("text/plain"), body.len ? body : S("ok\n"));
+}
+
+static void run_fiber(void (*fn)(void *arg), void *arg) {
+    struct fiber *f;
+    fiber_done = false;
+    EXPECT_OK(fiber_start("test", fn, arg, &f));
+    for (u32 i = 0; i < 200 && !fiber_done; i++) peer_run(50);
+    EXPECT(fiber_done);
+}
+
+static void make_identities(void *arg) {
+    struct diag why = {0};
+    (void)arg;
+    EXPECT_RC(tls_identity_info_get(&(struct tls_identity_info){0}), RC_NOT_FOUND);
+    EXPECT_OK(tls_make_identity(S("example.test, 192.0.2.2,2001:db8::7"), key_pem, sizeof key_pem,
+                                cert_pem, sizeof cert_pem));
+    EXPECT_OK(tls_make_identity(S("other.test"), other_key, sizeof other_key, other_cert,
+                                sizeof other_cert));
+    EXPECT_RC(tls_make_identity(S("x"), other_key + 4000, 10, other_cert + 4000, 10), RC_LIMIT);
+    EXPECT_OK(tls_use_identity(str_from_c(key_pem), str_from_c(cert_pem), &why));
+    fiber_done = true;
+}
+
+static void begin(void) {
+    peer_begin(test_seed(), "192.0.2.2/24");
+    if (server) return;
+    EXPECT_OK(tls_init());
+    run_fiber(make_identities, NULL);
+    struct http_server_options o = {.port = PORT, .tls = true, .handler = handler};
+    EXPECT_OK(http_serve(&o, &server));
+}
+
+static void quiet(void) {
+    peer_run(120000);
+    EXPECT_EQ(stream_count(), 0);
+}
+
+/* ---- The client
+ * ------------------------------------------------------------------------------------- */
+
+struct client {
+    struct peer_conn *conn;
+    size_t taken; /* of conn->in */
+    mbedtls_ssl_context ssl;
+    mbedtls_ssl_config config;
+    mbedtls_x509_crt trust;
+};
+
+static int client_send(void *arg, const unsigned char *bytes, size_t n) {
+    struct client *c = arg;
+    peer_write(c->conn, str_of((const char *)bytes, n));
+    return (int)n;
+}
+static int client_recv(void *arg, unsigned char *to, size_t room) {
+    struct client *c = arg;
+    size_t n = MIN(room, c->conn->in_len - c->taken);
+    if (!n)
+        return c->conn->finished || c->conn->reset ? MBEDTLS_ERR_SSL_CONN_EOF
+                                                   : MBEDTLS_ERR_SSL_WANT_READ;
+    memcpy(to, c->conn->in + c->taken, n);
+    c->taken += n;
+    return (int)n;
+}
+
+static struct client *client_open(mbedtls_ssl_protocol_version version, const char *trust,
+                                  const char *name) {
+    struct client *c = calloc(1, sizeof *c);
+    if (!c) panic("no memory for a client");
+    c->conn = peer_open(PORT);
+    mbedtls_ssl_init(&c->ssl);
+    mbedtls_x509_crt_init(&c->trust);
+    EXPECT_OK(tls_settings_init(&c->config, MBEDTLS_SSL_IS_CLIENT));
+    mbedtls_ssl_conf_min_tls_version(&c->config, version);
+    mbedtls_ssl_conf_max_tls_version(&c->config, version);
+    EXPECT_EQ(mbedtls_x509_crt_parse(&c->trust, (const u8 *)trust, strlen(trust) + 1), 0);
+    mbedtls_ssl_conf_ca_chain(&c->config, &c->trust, NULL);
+    mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(
+        &c->config, MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED);
+    EXPECT_EQ(mbedtls_ssl_setup(&c->ssl, &c->config), 0);
+    EXPECT_EQ(mbedtls_ssl_set_hostname(&c->ssl, name), 0);
+    mbedtls_ssl_set_bio(&c->ssl, c, client_send, client_recv, NULL);
+    return c;
+}
+
+static int client_handshake(struct client *c) {
+    int e = MBEDTLS_ERR_SSL_WANT_READ;
+    for (u32 i = 0; i < 100 && e == MBEDTLS_ERR_SSL_WANT_READ; i++) {
+        e = mbedtls_ssl_handshake(&c->ssl);
+        peer_run(20);
+    }
+    return e;
+}
+
+static size_t client_ask(struct client *c, str request, char *to, size_t room, size_t want) {
+    size_t n = 0;
+    while (request.len) {
+        int e = mbedtls_ssl_write(&c->ssl, (const u8 *)request.ptr, request.len);
+        if (e < 0) return 0;
+        request = str_skip(request, (size_t)e);
+        peer_run(2);
+    }
+    for (u32 i = 0; i < 400 && n < want; i++) {
+        int e = mbedtls_ssl_read(&c->ssl, (u8 *)to + n, room - n);
+        if (e > 0)
+            n += (size_t)e;
+        else if (e != MBEDTLS_ERR_SSL_WANT_READ && e != MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET)
+            break;
+        else
+            peer_run(10);
+    }
+    return n;
+}
+
+static void client_close(struct client *c) {
+    (void)mbedtls_ssl_close_notify(&c->ssl);
+    conn_send(c->conn, P_FIN | P_ACK, NULL, 0);
+    peer_run(50);
+    peer_close(c->conn);
+    mbedtls_ssl_free(&c->ssl);
+    mbedtls_ssl_config_free(&c->config);
+    mbedtls_x509_crt_free(&c->trust);
+    free(c);
+}
+
+#define GET S("GET / HTTP/1.1\r\nHost: example.test\r\n\r\n")
+
+static void serves(mbedtls_ssl_protocol_version version, const char *name) {
+    char answer[4096];
+    struct client *c = client_open(version, cert_pem, "example.test");
+    EXPECT_EQ(client_handshake(c), 0);
+    EXPECT_STR(str_from_c(mbedtls_ssl_get_version(&c->ssl)), str_from_c(name));
+    EXPECT_STR(str_from_c(mbedtls_ssl_get_alpn_protocol(&c->ssl)), S("http/1.1"));
+    for (u32 i = 0; i < 3; i++) {
+        size_t n = client_ask(c, GET, answer, sizeof answer, 100);
+        EXPECT(str_starts(str_of(answer, n), S("HTTP/1.1 200 OK\r\n")));
+    }
+    client_close(c);
+    quiet();
+}
+
+TEST(both_versions_serve) {
+    begin();
+    serves(MBEDTLS_SSL_VERSION_TLS1_3, "TLSv1.3");
+    serves(MBEDTLS_SSL_VERSION_TLS1_2, "TLSv1.2");
+}
+
+static void resumes(mbedtls_ssl_protocol_version version) {
+    char answer[4096];
+    mbedtls_ssl_session session;
+    u64 before = tls_counters.resumed;
+    mbedtls_ssl_session_init(&session);
+    struct client *c = client_open(version, cert_pem, "example.test");
+    EXPECT_EQ(client_handshake(c), 0);
+    (void)client_ask(c, GET, answer, sizeof answer, 100);
+    EXPECT_EQ(mbedtls_ssl_get_session(&c->ssl, &session), 0);
+    client_close(c);
+    c = client_open(version, cert_pem, "example.test");
+    EXPECT_EQ(mbedtls_ssl_set_session(&c->ssl, &session), 0);
+    EXPECT_EQ(client_handshake(c), 0);
+    EXPECT(str_starts(str_of(answer, client_ask(c, GET, answer, sizeof answer, 100)),
+                      S("HTTP/1.1 200")));
+    EXPECT_EQ(tls_counters.resumed, before + 1);
+    client_close(c);
+    mbedtls_ssl_session_free(&session);
+    quiet();
+}
+
+TEST(sessions_resume_in_both_versions) {
+    begin();
+    resumes(MBEDTLS_SSL_VERSION_TLS1_2);
+    resumes(MBEDTLS_SSL_VERSION_TLS1_3);
+}
+
+TEST(large_bodies_both_ways) {
+    static char request[260000], answer[300000];
+    begin();
+    int head = sprintf(request, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 250000\r\n\r\n");
+    for (u32 i = 0; i < 250000; i++) request[head + (int)i] = (char)('a' + i % 26);
+    struct client *c = client_open(MBEDTLS_SSL_VERSION_TLS1_3, cert_pem, "example.test");
+    EXPECT_EQ(client_handshake(c), 0);
+    size_t n = client_ask(c, str_of(request, (size_t)head + 250000), answer, sizeof answer, 250100);
+    EXPECT(str_ends(str_of(answer, n), str_of(request + head, 250000)));
+    client_close(c);
+    quiet();
+}
+
+TEST(the_identity_says_who_it_is) {
+    struct tls_identity_info info;
+    begin();
+    EXPECT(tls_has_identity());
+    EXPECT_OK(tls_identity_info_get(&info));
+    EXPECT_EQ(strlen(info.fingerprint_sha256), 95);
+    EXPECT_STR(str_from_c(info.names), S("2001:db8::7,192.0.2.2,example.test,localhost"));
+    EXPECT_STR(str_from_c(info.subject), S("CN=OpenPolicy Appliance"));
+    EXPECT(info.self_signed);
+    EXPECT_EQ((info.not_after_ns - info.not_before_ns) / (86400 * NS_PER_S), 825);
+    EXPECT(info.not_before_ns < platform_wall_ns());
+}
+
+TEST(a_client_that_does_not_trust_us_leaves) {
+    begin();
+    u64 failed = tls_counters.failed;
+    struct client *c = client_open(MBEDTLS_SSL_VERSION_TLS1_3, other_cert, "example.test");
+    EXPECT(client_handshake(c) != 0);
+    client_close(c);
+    peer_run(100);
+    EXPECT_EQ(tls_counters.failed, failed + 1);
+    quiet();
+}
+
+/* ---- Replacing
+ * --------------------------------------------------------------------------------------- */
+
+static const char *use_key, *use_chain;
+static rc_t use_rc;
+static struct diag use_why;
+static void use_identity(void *arg) {
+    (void)arg;
+    use_rc = tls_use_identity(str_from_c(use_key), str_from_c(use_chain), &use_why);
+    fiber_done = true;
+}
+static rc_t use(const char *key, const char *chain) {
+    use_key = key, use_chain = chain;
+    run_fiber(use_identity, NULL);
+    return use_rc;
+}
+
+TEST(replaced_while_connections_live) {
+    char answer[4096];
+    begin();
+    struct client *old = client_open(MBEDTLS_SSL_VERSION_TLS1_3, cert_pem, "example.test");
+    EXPECT_EQ(client_handshake(old), 0);
+    EXPECT_OK(use(other_key, other_cert));
+    EXPECT(str_starts(str_of(answer, client_ask(old, GET, answer, sizeof answer, 100)),
+                      S("HTTP/1.1 200")));
+    struct client *new = client_open(MBEDTLS_SSL_VERSION_TLS1_3, other_cert, "other.test");
+    EXPECT_EQ(client_handshake(new), 0);
+    client_close(old);
+    client_close(new);
+    EXPECT_OK(use(key_pem, cert_pem));
+    quiet();
+}
+
+TEST(what_does_not_fit_is_refused) {
+    char cut[4096];
+    begin();
+    struct tls_identity_info before, after;
+    EXPECT_OK(tls_identity_info_get(&before));
+    EXPECT_RC(use(other_key, cert_pem), RC_INVALID);
+    EXPECT(strstr(use_why.text, "does not belong") != NULL);
+    EXPECT_RC(use("", cert_pem), RC_INVALID);
+    EXPECT_RC(use(key_pem, ""), RC_INVALID);
+    EXPECT_RC(use("-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n", cert_pem),
+              RC_INVALID);
+    EXPECT_RC(use(cert_pem, cert_pem), RC_INVALID);
+    for (u32 i = 0; i < 40; i++) { /* a damaged certificate is never taken for a good one */
+        strcpy(cut, cert_pem);
+        cut[30 + test_random() % (strlen(cut) - 60)] ^= (char)(1 << test_random() % 6);
+        rc_t rc = use(key_pem, cut);
+        if (rc == RC_OK)
+            EXPECT_OK(use(key_pem, cert_pem)); /* only its signature was hit: ours alone to judge */
+        else
+            EXPECT_RC(rc, RC_INVALID);
+    }
+    EXPECT_OK(tls_identity_info_get(&after));
+    EXPECT_STR(str_from_c(after.fingerprint_sha256), str_from_c(before.fingerprint_sha256));
+}
+
+/* ---- Hostile clients
+ * ----------------------------------------------------------------------------------- */
+
+TEST(plain_http_on_the_tls_port) {
+    begin();
+    struct peer_conn *c = peer_ask(PORT, GET, 200);
+    EXPECT(c->finished || c->reset);
+    EXPECT(c->in_len < 16); /* an alert at most */
+    conn_send(c, P_RST | P_ACK, NULL, 0);
+    peer_close(c);
+    quiet();
+}
+
+TEST(a_handshake_that_stalls_ends) {
+    begin();
+    struct peer_conn *c = peer_ask(PORT, S("\x16\x03\x01\x02\x00\x01"), 100);
+    EXPECT(!c->finished && !c->reset);
+    peer_run(HANDSHAKE_MS + 1000);
+    EXPECT(c->finished || c->reset);
+    peer_close(c);
+    quiet();
+}
+
+/* A recorded ClientHello, damaged in a thousand ways and cut anywhere. */
+TEST(damaged_hellos) {
+    static char hello[2048];
+    size_t n;
+    begin();
+    struct client *c = client_open(MBEDTLS_SSL_VERSION_TLS1_3, cert_pem, "example.test");
+    struct peer_conn *real = c->conn;
+    u32 seq = real->seq;
+    (void)mbedtls_ssl_handshake(&c->ssl); /* writes the hello to the wire */
+    n = MIN((size_t)(real->seq - seq), sizeof hello);
+    EXPECT(n > 100);
+    memcpy(hello, c->ssl.MBEDTLS_PRIVATE(out_hdr), n);
+    client_close(c);
+    quiet();
+    for (u32 i = 0; i < 300; i++) {
+        char bad[2048];
+        size_t len = test_random() % 3 ? n : test_random() % n;
+        memcpy(bad, hello, n);
+        for (u64 k = test_random() % 5; k < 5; k++) bad[test_random() % n] = (char)test_random();
+        struct peer_conn *p = peer_ask(PORT, str_of(bad, len), 5);
+        if (test_random() % 2)
+            conn_send(p, P_RST | P_ACK, NULL, 0);
+        else
+            conn_send(p, P_FIN | P_ACK, NULL, 0);
+        peer_run(2);
+        peer_close(p);
+    }
+    quiet();
+    serves(MBEDTLS_SSL_VERSION_TLS1_3, "TLSv1.3");
+}
+
+TEST(damaged_records_end_the_connection) {
+    begin();
+    for (u32 i = 0; i < 20; i++) {
+        struct client *c =
+            client_open(i % 2 ? MBEDTLS_SSL_VERSION_TLS1_3 : MBEDTLS_SSL_VERSION_TLS1_2, cert_pem,
+                        "example.test");
+        EXPECT_EQ(client_handshake(c), 0);
+        char junk[64] = {0x17, 3, 3, 0, 40};
+        for (u32 k = 5; k < 45; k++) junk[k] = (char)test_random();
+        if (i % 4 == 3) junk[0] = (char)test_random(), junk[3] = (char)test_random();
+        peer_write(c->conn, str_of(junk, 45));
+        peer_run(100);
+        if (i % 4 != 3) EXPECT(c->conn->finished || c->conn->reset);
+        conn_send(c->conn, P_RST | P_ACK, NULL, 0);
+        client_close(c);
+    }
+    quiet();
+}
+
+/* The stream dies while a worker has the session. */
+TEST(a_client_vanishes_in_its_handshake) {
+    begin();
+    for (u32 i = 0; i < 10; i++) {
+        struct client *c = client_open(MBEDTLS_SSL_VERSION_TLS1_3, cert_pem, "example.test");
+        (void)mbedtls_ssl_handshake(&c->ssl);
+        conn_send(c->conn, P_RST | P_ACK, NULL, 0);
+        peer_run(i);
+        client_close(c);
+    }
+    quiet();
+    struct memory_use use_now;
+    memory_use_get(MEMORY_TLS, &use_now);
+    EXPECT(use_now.used < KIB(64)); /* one identity, the ticket keys, nothing else */
+}
