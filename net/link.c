@@ -37,6 +37,7 @@
 
 #define RX_BATCH 64
 #define RX_COPY_BELOW 768u /* shorter frames move to a buffer of their size */
+#define FRAME_LEAST 60u     /* IEEE 802.3: the shortest frame, without its check sequence */
 #define TX_WAITING_MAX 256u
 
 static struct link link_of_loop;
@@ -169,12 +170,14 @@ static struct pbuf *frame_take(struct link *l, rc_t *rc, u32 *flags) {
         l->spare = p;
         return NULL;
     }
+    if (n < FRAME_LEAST) { /* as the wire would have it; lwIP reads an ARP packet unasked */
+        memset((u8 *)p->payload + n, 0, FRAME_LEAST - n);
+        n = FRAME_LEAST;
+    }
     if (n < RX_COPY_BELOW) {
         struct pbuf *small = pbuf_alloc(PBUF_RAW, (u16)n, PBUF_RAM);
-        if (small)
-            memcpy(small->payload, p->payload, n);
-        else
-            l->rx_dropped++;
+        if (small) memcpy(small->payload, p->payload, n);
+        else l->rx_dropped++;
         l->spare = p;
         return small;
     }

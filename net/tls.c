@@ -74,18 +74,18 @@ psa_status_t mbedtls_psa_external_get_random(mbedtls_psa_external_random_context
     return PSA_SUCCESS;
 }
 
-static void mutex_init(mbedtls_threading_mutex_t *m) {
-    m->lock = (struct platform_lock){0};
+static_assert(sizeof(mbedtls_threading_mutex_t) == sizeof(struct platform_lock), "one is the other");
+static struct platform_lock *lock_of(mbedtls_threading_mutex_t *m) {
+    return (struct platform_lock *)&m->word;
 }
-static void mutex_free(mbedtls_threading_mutex_t *m) {
-    (void)m;
-}
+static void mutex_init(mbedtls_threading_mutex_t *m) { m->word = 0; }
+static void mutex_free(mbedtls_threading_mutex_t *m) { (void)m; }
 static int mutex_lock(mbedtls_threading_mutex_t *m) {
-    platform_lock(&m->lock);
+    platform_lock(lock_of(m));
     return 0;
 }
 static int mutex_unlock(mbedtls_threading_mutex_t *m) {
-    platform_unlock(&m->lock);
+    platform_unlock(lock_of(m));
     return 0;
 }
 
