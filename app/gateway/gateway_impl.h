@@ -4,11 +4,15 @@
 #include "app/gateway/gateway.h"
 #include "app/gateway/router.h"
 
-const struct router *gateway_router(void);
+const struct module *const *gateway_list(void); /* as given to gateway_build */
+bool gateway_module_runs(const struct module *m);
 rc_t pipeline_route(struct request *rq);  /* PHASE_ROUTE: path, method, query parameters */
 rc_t query_check(struct request *rq);     /* 400 for what the route does not list */
 rc_t load_limit(struct request *rq);      /* PHASE_LIMIT: sheds what we could not finish */
-u64 load_lag_us(void);                    /* the loop's, lately */
+u64 load_lag_us(void);                    /* the loop's, lately; 0 while nobody asks anything */
+u32 load_memory_percent(void);
 /* Around the handler when the request bears an Idempotency-Key. RC_OK: run the handler. */
 rc_t idempotency_begin(struct request *rq);
 void idempotency_end(struct request *rq);
+extern const struct route gateway_routes[];
+extern const struct module_schema gateway_schemas[];

@@ -61,4 +61,4 @@ rc_t load_limit(struct request *rq) {
 }
 
 u64 load_lag_us(void) { return load.lag_us; }
-
+u32 load_memory_percent(void) { return load.memory_percent; }

@@ -14,8 +14,9 @@
  * on with LOG.
  *
  * Always true: a route that is not ACCESS_PUBLIC runs only after a POLICY function set `allowed`
- * (no policy module, no access); probes skip AUTH and POLICY, for they must answer when these fail; each request gets exactly one answer; nothing a client sends
- * makes this file panic. */
+ * (no policy module, no access); probes skip AUTH and POLICY, for they must answer when these fail;
+ * each request gets exactly one answer; nothing a client sends makes this file panic.
+ * Leaves to others: what the gateway tells about itself (routes.c). */
 #include "app/gateway/gateway_impl.h"
 #include "app/metrics/metrics.h"
 #include "app/reply.h"
@@ -27,6 +28,7 @@ enum { PHASE_FUNCTIONS_MAX = 8, MODULES_MAX = 64 };
 
 static struct {
     struct router *router;
+    const struct module *const *list;
     phase_fn *phases[PHASE_COUNT][PHASE_FUNCTIONS_MAX + 1]; /* each NULL-ended */
     const struct module *started[MODULES_MAX];
     u64 first_answer_ns;
@@ -51,6 +53,7 @@ static rc_t add_phases(const struct module *m, struct diag *why) {
 
 rc_t gateway_build(const struct module *const *list, struct diag *why) {
     rc_t rc = router_open(&gateway.router);
+    gateway.list = list;
     if (rc) {
         diag_set(why, "no memory for the route table");
         return rc;
@@ -68,7 +71,7 @@ rc_t gateway_build(const struct module *const *list, struct diag *why) {
     return RC_OK;
 }
 
-const struct router *gateway_router(void) { return gateway.router; }
+const struct module *const *gateway_list(void) { return gateway.list; }
 
 void gateway_module_started(const struct module *m, bool started) {
     for (int i = 0; i < MODULES_MAX; i++) {
@@ -83,7 +86,7 @@ void gateway_module_started(const struct module *m, bool started) {
     }
     CHECK(!started); /* more than MODULES_MAX modules */
 }
-static bool module_started(const struct module *m) {
+bool gateway_module_runs(const struct module *m) {
     for (int i = 0; i < MODULES_MAX; i++)
         if (gateway.started[i] == m) return true;
     return false;
@@ -189,7 +192,7 @@ rc_t pipeline_route(struct request *rq) {
 }
 
 static rc_t run_content(struct request *rq) {
-    if (!module_started(rq->module)) {
+    if (!gateway_module_runs(rq->module)) {
         if (http_answer_field(rq->x, S("Retry-After"), S("5"))) return RC_CLOSED;
         reply_problem(rq, 503, "not_ready", "The service is not started yet; /readyz says why.");
         return RC_CLOSED;
@@ -300,6 +303,8 @@ void gateway_handle_redirect(struct http_exchange *x, void *arg) {
 
 const struct module gateway_module = {
     .name = "gateway",
+    .routes = gateway_routes,
+    .schemas = gateway_schemas,
     .phases = {[PHASE_ROUTE] = pipeline_route,
                [PHASE_LIMIT] = load_limit,
                [PHASE_CONTENT] = content_phase,
