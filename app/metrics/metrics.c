@@ -15,22 +15,22 @@ const u64 metric_bucket_ns[METRIC_BUCKETS] = {
     50000,    100000,    250000,    500000,    1000000,    2500000,    5000000,    10000000,
     25000000, 50000000, 100000000, 250000000, 500000000, 1000000000, 2500000000, 10000000000,
 };
-static struct metric_route *routes[METRIC_ROUTES];
+static struct metric_route *seen[METRIC_ROUTES];
 static_assert((METRIC_ROUTES & (METRIC_ROUTES - 1)) == 0, "probing masks");
 
-const struct metric_route *metric_route_at(u32 slot) { return routes[slot]; }
+const struct metric_route *metric_route_at(u32 slot) { return seen[slot]; }
 
 static struct metric_route *find(const char *route, str method) {
     u64 h = ((u64)(uintptr_t)route ^ (u64)(uintptr_t)method.ptr << 7) * 0x9E3779B97F4A7C15ull;
     u32 at = (u32)(h >> 40) & (METRIC_ROUTES - 1);
     for (u32 tried = 0; tried < METRIC_ROUTES / 2; tried++, at = (at + 1) & (METRIC_ROUTES - 1)) {
-        struct metric_route *r = routes[at];
+        struct metric_route *r = seen[at];
         if (r && r->route == route && r->method.ptr == method.ptr) return r;
         if (r) continue;
         if (!(r = memory_zero(MEMORY_SERVICES, sizeof *r))) return NULL;
         r->route = route;
         r->method = method;
-        return routes[at] = r;
+        return seen[at] = r;
     }
     return NULL;
 }
