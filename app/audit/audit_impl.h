@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* audit_impl.h — what the files of app/audit share: one row of the log and its place in the chain.
+ */
+#pragma once
+#include "app/audit/audit.h"
+
+#define AUDIT_HASH_BYTES 32u
+#define AUDIT_DETAIL_MAX 4096u /* bytes of JSON kept with a row */
+#define AUDIT_TEXT_MAX 256u    /* bytes of resource, client ...: longer ones are cut */
+#define AUDIT_COLUMNS                                                                              \
+    "id,at_ns,actor_id,actor,role,action,resource,result,address,client,request_id,detail,hash"
+
+struct audit_row {
+    s64 id, at_ns;
+    str actor_id, actor, role, action, resource, result, address, client, request_id, detail;
+    str hash; /* AUDIT_HASH_BYTES raw bytes */
+};
+/* Of the canonical form (chain.c) after `previous`, 32 bytes. */
+void audit_row_hash(const u8 previous[AUDIT_HASH_BYTES], const struct audit_row *row,
+                    u8 out[AUDIT_HASH_BYTES]);
+extern const u8 audit_genesis[AUDIT_HASH_BYTES]; /* before the first row */
+/* Views of the current row of AUDIT_COLUMNS, until the next db_next. */
+void audit_row_read(struct db_rows *r, struct audit_row *out);
+
+void audit_list_get(struct request *rq), audit_export_get(struct request *rq);
+void audit_verify_get(struct request *rq);
