@@ -68,6 +68,7 @@ extern const struct module *const modules[]; /* NULL-ended; app/modules.c */
 struct actor {
     str user_id, email, role; /* role "admin" or "user"; empty for guests */
     str token_id;             /* the token that proved it */
+    str session_id;           /* the login it belongs to; logout ends it */
 };
 
 struct request {

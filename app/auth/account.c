@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* account.c — one's own account: me, change-password, register.
+ *
+ * Always true: role and state are never taken from a body here; a changed password ends every other
+ * session of the account at once; registration is off unless the operator turned it on. */
+#include "app/audit/audit.h"
+#include "app/auth/auth_impl.h"
+#include "app/config/config.h"
+#include "kernel/base/log.h"
+
+static rc_t me_read(struct request *rq, struct user *out) {
+    struct db_txn *t;
+    rc_t rc = db_read_begin(&t);
+    if (rc) return rc;
+    rc = user_by_id(t, rq->arena, rq->actor.user_id, out);
+    db_read_end(t);
+    return rc;
+}
+
+static void user_answer(struct request *rq, int status, const struct user *user) {
+    struct json_writer w;
+    json_open(&w, 8192);
+    user_json(&w, NULL, user, false);
+    reply_etag(rq, user->version);
+    reply_json(rq, status, &w);
+}
+
+void me_get(struct request *rq) {
+    struct user user;
+    rc_t rc = me_read(rq, &user);
+    if (rc)
+        reply_rc(rq, rc, "Reading the account");
+    else
+        user_answer(rq, 200, &user);
+}
+
+static rc_t rename_write(struct request *rq, str name, struct user *out) {
+    struct db_txn *t;
+    rc_t rc = db_write_begin(&t);
+    if (rc) return rc;
+    rc = db_run(t, "UPDATE user SET name=?2,updated_ns=?3,version=version+1 WHERE id=?1",
+                DB_TEXT(rq->actor.user_id), DB_TEXT(name), DB_INT(auth_now_ns()));
+    struct audit_event event = {
+        .action = "user.update",
+        .resource = arena_printf(rq->arena, "user/%.*s", STR(rq->actor.user_id)),
+        .result = "ok",
+        .detail = S("{\"changed\":[\"name\"]}"),
+    };
+    if (rc == RC_OK) rc = audit_add(t, rq, &event);
+    if (rc == RC_OK) rc = user_by_id(t, rq->arena, rq->actor.user_id, out);
+    if (rc == RC_OK) return db_write_commit(t);
+    db_write_rollback(t);
+    return rc;
+}
+
+void me_put(struct request *rq) {
+    static const char *const members[] = {"name", NULL};
+    struct user user;
+    cJSON *body;
+    str name;
+    if (!request_json(rq, &body) || !request_members_known(rq, body, members) ||
+        !request_member_text(rq, body, "name", true, 1, NAME_MAX_BYTES, &name))
+        return;
+    rc_t rc = me_read(rq, &user);
+    if (rc == RC_OK && !request_if_match(rq, user.version, false)) return;
+    if (rc == RC_OK) rc = rename_write(rq, name, &user);
+    if (rc)
+        reply_rc(rq, rc, "Changing the account");
+    else
+        user_answer(rq, 200, &user);
+}
+
+/* ---- Password
+ * ---------------------------------------------------------------------------------------- */
+
+static rc_t password_write(struct request *rq, str phc, s64 *out_ended) {
+    struct db_txn *t;
+    rc_t rc = db_write_begin(&t);
+    if (rc) return rc;
+    rc = user_set_password(t, rq->actor.user_id, phc);
+    if (rc == RC_OK) rc = session_end_all(t, rq->actor.user_id, rq->actor.session_id, out_ended);
+    struct audit_event event = {
+        .action = "user.password",
+        .resource = arena_printf(rq->arena, "user/%.*s", STR(rq->actor.user_id)),
+        .result = "ok",
+        .detail = arena_printf(rq->arena, "{\"sessions_ended\":%lld}", (long long)*out_ended),
+    };
+    if (rc == RC_OK) rc = audit_add(t, rq, &event);
+    if (rc == RC_OK)
+        rc = db_write_commit(t);
+    else
+        db_write_rollback(t);
+    if (rc == RC_OK)
+        token_cache_drop_user(rq->actor.user_id); /* one's own token proves itself again */
+    return rc;
+}
+
+static bool change_read(struct request *rq, str *current, str *wanted) {
+    static const char *const members[] = {"current_password", "new_password", NULL};
+    cJSON *body;
+    return request_json(rq, &body) && request_members_known(rq, body, members) &&
+           request_member_text(rq, body, "current_password", true, 1, 1024, current) &&
+           request_member_text(rq, body, "new_password", true, 1, 1024, wanted) &&
+           user_password_acceptable(rq, *wanted, rq->actor.email);
+}
+
+/* A stolen token must not become a password oracle: tries count as failed logins. */
+static rc_t current_fits(struct request *rq, str current, const struct user *user, bool *out) {
+    const struct net_address *peer = &rq->http->peer;
+    rc_t rc = password_verify(current, user->phc, out);
+    if (rc)
+        delay_returned(user->email, peer, platform_clock_ns());
+    else if (*out)
+        delay_succeeded(user->email, peer, platform_clock_ns());
+    return rc;
+}
+
+void change_password_post(struct request *rq) {
+    char phc[PHC_ROOM];
+    struct user user;
+    str current, wanted;
+    bool match = false;
+    s64 ended = 0;
+    if (!change_read(rq, &current, &wanted)) return;
+    rc_t rc = me_read(rq, &user);
+    if (rc == RC_OK && delay_take(user.email, &rq->http->peer, platform_clock_ns())) {
+        reply_problem(rq, 429, "too_many_tries", "Too many wrong passwords; try again later.");
+        return;
+    }
+    if (rc == RC_OK) rc = current_fits(rq, current, &user, &match);
+    if (rc == RC_OK && !match) {
+        reply_problem(rq, 403, "wrong_password", "current_password is not your password.");
+        return;
+    }
+    if (rc == RC_OK) rc = password_hash(wanted, phc);
+    if (rc == RC_LIMIT || rc == RC_NO_MEMORY) {
+        password_busy(rq);
+        return;
+    }
+    if (rc == RC_OK) rc = password_write(rq, str_from_c(phc), &ended);
+    if (rc)
+        reply_rc(rq, rc, "Changing the password");
+    else
+        reply_empty(rq, 204);
+}
+
+/* ---- Registration
+ * ------------------------------------------------------------------------------------- */
+
+static rc_t register_write(struct request *rq, struct user *user) {
+    struct db_txn *t;
+    rc_t rc = db_write_begin(&t);
+    if (rc) return rc;
+    rc = user_insert(t, rq->arena, user);
+    struct audit_event event = {
+        .action = "user.register",
+        .resource = arena_printf(rq->arena, "user/%.*s", STR(user->id)),
+        .result = "ok",
+    };
+    rq->actor.email = user->email;
+    if (rc == RC_OK) rc = audit_add(t, rq, &event);
+    rq->actor.email = str_of(NULL, 0);
+    if (rc == RC_OK) return db_write_commit(t);
+    db_write_rollback(t);
+    return rc;
+}
+
+void register_post(struct request *rq) {
+    /* "role" is known so that old clients may send it; nobody looks at it. */
+    static const char *const members[] = {"email", "password", "name", "role", NULL};
+    struct user user = {.role = S("user"), .state = S("active")};
+    char phc[PHC_ROOM];
+    cJSON *body;
+    str password;
+    if (!str_eq(config_text("auth.registration"), S("open"))) {
+        reply_problem(rq, 403, "registration_closed", "Ask an administrator for an account.");
+        return;
+    }
+    if (!request_json(rq, &body) || !request_members_known(rq, body, members) ||
+        !user_email_member(rq, body, true, &user.email) ||
+        !request_member_text(rq, body, "name", true, 1, NAME_MAX_BYTES, &user.name) ||
+        !request_member_text(rq, body, "password", true, 1, 1024, &password) ||
+        !user_password_acceptable(rq, password, user.email))
+        return;
+    rc_t rc = password_hash(password, phc);
+    if (rc == RC_LIMIT || rc == RC_NO_MEMORY) {
+        password_busy(rq);
+        return;
+    }
+    user.phc = str_from_c(phc);
+    if (rc == RC_OK) rc = register_write(rq, &user);
+    if (rc == RC_CONFLICT)
+        reply_problem(rq, 409, "email_taken",
+                      "There is an account with this e-mail address already.");
+    else if (rc)
+        reply_rc(rq, rc, "Registering");
+    else
+        user_answer(rq, 201, &user);
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth_impl.h — what the files of app/auth share. Nobody outside this folder includes it: others
+ * know who is asking from `struct actor` and whether they may from app/access/access.h. */
+#pragma once
+#include "app/module.h"
+#include "app/reply.h"
+
+/* ---- Sizes; each bound is enforced where the bytes come in -------------------------------------
+ */
+
+enum {
+    EMAIL_MIN = 3,
+    EMAIL_MAX = 254, /* RFC 5321 4.5.3.1.3 less the brackets */
+    NAME_MAX_BYTES = 200,
+    PASSWORD_MIN = 12,  /* characters; 15 or more are recommended */
+    PASSWORD_MAX = 256, /* bytes */
+    PHC_ROOM = 160,     /* "$argon2id$v=19$m=19456,t=2,p=1$<22>$<43>" is 97 */
+    TOKEN_MAX = 2048,   /* ours have about 560 bytes; longer ones are refused unread */
+    ACCESS_SECONDS = 600,
+    CLOCK_SKEW_S = 60,
+    REFRESH_GRACE_S = 10,
+    SESSION_IDLE_S = 30 * 86400,
+    SESSION_LIFE_S = 90 * 86400,
+    SESSIONS_PER_USER_MAX = 50, /* the oldest ends */
+};
+
+/* ---- base64url.c -------------------------------------------------------------------------------
+ */
+
+#define BASE64_LEN(bytes) (((bytes)*4 + 2) / 3) /* letters without padding; add one for the NUL */
+#define BASE64_BYTES(letters) ((letters) / 4 * 3 + ((letters) % 4 ? (letters) % 4 - 1 : 0))
+/* Strict, unpadded. RC_INVALID; RC_LIMIT: does not fit. */
+rc_t base64url_decode(str text, void *to, size_t room, size_t *out_len);
+rc_t base64_decode(str text, void *to, size_t room, size_t *out_len);
+/* NUL-ended; room BASE64_LEN(n) + 1. Returns the length. */
+size_t base64url_encode(const void *bytes, size_t n, char *to);
+size_t base64_encode(const void *bytes, size_t n, char *to);
+
+/* ---- es256.c: arithmetic, any thread, slow ------------------------------------------------------
+ */
+
+#define SHA256_BYTES 32u
+#define ES256_SIGNATURE_BYTES 64u
+#define ES256_KID_ROOM 44u
+struct es256_key {
+    u8 private_key[32], public_key[64]; /* d; x and y */
+    char kid[ES256_KID_ROOM];           /* RFC 7638 thumbprint */
+};
+void sha256(str bytes, u8 out[SHA256_BYTES]);
+void secret_wipe(void *p, size_t n);                                     /* not optimised away */
+rc_t es256_make(struct es256_key *out);                                  /* RC_IO: no entropy */
+rc_t es256_load(str private_key, str public_key, struct es256_key *out); /* RC_CORRUPT */
+rc_t es256_sign(const struct es256_key *key, str message, u8 out[ES256_SIGNATURE_BYTES]);
+/* RC_DENIED: not by this key, or not a signature at all. */
+rc_t es256_verify(const u8 public_key[64], str message, const u8 signature[ES256_SIGNATURE_BYTES]);
+
+/* ---- jwt.c: the text of a token, no cryptography
+ * -------------------------------------------------- */
+
+struct jwt_expected {
+    str issuer, audience, kid;
+    s64 now_s;
+};
+struct jwt {
+    str signed_part; /* header.payload, a view of the token */
+    u8 signature[ES256_SIGNATURE_BYTES];
+    str user_id, session_id, token_id, role; /* in the arena */
+    s64 expires_s;
+};
+/* Everything but the signature and the database's word. RC_INVALID with a reason for the log;
+ * RC_LIMIT: too long or no room. Allocates at most about 8 * token.len from `a`. */
+rc_t jwt_parse(struct arena *a, str token, const struct jwt_expected *expected, struct jwt *out,
+               const char **why);
+/* header.payload for es256_sign, in `a`; ptr NULL: no room. All texts are our own ids. */
+str jwt_unsigned(struct arena *a, str issuer, str audience, str kid, str user_id, str session_id,
+                 str token_id, str role, s64 issued_s);
+str jwt_signed(struct arena *a, str unsigned_part, const u8 signature[ES256_SIGNATURE_BYTES]);
+
+/* ---- password.c
+ * ----------------------------------------------------------------------------------- */
+
+/* The rule a new password breaks, as a sentence; NULL: fine. `email` may be empty. */
+const char *password_weakness(str password, str email);
+/* Fibers, or before the loop runs. Parks for one of a few slots of 19 MiB, then for a worker.
+ * RC_LIMIT RC_NO_MEMORY: busy, answer 503; RC_CORRUPT: `phc` is not one of ours. */
+rc_t password_hash(str password, char phc[PHC_ROOM]);
+rc_t password_verify(str password, str phc, bool *out_match);
+/* Costs what password_verify costs and never matches: an unknown user must not answer faster. */
+rc_t password_verify_nobody(str password);
+rc_t password_start(void);
+void password_stop(void);
+
+/* ---- delay.c: failed logins cost time
+ * --------------------------------------------------------------- */
+
+/* Counts a try before its password is looked at, so that a burst of them cannot pass together.
+ * Returns 0: go on; otherwise the nanoseconds to wait (nothing was counted). */
+u64 delay_take(str account, const struct net_address *peer, u64 now_ns);
+void delay_succeeded(str account, const struct net_address *peer, u64 now_ns); /* takes it back */
+void delay_returned(str account, const struct net_address *peer, u64 now_ns);  /* was not judged */
+rc_t delay_start(void);                                                        /* keys the table */
+
+/* ---- token_cache.c: tokens already verified
+ * ------------------------------------------------------------ */
+
+struct token_proof { /* views live until the next change of the cache: copy before parking */
+    str token, user_id, session_id, token_id, role, email;
+    u64 expires_ns; /* wall clock */
+};
+rc_t token_cache_start(void);
+void token_cache_stop(void);
+bool token_cache_find(str token, u64 now_ns, struct token_proof *out);
+/* Before looking into the database take the generation, and put with it: if anybody was dropped in
+ * between, the proof may be stale and is not kept. */
+u64 token_cache_generation(void);
+void token_cache_put(const struct token_proof *proof, u64 generation);
+void token_cache_drop_session(str session_id);
+void token_cache_drop_user(str user_id);
+
+/* ---- user.c
+ * ---------------------------------------------------------------------------------------------- */
+
+struct user { /* texts in the arena given */
+    str id, email, name, role, state, phc;
+    u64 created_ns, updated_ns, password_ns, login_ns, locked_ns; /* 0: never */
+    s64 failures, version;
+};
+/* Lower case, trimmed; the reason otherwise. Room EMAIL_MAX + 1. */
+const char *email_normalise(str text, char *to, str *out);
+rc_t user_by_email(struct db_txn *t, struct arena *a, str email,
+                   struct user *out); /* RC_NOT_FOUND */
+rc_t user_by_id(struct db_txn *t, struct arena *a, str id, struct user *out);
+rc_t user_read(struct db_rows *r, struct arena *a, struct user *out); /* a row of USER_COLUMNS */
+#define USER_COLUMNS                                                                               \
+    "id,email,name,role,state,password,created_ns,updated_ns,password_ns,login_ns,locked_ns,"      \
+    "failures,version"
+/* Fills id and times. RC_CONFLICT: the address is taken. */
+rc_t user_insert(struct db_txn *t, struct arena *a, struct user *user);
+rc_t user_other_admins(struct db_txn *t, str except_id, s64 *out); /* active admins but this one */
+rc_t user_set_password(struct db_txn *t, str id, str phc);
+void user_json(struct json_writer *w, const char *key, const struct user *user, bool for_admin);
+/* Members of a body: answers itself and returns false. */
+bool user_email_member(struct request *rq, const cJSON *body, bool required, str *out);
+bool user_password_acceptable(struct request *rq, str password, str email);
+
+/* ---- session.c: one per login, ended by logout, carried by a rotating refresh token
+ * ------------------- */
+
+struct session_start {
+    str session_id, refresh_token; /* in the arena; the only time the token is seen */
+    bool ended_others; /* SESSIONS_PER_USER_MAX: after the commit, drop the user's proofs */
+};
+rc_t session_begin(struct db_txn *t, struct request *rq, str user_id, struct session_start *out);
+enum refresh_result { REFRESH_ROTATED, REFRESH_REPEATED, REFRESH_REFUSED, REFRESH_REUSED };
+struct session_refresh {
+    enum refresh_result result;
+    str session_id, user_id, refresh_token;
+};
+/* Inside a write: rotates. REUSED: the family was ended in `t`: commit it and audit. */
+rc_t session_rotate(struct db_txn *t, struct arena *a, str token, struct session_refresh *out);
+/* After the commit of a ROTATED one: lets a client repeat itself for REFRESH_GRACE_S. */
+void session_rotated(const struct session_refresh *done, str old_token);
+rc_t session_end(struct db_txn *t, str session_id);
+rc_t session_end_all(struct db_txn *t, str user_id, str except_id, s64 *out_count);
+/* Is this session of this user alive, and who is that now? RC_DENIED: no. */
+rc_t session_owner(struct db_txn *t, struct arena *a, str session_id, str user_id,
+                   struct user *out);
+
+/* ---- token.c: the signing key and what is made with it
+ * -------------------------------------------------- */
+
+rc_t token_start(struct diag *why); /* loads or makes the key */
+rc_t token_issue(struct arena *a, const struct user *user, str session_id, str *out);
+/* The whole truth about a token: text, signature, session, user. RC_DENIED: no (reason in `why`);
+ * anything else: could not be found out. */
+rc_t token_verify(struct arena *a, str token, struct actor *out, const char **why);
+void jwks_get(struct request *rq);
+u64 auth_now_ns(void); /* wall clock, never before the newest time this database has seen */
+void auth_now_floor(u64 utc_ns);
+
+/* ---- Routes
+ * --------------------------------------------------------------------------------------------- */
+
+void login_post(struct request *rq), refresh_post(struct request *rq),
+    logout_post(struct request *rq);
+void logout_all_post(struct request *rq), register_post(struct request *rq);
+void me_get(struct request *rq), me_put(struct request *rq),
+    change_password_post(struct request *rq);
+void users_get(struct request *rq), users_post(struct request *rq), user_get(struct request *rq);
+void user_put(struct request *rq), user_delete(struct request *rq);
+void setup_get(struct request *rq), setup_post(struct request *rq);
+rc_t setup_start(struct diag *why); /* first admin: from the configuration, or a code to type */
+rc_t auth_phase(struct request *rq);
+void session_answer(struct request *rq, int status, const struct user *user, str session_id,
+                    str refresh_token); /* issues and sends the token pair */
+void password_busy(struct request *rq); /* 503, Retry-After */

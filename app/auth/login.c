@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* login.c — POST login, refresh, logout, logout-all.
+ *
+ *    delay table -> read the user -> argon2id on a worker (for nobody, too) -> one write: session,
+ *    user row, audit row -> sign on a worker -> answer
+ *
+ * Always true: an unknown address, a wrong password, a disabled account get the same status, text
+ * and work; each judged try leaves one audit row; nothing is answered before its write is durable.
+ */
+#include "app/audit/audit.h"
+#include "app/auth/auth_impl.h"
+#include "app/config/config.h"
+#include "app/metrics/metrics.h"
+#include "kernel/base/log.h"
+#include "kernel/platform.h"
+
+enum { LOCK_AFTER = 5, LOCK_S = 900 };
+
+void password_busy(struct request *rq) {
+    metric_add(METRIC_PASSWORD_BUSY, 1);
+    rc_t rc = http_answer_field(rq->x, S("Retry-After"), S("2"));
+    (void)rc; /* a hint only */
+    reply_problem(rq, 503, "busy", "Too many logins at once; try again in a few seconds.");
+}
+
+static void too_many(struct request *rq, u64 wait_ns) {
+    char seconds[24];
+    u64 s = (wait_ns + NS_PER_S - 1) / NS_PER_S;
+    size_t n = 0;
+    for (u64 d = s; d || !n; d /= 10) n++;
+    for (size_t i = n, d = s; i--; d /= 10) seconds[i] = (char)('0' + d % 10);
+    rc_t rc = http_answer_field(rq->x, S("Retry-After"), str_of(seconds, n));
+    (void)rc;
+    reply_problem(rq, 429, "too_many_tries", "Too many failed logins; try again in %llu seconds.",
+                  (unsigned long long)s);
+}
+
+void session_answer(struct request *rq, int status, const struct user *user, str session_id,
+                    str refresh_token) {
+    struct json_writer w;
+    str access;
+    rc_t rc = token_issue(rq->arena, user, session_id, &access);
+    if (rc) {
+        reply_rc(rq, rc, "Signing the token");
+        return;
+    }
+    json_open(&w, 16384);
+    json_object(&w, NULL);
+    json_text(&w, "access_token", access);
+    json_text(&w, "refresh_token", refresh_token);
+    json_text(&w, "token_type", S("Bearer"));
+    json_int(&w, "expires_in", ACCESS_SECONDS);
+    user_json(&w, "user", user, false);
+    json_object_end(&w);
+    reply_json(rq, status, &w);
+}
+
+/* ---- Login
+ * ------------------------------------------------------------------------------------------ */
+
+struct attempt {
+    str email, password;
+    struct user user;
+    bool known, right;
+    u64 locked_ns; /* until then, auth.lockout */
+};
+
+static rc_t attempt_read(struct request *rq, struct attempt *a) {
+    struct db_txn *t;
+    rc_t rc = db_read_begin(&t);
+    if (rc) return rc;
+    rc = user_by_email(t, rq->arena, a->email, &a->user);
+    db_read_end(t);
+    a->known = rc == RC_OK;
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
+
+static rc_t attempt_judge(struct attempt *a) {
+    bool match = false;
+    bool may = a->known && str_eq(a->user.state, S("active"));
+    rc_t rc = may ? password_verify(a->password, a->user.phc, &match)
+                  : password_verify_nobody(a->password);
+    a->right = rc == RC_OK && may && match;
+    return rc;
+}
+
+static rc_t failed_write(struct db_txn *t, struct request *rq, struct attempt *a) {
+    struct audit_event event = {
+        .action = "user.login",
+        .resource =
+            a->known ? arena_printf(rq->arena, "user/%.*s", STR(a->user.id)) : str_of(NULL, 0),
+        .result = "failed",
+    };
+    rc_t rc = RC_OK;
+    if (a->known) {
+        s64 failures = a->user.failures + 1;
+        u64 lock = config_bool("auth.lockout") && failures >= LOCK_AFTER;
+        rc = db_run(t, "UPDATE user SET failures=failures+1,locked_ns=?2 WHERE id=?1",
+                    DB_TEXT(a->user.id), DB_INT(lock ? auth_now_ns() + LOCK_S * NS_PER_S : 0));
+    }
+    rq->actor.email = a->email; /* the address typed; there is no id: nobody was proved */
+    if (rc == RC_OK) rc = audit_add(t, rq, &event);
+    rq->actor.email = str_of(NULL, 0);
+    return rc;
+}
+
+static void failed(struct request *rq, struct attempt *a) {
+    struct db_txn *t;
+    metric_add(METRIC_LOGIN_FAILED, 1);
+    rc_t rc = db_write_begin(&t);
+    if (rc == RC_OK) {
+        rc = failed_write(t, rq, a);
+        if (rc == RC_OK)
+            rc = db_write_commit(t);
+        else
+            db_write_rollback(t);
+    }
+    if (rc) {
+        reply_rc(rq, rc, "Recording the login");
+        return;
+    }
+    reply_problem(rq, 401, "login_failed", "The e-mail address or the password is wrong.");
+}
+
+static rc_t succeeded_write(struct db_txn *t, struct request *rq, struct attempt *a,
+                            struct session_start *session) {
+    rc_t rc =
+        user_by_id(t, rq->arena, a->user.id, &a->user); /* as it is now, not before the hash */
+    if (rc) return rc == RC_NOT_FOUND ? RC_DENIED : rc;
+    if (!str_eq(a->user.state, S("active"))) return RC_DENIED;
+    a->user.login_ns = auth_now_ns();
+    rc = db_run(t, "UPDATE user SET failures=0,locked_ns=0,login_ns=?2 WHERE id=?1",
+                DB_TEXT(a->user.id), DB_INT(a->user.login_ns));
+    if (rc == RC_OK) rc = session_begin(t, rq, a->user.id, session);
+    if (rc) return rc;
+    rq->actor = (struct actor){.user_id = a->user.id, .email = a->user.email, .role = a->user.role};
+    struct audit_event event = {
+        .action = "user.login",
+        .resource = arena_printf(rq->arena, "user/%.*s", STR(a->user.id)),
+        .result = "ok",
+        .detail = arena_printf(rq->arena, "{\"session\":\"%.*s\"}", STR(session->session_id)),
+    };
+    return audit_add(t, rq, &event);
+}
+
+static void succeeded(struct request *rq, struct attempt *a) {
+    struct session_start session;
+    struct db_txn *t;
+    rc_t rc = db_write_begin(&t);
+    if (rc == RC_OK) {
+        rc = succeeded_write(t, rq, a, &session);
+        if (rc == RC_OK)
+            rc = db_write_commit(t);
+        else
+            db_write_rollback(t);
+    }
+    if (rc == RC_DENIED) { /* disabled or removed while the password was being looked at */
+        failed(rq, a);
+        return;
+    }
+    if (rc) {
+        reply_rc(rq, rc, "Recording the login");
+        return;
+    }
+    if (session.ended_others) token_cache_drop_user(a->user.id);
+    metric_add(METRIC_LOGIN_OK, 1);
+    session_answer(rq, 200, &a->user, session.session_id, session.refresh_token);
+}
+
+static bool login_read(struct request *rq, struct attempt *a) {
+    static const char *const members[] = {"email", "password", NULL};
+    char *to = arena_alloc(rq->arena, EMAIL_MAX + 1);
+    cJSON *body;
+    str typed;
+    if (!to || !request_json(rq, &body) || !request_members_known(rq, body, members) ||
+        !request_member_text(rq, body, "email", true, 1, 1024, &typed) ||
+        !request_member_text(rq, body, "password", true, 1, 1024, &a->password))
+        return false;
+    /* What cannot be an address is nobody's: it goes the whole way like any unknown one. */
+    if (email_normalise(typed, to, &a->email)) a->email = S("(not an address)");
+    return true;
+}
+
+void login_post(struct request *rq) {
+    struct attempt a = {0};
+    if (!login_read(rq, &a)) return;
+    const struct net_address *peer = &rq->http->peer;
+    u64 wait = delay_take(a.email, peer, platform_clock_ns());
+    if (wait) {
+        too_many(rq, wait);
+        return;
+    }
+    rc_t rc = attempt_read(rq, &a);
+    if (rc == RC_OK && config_bool("auth.lockout") && a.known && a.user.locked_ns > auth_now_ns()) {
+        too_many(rq, a.user.locked_ns - auth_now_ns());
+        return;
+    }
+    if (rc == RC_OK) rc = attempt_judge(&a);
+    if (rc) {
+        delay_returned(a.email, peer, platform_clock_ns());
+        if (rc == RC_LIMIT || rc == RC_NO_MEMORY)
+            password_busy(rq);
+        else
+            reply_rc(rq, rc, "Checking the password");
+        return;
+    }
+    if (a.right) {
+        delay_succeeded(a.email, peer, platform_clock_ns());
+        succeeded(rq, &a);
+    } else {
+        failed(rq, &a);
+    }
+}
+
+/* ---- Refresh
+ * ----------------------------------------------------------------------------------------- */
+
+static rc_t refresh_write(struct db_txn *t, struct request *rq, str token,
+                          struct session_refresh *out, struct user *user) {
+    rc_t rc = session_rotate(t, rq->arena, token, out);
+    if (rc || out->result == REFRESH_REFUSED) return rc;
+    if (out->result == REFRESH_REUSED) {
+        struct audit_event event = {
+            .action = "session.reuse",
+            .resource = arena_printf(rq->arena, "session/%.*s", STR(out->session_id)),
+            .result = "denied",
+            .detail = arena_printf(rq->arena, "{\"user\":\"%.*s\"}", STR(out->user_id)),
+        };
+        return audit_add(t, rq, &event);
+    }
+    rc = session_owner(t, rq->arena, out->session_id, out->user_id, user);
+    if (rc != RC_DENIED) return rc;
+    out->result = REFRESH_REFUSED; /* the account was disabled */
+    return RC_OK;
+}
+
+void refresh_post(struct request *rq) {
+    static const char *const members[] = {"refresh_token", NULL};
+    struct session_refresh done = {.result = REFRESH_REFUSED};
+    struct user user;
+    struct db_txn *t;
+    cJSON *body;
+    str token;
+    if (!request_json(rq, &body) || !request_members_known(rq, body, members) ||
+        !request_member_text(rq, body, "refresh_token", true, 1, TOKEN_MAX, &token))
+        return;
+    rc_t rc = db_write_begin(&t);
+    if (rc == RC_OK) {
+        rc = refresh_write(t, rq, token, &done, &user);
+        bool changed = done.result == REFRESH_ROTATED || done.result == REFRESH_REUSED;
+        if (rc == RC_OK && changed)
+            rc = db_write_commit(t);
+        else
+            db_write_rollback(t);
+    }
+    if (rc) {
+        reply_rc(rq, rc, "Refreshing the session");
+        return;
+    }
+    if (done.result == REFRESH_REUSED) {
+        token_cache_drop_session(done.session_id);
+        log_warn("auth", "a refresh token was used twice; its session was ended", "session=%.*s",
+                 STR(done.session_id));
+    }
+    if (done.result == REFRESH_ROTATED) session_rotated(&done, token);
+    if (done.result == REFRESH_ROTATED || done.result == REFRESH_REPEATED)
+        session_answer(rq, 200, &user, done.session_id, done.refresh_token);
+    else
+        reply_problem(rq, 401, "refresh_refused", "The refresh token is not valid; log in again.");
+}
+
+/* ---- Logout
+ * ------------------------------------------------------------------------------------------ */
+
+static rc_t logout_write(struct request *rq, bool all, s64 *out_count) {
+    struct db_txn *t;
+    rc_t rc = db_write_begin(&t);
+    if (rc) return rc;
+    *out_count = 1;
+    rc = all ? session_end_all(t, rq->actor.user_id, S(""), out_count)
+             : session_end(t, rq->actor.session_id);
+    struct audit_event event = {
+        .action = all ? "user.logout_all" : "user.logout",
+        .resource = arena_printf(rq->arena, "user/%.*s", STR(rq->actor.user_id)),
+        .result = "ok",
+        .detail = arena_printf(rq->arena, "{\"sessions\":%lld}", (long long)*out_count),
+    };
+    if (rc == RC_OK) rc = audit_add(t, rq, &event);
+    if (rc == RC_OK)
+        rc = db_write_commit(t);
+    else
+        db_write_rollback(t);
+    if (rc == RC_OK && all) token_cache_drop_user(rq->actor.user_id);
+    if (rc == RC_OK && !all) token_cache_drop_session(rq->actor.session_id);
+    return rc;
+}
+
+static void logout(struct request *rq, bool all) {
+    s64 count;
+    rc_t rc = logout_write(rq, all, &count);
+    if (rc)
+        reply_rc(rq, rc, "Logging out");
+    else
+        reply_empty(rq, 204);
+}
+void logout_post(struct request *rq) {
+    logout(rq, false);
+}
+void logout_all_post(struct request *rq) {
+    logout(rq, true);
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* user.c — rows of the `user` table, and the two things everybody types: an address, a password.
+ *
+ * An e-mail address is kept lower case and plain ASCII, so that one person has one account and no
+ * two addresses look alike. Always true: at least one active admin remains (user_other_admins is
+ * asked inside the same write that would remove one); a password leaves this row only as its PHC
+ * string, and that never leaves the process. */
+#include "app/auth/auth_impl.h"
+#include "app/id.h"
+
+static bool local_letter(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+           (c && strchr("!#$%&'*+-/=?^_`{|}~.", c));
+}
+static bool domain_letter(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+}
+
+/* Parts between dots must not be empty; all letters must be allowed. */
+static bool part_fine(str s, bool (*letter)(char)) {
+    for (size_t i = 0; i < s.len; i++) {
+        if (!letter(s.ptr[i])) return false;
+        if (s.ptr[i] == '.' && (i == 0 || i + 1 == s.len || s.ptr[i - 1] == '.')) return false;
+    }
+    return s.len > 0;
+}
+
+const char *email_normalise(str text, char *to, str *out) {
+    text = str_trim(text);
+    if (text.len < EMAIL_MIN || text.len > EMAIL_MAX)
+        return "An e-mail address has 3 to 254 characters.";
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        to[i] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+    }
+    to[text.len] = 0;
+    *out = str_of(to, text.len);
+    size_t at = str_find_byte(*out, '@');
+    str local = str_take(*out, at), domain = str_skip(*out, at + 1);
+    if (at == out->len || local.len > 64 || !part_fine(local, local_letter) ||
+        !part_fine(domain, domain_letter) || domain.ptr[0] == '-')
+        return "An e-mail address looks like name@example.org, in ASCII.";
+    return NULL;
+}
+
+rc_t user_read(struct db_rows *r, struct arena *a, struct user *out) {
+    *out = (struct user){
+        .id = arena_copy(a, db_column_text(r, 0)),
+        .email = arena_copy(a, db_column_text(r, 1)),
+        .name = arena_copy(a, db_column_text(r, 2)),
+        .role = arena_copy(a, db_column_text(r, 3)),
+        .state = arena_copy(a, db_column_text(r, 4)),
+        .phc = arena_copy(a, db_column_text(r, 5)),
+        .created_ns = (u64)db_column_int(r, 6),
+        .updated_ns = (u64)db_column_int(r, 7),
+        .password_ns = (u64)db_column_int(r, 8),
+        .login_ns = (u64)db_column_int(r, 9),
+        .locked_ns = (u64)db_column_int(r, 10),
+        .failures = db_column_int(r, 11),
+        .version = db_column_int(r, 12),
+    };
+    bool whole = out->id.ptr && out->email.ptr && out->name.ptr && out->role.ptr &&
+                 out->state.ptr && out->phc.ptr;
+    return whole ? RC_OK : RC_NO_MEMORY;
+}
+
+static rc_t one(struct db_rows *r, rc_t rc, struct arena *a, struct user *out) {
+    if (rc == RC_OK) rc = db_next(r);
+    if (rc == RC_OK) rc = user_read(r, a, out);
+    db_done(r);
+    return rc;
+}
+
+rc_t user_by_email(struct db_txn *t, struct arena *a, str email, struct user *out) {
+    struct db_rows *r = NULL;
+    rc_t rc = db_query(t, &r, "SELECT " USER_COLUMNS " FROM user WHERE email=?1", DB_TEXT(email));
+    return one(r, rc, a, out);
+}
+
+rc_t user_by_id(struct db_txn *t, struct arena *a, str id, struct user *out) {
+    struct db_rows *r = NULL;
+    rc_t rc = db_query(t, &r, "SELECT " USER_COLUMNS " FROM user WHERE id=?1", DB_TEXT(id));
+    return one(r, rc, a, out);
+}
+
+rc_t user_insert(struct db_txn *t, struct arena *a, struct user *user) {
+    char *id = arena_alloc(a, ID_ROOM);
+    if (!id) return RC_NO_MEMORY;
+    rc_t rc = id_make(id, &user->id);
+    if (rc) return rc;
+    user->created_ns = user->updated_ns = user->password_ns = auth_now_ns();
+    user->version = 1;
+    return db_run(
+        t,
+        "INSERT INTO user(id,email,name,role,state,password,created_ns,updated_ns,password_ns)"
+        " VALUES(?1,?2,?3,?4,?5,?6,?7,?7,?7)",
+        DB_TEXT(user->id), DB_TEXT(user->email), DB_TEXT(user->name), DB_TEXT(user->role),
+        DB_TEXT(user->state), DB_TEXT(user->phc), DB_INT(user->created_ns));
+}
+
+rc_t user_other_admins(struct db_txn *t, str except_id, s64 *out) {
+    struct db_rows *r = NULL;
+    rc_t rc = db_query(t, &r,
+                       "SELECT count(*) FROM user WHERE role='admin' AND state='active' AND id<>?1",
+                       DB_TEXT(except_id));
+    if (rc == RC_OK && (rc = db_next(r)) == RC_OK) *out = db_column_int(r, 0);
+    db_done(r);
+    return rc;
+}
+
+rc_t user_set_password(struct db_txn *t, str id, str phc) {
+    return db_run(t,
+                  "UPDATE user SET password=?2,password_ns=?3,updated_ns=?3,failures=0,locked_ns=0,"
+                  "version=version+1 WHERE id=?1",
+                  DB_TEXT(id), DB_TEXT(phc), DB_INT(auth_now_ns()));
+}
+
+void user_json(struct json_writer *w, const char *key, const struct user *user, bool for_admin) {
+    json_object(w, key);
+    json_text(w, "id", user->id);
+    json_text(w, "email", user->email);
+    json_text(w, "name", user->name);
+    json_text(w, "role", user->role);
+    json_text(w, "state", user->state);
+    json_time(w, "created_at", user->created_ns);
+    json_time(w, "updated_at", user->updated_ns);
+    json_time(w, "password_changed_at", user->password_ns);
+    json_time(w, "last_login_at", user->login_ns);
+    if (for_admin) {
+        json_int(w, "failed_logins", user->failures);
+        json_bool(w, "locked", user->locked_ns > auth_now_ns());
+    }
+    json_int(w, "version", user->version);
+    json_object_end(w);
+}
+
+bool user_email_member(struct request *rq, const cJSON *body, bool required, str *out) {
+    str text = {0};
+    char *to = arena_alloc(rq->arena, EMAIL_MAX + 1);
+    if (!to) {
+        reply_rc(rq, RC_NO_MEMORY, "Reading the address");
+        return false;
+    }
+    if (!request_member_text(rq, body, "email", required, 1, 1024, &text)) return false;
+    if (!text.ptr) return true;
+    const char *wrong = email_normalise(text, to, out);
+    if (wrong) reply_problem(rq, 422, "email_invalid", "email: %s", wrong);
+    return !wrong;
+}
+
+bool user_password_acceptable(struct request *rq, str password, str email) {
+    const char *weak = password_weakness(password, email);
+    if (weak) reply_problem(rq, 422, "weak_password", "password: %s", weak);
+    return !weak;
+}
