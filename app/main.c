@@ -10,6 +10,7 @@
  *
  * Without a usable disk the appliance still answers: probes say 503 and why, modules that need the
  * database answer 503, the console says what to do, and the conductor tries again until it works. */
+#include "app/access/access.h"
 #include "app/config/config.h"
 #include "app/gateway/gateway.h"
 #include "app/health/health.h"
@@ -275,6 +276,7 @@ static void conduct(void *arg) {
     struct diag why = {0};
     (void)arg;
     if (gateway_build(modules, &why)) panic("the route tables are wrong: %s", why.text);
+    if (access_cover(modules, &why)) panic("the access rules are incomplete: %s", why.text);
     openapi_use(modules);
     open_storage();
     start_modules(&config_module);

@@ -2,12 +2,16 @@
 /* modules.c — the appliance on one page: its features in the order they start. Within a phase of
  * the request pipeline their functions run in this order too; they stop in reverse. */
 #include "app/module.h"
+#include "app/access/access.h"
+#include "app/audit/audit.h"
+#include "app/auth/auth.h"
 #include "app/config/config.h"
 #include "app/gateway/gateway.h"
 #include "app/health/health.h"
 #include "app/logs/logs.h"
 #include "app/metrics/metrics.h"
 #include "app/openapi/openapi.h"
+#include "app/policies/policies.h"
 #include "app/system/system.h"
 #include "app/tls/certificate.h"
 #include "app/web/web.h"
@@ -17,6 +21,10 @@ const struct module *const modules[] = {
     &gateway_module,     /* phases ROUTE, LIMIT, CONTENT, LOG */
     &config_module,      /* stored settings, before anything reads one */
     &metrics_module,     &logs_module,   &system_module, &openapi_module, &web_module,
+    &audit_module,       /* before whoever writes audit rows */
+    &auth_module,        /* phase AUTH: who is asking; first setup */
+    &access_module,      /* phase POLICY: may they? */
     &tls_module,         /* our certificate */
-    &idempotency_module, NULL,
+    &idempotency_module, &policies_module,
+    NULL,
 };

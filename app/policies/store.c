@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* store.c — rows of policy documents.
+ *
+ *    policy          what is now; revision counts every change (ETag), version every change of
+ * content policy_version  each content there ever was: 1.0, 1.1, ... never changed policy_tag tag
+ * -> document, for filters and counts policy_event    who did what, with a comment: the history
+ * people read (audit is for auditors) policy_fts      stems of the current content; contentless, so
+ * a text is stored once
+ *
+ * Always true: the index row is replaced in the transaction that changes the text; stems are made
+ * before it, by a worker when the text is large, so that neither loop nor writer waits for them. */
+#include "app/id.h"
+#include "app/policies/policies_impl.h"
+#include "kernel/core/worker.h"
+#include "kernel/platform.h"
+#include <stdio.h>
+
+#define CONTENT_COLUMNS                                                                            \
+    " title TEXT NOT NULL, summary TEXT NOT NULL, body TEXT NOT NULL, category TEXT NOT NULL,"     \
+    " jurisdiction TEXT NOT NULL, tags TEXT NOT NULL, priority TEXT NOT NULL,"                     \
+    " impact TEXT NOT NULL, language TEXT NOT NULL CHECK(language IN ('en','fr')),"
+
+static const char *const steps[] = {
+    "CREATE TABLE policy(num INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE," CONTENT_COLUMNS
+    " status TEXT NOT NULL, version INTEGER NOT NULL, revision INTEGER NOT NULL,"
+    " author_id TEXT NOT NULL, author TEXT NOT NULL, approver_id TEXT NOT NULL DEFAULT '',"
+    " approver TEXT NOT NULL DEFAULT '', created_ns INTEGER NOT NULL, updated_ns INTEGER NOT NULL,"
+    " approved_ns INTEGER NOT NULL DEFAULT 0, published_ns INTEGER NOT NULL DEFAULT 0) STRICT;"
+    "CREATE INDEX policy_status ON policy(status);"
+    "CREATE INDEX policy_category ON policy(category);"
+    "CREATE INDEX policy_jurisdiction ON policy(jurisdiction);"
+    "CREATE INDEX policy_author ON policy(author_id);"
+    "CREATE INDEX policy_updated ON policy(updated_ns);"
+    "CREATE TABLE policy_version(num INTEGER PRIMARY KEY,"
+    " policy INTEGER NOT NULL REFERENCES policy(num) ON DELETE CASCADE, version INTEGER NOT "
+    "NULL," CONTENT_COLUMNS
+    " author_id TEXT NOT NULL, author TEXT NOT NULL, created_ns INTEGER NOT NULL,"
+    " UNIQUE(policy,version)) STRICT;"
+    "CREATE TABLE policy_tag(tag TEXT NOT NULL,"
+    " policy INTEGER NOT NULL REFERENCES policy(num) ON DELETE CASCADE, PRIMARY KEY(tag,policy))"
+    " STRICT, WITHOUT ROWID;"
+    "CREATE INDEX policy_tag_policy ON policy_tag(policy);"
+    "CREATE TABLE policy_event(num INTEGER PRIMARY KEY,"
+    " policy INTEGER NOT NULL REFERENCES policy(num) ON DELETE CASCADE, at_ns INTEGER NOT NULL,"
+    " actor_id TEXT NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, from_status TEXT NOT NULL,"
+    " to_status TEXT NOT NULL, version INTEGER NOT NULL, comment TEXT NOT NULL) STRICT;"
+    "CREATE INDEX policy_event_policy ON policy_event(policy);"
+    "CREATE VIRTUAL TABLE policy_fts USING fts5(title, summary, body, tags, content='',"
+    " contentless_delete=1, tokenize=\"unicode61 remove_diacritics 2\");",
+    NULL,
+};
+const struct db_schema policies_schema = {.module = "policies", .steps = steps};
+
+/* ---- Small things
+ * --------------------------------------------------------------------------------- */
+
+str version_name(s64 version, char to[24]) {
+    int n = snprintf(to, 24, "1.%lld", (long long)(version - 1));
+    return str_of(to, (size_t)n);
+}
+
+bool version_parse(str text, s64 *out) {
+    s64 n;
+    if (!str_starts(text, S("1.")) || str_to_s64(str_skip(text, 2), &n)) return false;
+    if (n < 0 || n >= VERSIONS_MAX || (text.len > 3 && text.ptr[2] == '0')) return false;
+    *out = n + 1;
+    return true;
+}
+
+u64 policies_now_ns(void) {
+    u64 wall = platform_wall_ns();
+    return wall ? wall : platform_clock_ns();
+}
+
+void policy_json(struct json_writer *w, const char *key, const struct policy *p, bool with_body) {
+    char version[24];
+    json_object(w, key);
+    json_text(w, "id", p->id);
+    json_text(w, "title", p->title);
+    json_text(w, "summary", p->summary);
+    if (with_body) json_text(w, "body", p->body);
+    json_text(w, "category", p->category);
+    json_text(w, "jurisdiction", p->jurisdiction);
+    json_raw(w, "tags", p->tags);
+    json_text(w, "priority", p->priority);
+    json_text(w, "impact", p->impact);
+    json_text(w, "language", p->language);
+    json_text(w, "status", p->status);
+    json_text(w, "version", version_name(p->version, version));
+    json_int(w, "revision", p->revision);
+    json_text(w, "author_id", p->author_id);
+    json_text(w, "author", p->author);
+    json_text(w, "approver_id", p->approver_id.len ? p->approver_id : str_of(NULL, 0));
+    json_text(w, "approver", p->approver.len ? p->approver : str_of(NULL, 0));
+    json_time(w, "created_at", p->created_ns);
+    json_time(w, "updated_at", p->updated_ns);
+    json_time(w, "approved_at", p->approved_ns);
+    json_time(w, "published_at", p->published_ns);
+}
+
+/* ---- Reading
+ * ---------------------------------------------------------------------------------------- */
+
+rc_t policy_read(struct db_rows *r, struct arena *a, struct policy *out) {
+    str *const texts[] = {&out->id,           &out->title,   &out->summary,   &out->category,
+                          &out->jurisdiction, &out->tags,    &out->priority,  &out->impact,
+                          &out->language,     &out->status,  &out->author_id, &out->author,
+                          &out->approver_id,  &out->approver};
+    *out = (struct policy){.num = db_column_int(r, 0)};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        *texts[i] = arena_copy(a, db_column_text(r, (int)i + 1));
+        if (!texts[i]->ptr) return RC_NO_MEMORY;
+    }
+    out->version = db_column_int(r, 15);
+    out->revision = db_column_int(r, 16);
+    out->created_ns = (u64)db_column_int(r, 17);
+    out->updated_ns = (u64)db_column_int(r, 18);
+    out->approved_ns = (u64)db_column_int(r, 19);
+    out->published_ns = (u64)db_column_int(r, 20);
+    return RC_OK;
+}
+
+rc_t policy_by_id(struct db_txn *t, struct arena *a, str id, struct policy *out) {
+    struct db_rows *r = NULL;
+    rc_t rc = db_query(t, &r, "SELECT " POLICY_COLUMNS ",p.body FROM policy p WHERE p.id=?1",
+                       DB_TEXT(id));
+    if (rc == RC_OK) rc = db_next(r);
+    if (rc == RC_OK) rc = policy_read(r, a, out);
+    if (rc == RC_OK) {
+        out->body = arena_copy(a, db_column_text(r, POLICY_COLUMN_COUNT));
+        if (!out->body.ptr) rc = RC_NO_MEMORY;
+    }
+    db_done(r);
+    return rc;
+}
+
+/* ---- The index
+ * ---------------------------------------------------------------------------------------- */
+
+enum { INDEX_ON_LOOP_MAX = 2048 }; /* bytes: about 50 us */
+
+struct index_job {
+    const struct policy *policy;
+    struct policy_index *out;
+    rc_t rc;
+};
+
+static void make_index(void *arg) {
+    struct index_job *job = arg;
+    const struct policy *p = job->policy;
+    struct policy_index *x = job->out;
+    enum language language = str_eq(p->language, S("fr")) ? FRENCH : ENGLISH;
+    const str from[] = {p->title, p->summary, p->body, p->tags};
+    struct buf *const to[] = {&x->title, &x->summary, &x->body, &x->tags};
+    job->rc = RC_OK;
+    for (size_t i = 0; i < ARRAY_LEN(from) && job->rc == RC_OK; i++)
+        job->rc = text_stem(language, from[i], to[i]);
+}
+
+rc_t policy_index_make(const struct policy *p, struct policy_index *out) {
+    struct index_job job = {p, out, RC_OK};
+    struct buf *const all[] = {&out->title, &out->summary, &out->body, &out->tags};
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) buf_open(all[i], 3 * BODY_MAX);
+    if (p->body.len + p->summary.len <= INDEX_ON_LOOP_MAX) {
+        make_index(&job);
+        return job.rc;
+    }
+    rc_t rc = worker_run(make_index, &job);
+    return rc ? rc : job.rc;
+}
+
+void policy_index_free(struct policy_index *index) {
+    buf_close(&index->title);
+    buf_close(&index->summary);
+    buf_close(&index->body);
+    buf_close(&index->tags);
+}
+
+static rc_t index_write(struct db_txn *t, s64 num, const struct policy_index *x) {
+    return db_run(t, "INSERT INTO policy_fts(rowid,title,summary,body,tags) VALUES(?1,?2,?3,?4,?5)",
+                  DB_INT(num), DB_TEXT(buf_str(&x->title)), DB_TEXT(buf_str(&x->summary)),
+                  DB_TEXT(buf_str(&x->body)), DB_TEXT(buf_str(&x->tags)));
+}
+
+static rc_t tags_write(struct db_txn *t, const struct policy *p) {
+    rc_t rc = db_run(t, "DELETE FROM policy_tag WHERE policy=?1", DB_INT(p->num));
+    if (rc) return rc;
+    return db_run(t, "INSERT INTO policy_tag(tag,policy) SELECT value,?1 FROM json_each(?2)",
+                  DB_INT(p->num), DB_TEXT(p->tags));
+}
+
+/* ---- Writing
+ * -------------------------------------------------------------------------------------------- */
+
+static rc_t version_write(struct db_txn *t, const struct policy *p, str author_id, str author) {
+    return db_run(
+        t,
+        "INSERT INTO policy_version(policy,version,title,summary,body,category,jurisdiction,"
+        "tags,priority,impact,language,author_id,author,created_ns)"
+        " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)",
+        DB_INT(p->num), DB_INT(p->version), DB_TEXT(p->title), DB_TEXT(p->summary),
+        DB_TEXT(p->body), DB_TEXT(p->category), DB_TEXT(p->jurisdiction), DB_TEXT(p->tags),
+        DB_TEXT(p->priority), DB_TEXT(p->impact), DB_TEXT(p->language), DB_TEXT(author_id),
+        DB_TEXT(author), DB_INT(p->updated_ns));
+}
+
+rc_t policy_insert(struct db_txn *t, struct policy *p, const struct policy_index *index) {
+    p->version = p->revision = 1;
+    p->created_ns = p->updated_ns = policies_now_ns();
+    rc_t rc =
+        db_run(t,
+               "INSERT INTO policy(id,title,summary,body,category,jurisdiction,tags,priority,"
+               "impact,language,status,version,revision,author_id,author,created_ns,updated_ns)"
+               " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,1,1,?12,?13,?14,?14)",
+               DB_TEXT(p->id), DB_TEXT(p->title), DB_TEXT(p->summary), DB_TEXT(p->body),
+               DB_TEXT(p->category), DB_TEXT(p->jurisdiction), DB_TEXT(p->tags),
+               DB_TEXT(p->priority), DB_TEXT(p->impact), DB_TEXT(p->language), DB_TEXT(p->status),
+               DB_TEXT(p->author_id), DB_TEXT(p->author), DB_INT(p->created_ns));
+    if (rc) return rc;
+    p->num = db_last_id(t);
+    if ((rc = version_write(t, p, p->author_id, p->author))) return rc;
+    if ((rc = tags_write(t, p))) return rc;
+    return index_write(t, p->num, index);
+}
+
+rc_t policy_update(struct db_txn *t, const struct policy *p, const struct policy_index *index,
+                   const struct actor *who) {
+    rc_t rc =
+        db_run(t,
+               "UPDATE policy SET title=?2,summary=?3,body=?4,category=?5,jurisdiction=?6,tags=?7,"
+               "priority=?8,impact=?9,language=?10,version=?11,revision=?12,updated_ns=?13"
+               " WHERE num=?1",
+               DB_INT(p->num), DB_TEXT(p->title), DB_TEXT(p->summary), DB_TEXT(p->body),
+               DB_TEXT(p->category), DB_TEXT(p->jurisdiction), DB_TEXT(p->tags),
+               DB_TEXT(p->priority), DB_TEXT(p->impact), DB_TEXT(p->language), DB_INT(p->version),
+               DB_INT(p->revision), DB_INT(p->updated_ns));
+    if (rc == RC_OK) rc = version_write(t, p, who->user_id, who->email);
+    if (rc == RC_OK) rc = tags_write(t, p);
+    if (rc == RC_OK) rc = db_run(t, "DELETE FROM policy_fts WHERE rowid=?1", DB_INT(p->num));
+    return rc ? rc : index_write(t, p->num, index);
+}
+
+rc_t policy_delete(struct db_txn *t, const struct policy *p) {
+    rc_t rc = db_run(t, "DELETE FROM policy_fts WHERE rowid=?1", DB_INT(p->num));
+    return rc ? rc : db_run(t, "DELETE FROM policy WHERE num=?1", DB_INT(p->num));
+}
+
+rc_t policy_event(struct db_txn *t, struct request *rq, const struct policy *p, const char *action,
+                  str from, str to, str comment) {
+    return db_run(
+        t,
+        "INSERT INTO policy_event(policy,at_ns,actor_id,actor,action,from_status,to_status,"
+        "version,comment) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)",
+        DB_INT(p->num), DB_INT(p->updated_ns), DB_TEXT(rq->actor.user_id), DB_TEXT(rq->actor.email),
+        DB_TEXT(str_from_c(action)), DB_TEXT(from), DB_TEXT(to), DB_INT(p->version),
+        DB_TEXT(comment.ptr ? comment : S("")));
+}
