@@ -45,6 +45,7 @@ u64 ram_bytes(void);                       /* all RAM of the machine */
 u64 ram_heap_bytes(void);                  /* what sbrk can still give, plus what it gave */
 void *ram_keep(size_t bytes, size_t align); /* for ever; not zeroed; NULL: none left */
 void *ram_keep_zero(size_t bytes, size_t align); /* likewise, zeroed; panics when none is left */
+void *ram_keep_table(void);                /* one page out of the reserve; not zeroed */
 void *ram_sbrk(ptrdiff_t more);            /* (void *)-1: none left */
 const void *ram_view(u64 phys, size_t n);  /* firmware's bytes, mapped read-only; NULL: no */
 

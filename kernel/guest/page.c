@@ -36,7 +36,9 @@ static bool live; /* this is the table in force: stale translations must go */
 
 static u64 *table_new(void) {
     if (pool_used < POOL_TABLES) return pool[pool_used++];
-    return ram_keep_zero(PAGE_BYTES, PAGE_BYTES);
+    void *table = ram_keep_table();
+    if (!table) panic("No memory for page tables.");
+    return memset(table, 0, PAGE_BYTES);
 }
 
 static u64 bits_of(enum page_kind kind) {

@@ -6,11 +6,14 @@
  *
  * The heap is the largest usable range (sbrk grows upwards in it). What is kept for ever comes
  * from the top of the range that holds the image, so devices can reach it below 4 GiB. On small
- * machines both are the same range and meet in the middle. Nothing here touches the memory:
- * a 64 GiB guest costs its host only what is used. */
+ * machines both are the same range and meet in the middle, save for a reserve that only page tables
+ * may use: a guard page below a new stack may need one. Nothing here touches the memory: a 64 GiB
+ * guest costs its host only what is used. */
 #include "kernel/guest/guest.h"
 #include "kernel/platform.h"
 #include <errno.h>
+
+enum { RESERVE_BYTES = 256 * 1024 }; /* 64 tables: guards in 128 MiB of stacks */
 
 static u64 total_bytes;
 static u64 heap_start, heap_at, heap_end; /* heap_end is moved down by keep_at when shared */
@@ -40,18 +43,25 @@ void ram_start(const struct handoff *h) {
 }
 
 u64 ram_bytes(void) { return total_bytes; }
-u64 ram_heap_bytes(void) { return (shared ? keep_at : heap_end) - heap_start; }
+u64 ram_heap_bytes(void) {
+    return (shared ? keep_at - RESERVE_BYTES : heap_end) - heap_start;
+}
 
-void *ram_keep(size_t bytes, size_t align) {
+static void *keep(size_t bytes, size_t align, u64 reserve) {
     platform_lock(&lock);
-    u64 floor = shared ? heap_at : keep_floor;
+    u64 floor = (shared ? heap_at : keep_floor) + reserve;
     u64 at = 0;
+    if (floor > keep_at) floor = keep_at;
     if (bytes <= keep_at - floor) at = (keep_at - bytes) & ~((u64)align - 1);
     if (at < floor) at = 0;
     if (at) keep_at = at;
     platform_unlock(&lock);
     return (void *)at;
 }
+
+void *ram_keep(size_t bytes, size_t align) { return keep(bytes, align, RESERVE_BYTES); }
+
+void *ram_keep_table(void) { return keep(PAGE_BYTES, PAGE_BYTES, 0); }
 
 void *ram_keep_zero(size_t bytes, size_t align) {
     void *p = ram_keep(bytes, align);
@@ -62,8 +72,9 @@ void *ram_keep_zero(size_t bytes, size_t align) {
 void *ram_sbrk(ptrdiff_t more) {
     void *old = (void *)-1;
     platform_lock(&lock);
-    u64 end = shared ? keep_at : heap_end;
-    bool fits = more >= 0 ? (u64)more <= end - heap_at : (u64)-more <= heap_at - heap_start;
+    u64 end = shared ? keep_at - RESERVE_BYTES : heap_end;
+    u64 room = end > heap_at ? end - heap_at : 0; /* tables may have eaten into the reserve */
+    bool fits = more >= 0 ? (u64)more <= room : (u64)-more <= heap_at - heap_start;
     if (fits) {
         old = (void *)heap_at;
         heap_at += (u64)more;

@@ -186,6 +186,22 @@ static void nested(void) { /* the panic's own output panics */
     console_also = faulty_console;
     panic("the first of two");
 }
+/* All memory taken, by stacks and then by the heap: refused politely, and the machine goes on. */
+static void exhaust(void) {
+    u32 stacks = 0, blocks = 0;
+    while (platform_stack(65536)) stacks++;
+    while (malloc(100000)) blocks++;
+    printf("exhausted: %u stacks, %u blocks, used %llu of %llu\n", stacks, blocks,
+           (unsigned long long)platform_memory_used(), (unsigned long long)ram_bytes());
+    platform_exit(0);
+}
+static void exhaust_heap(void) {
+    u32 stacks = 0, blocks = 0;
+    while (malloc(100000)) blocks++;
+    while (platform_stack(65536)) stacks++;
+    printf("exhausted: %u stacks, %u blocks\n", stacks, blocks);
+    platform_exit(0);
+}
 static void exit_status(void) { platform_exit(7); }
 static void reset(void) { platform_exit(PLATFORM_EXIT_RESET); }
 
@@ -205,7 +221,8 @@ static const struct {
     {"undefined", undefined},       {"breakpoint", breakpoint},     {"unaligned", unaligned},
     {"double-fault", double_fault}, {"selector", selector},
     {"nmi", nmi},                   {"vector-unknown", vector_unknown}, {"nested", nested},
-    {"exit-status", exit_status},   {"reset", reset},
+    {"exit-status", exit_status},   {"reset", reset},               {"exhaust", exhaust},
+    {"exhaust-heap", exhaust_heap},
 };
 
 void selftest(str command_line) {

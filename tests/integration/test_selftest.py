@@ -180,6 +180,14 @@ class SelfTest(unittest.TestCase):
         for machine in ("microvm", "q35", "pc"):
             self.assertEqual(Boot("walk", machine=machine, debug_exit=False).finish().status, 0)
 
+    def test_memory_ends_with_a_refusal(self):
+        out = Boot("exhaust").finish().out
+        found = re.search(r"exhausted: (\d+) stacks, (\d+) blocks", out)
+        self.assertIsNotNone(found, out)
+        self.assertGreater(int(found.group(1)), 700)  # 64 MiB in stacks of 68 KiB
+        found = re.search(r"exhausted: (\d+) stacks, (\d+) blocks", Boot("exhaust-heap").finish().out)
+        self.assertGreater(int(found.group(2)), 500)
+
     def test_the_release_has_none_of_this(self):
         with open(RELEASE, "rb") as f:
             image = f.read()
