@@ -5,3 +5,8 @@ build/insncount.so: tools/insncount.c
 	@mkdir -p $(@D)
 	$(call say,HOSTLD,$@)
 	$Q$(CC) -std=gnu2x $(WARN) -O2 -shared -fPIC -fvisibility=hidden -o $@ $<
+
+# The host machine with another app_main: opens a data disk and checks it.
+build/host/dbcheck: build/host/tests/tools/dbcheck.o build/host/parts.a $(call third_libs,host)
+	$(call say,HOSTLD,$@)
+	$Q$(host_CC) $(host_LINK) -Wl,--allow-multiple-definition -o $@ $^ $(SLIRP_LIBS) -lm -lpthread

@@ -185,7 +185,7 @@ class Appliance:
 
     def __init__(self, *, target=None, config=None, disk=None, machine=None, boot=None, memory=None,
                  cpus=None, net="user", append=None, qemu_args=(), accel=None, wait=True,
-                 env=None, keep=False):
+                 env=None, keep=False, host="127.0.0.1"):
         self.target = target or TARGET
         self.directory = tempfile.mkdtemp(prefix="openpolicy-test-")
         self.disk = disk or os.path.join(self.directory, "data.img")
@@ -196,7 +196,7 @@ class Appliance:
         self.net, self.append, self.qemu_args = net, append, list(qemu_args)
         self.accel = accel or os.environ.get("OPENPOLICY_ACCEL")
         self.wait, self.env, self.keep = wait, dict(env or {}), keep
-        self.http_port = self.https_port = None
+        self.host, self.http_port, self.https_port = host, None, None
         self.process = self.console = None
         self._qmp = None
 
@@ -211,7 +211,8 @@ class Appliance:
         self.close()
 
     def start(self):
-        self.http_port, self.https_port = free_port(), free_port()
+        forwarded = self.host == "127.0.0.1"
+        self.http_port, self.https_port = (free_port(), free_port()) if forwarded else (80, 443)
         config_file = os.path.join(self.directory, "config.json")
         with open(config_file, "w") as f:
             if isinstance(self.config, dict):
@@ -335,9 +336,9 @@ class Appliance:
     def connection(self, tls=False, timeout=30):
         if tls:
             context = ssl._create_unverified_context()
-            return http.client.HTTPSConnection("127.0.0.1", self.https_port, timeout=timeout,
+            return http.client.HTTPSConnection(self.host, self.https_port, timeout=timeout,
                                                context=context)
-        return http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=timeout)
+        return http.client.HTTPConnection(self.host, self.http_port, timeout=timeout)
 
     def request(self, method, path, body=None, *, token=None, headers=None, tls=False, timeout=30,
                 connection=None):
@@ -382,12 +383,12 @@ class Appliance:
 
     def peer_certificate(self):
         """The server's certificate, DER."""
-        with socket.create_connection(("127.0.0.1", self.https_port), 30) as s:
+        with socket.create_connection((self.host, self.https_port), 30) as s:
             with ssl._create_unverified_context().wrap_socket(s) as t:
                 return t.getpeercert(True)
 
     def socket(self, timeout=10):
-        return socket.create_connection(("127.0.0.1", self.http_port), timeout)
+        return socket.create_connection((self.host, self.http_port), timeout)
 
     def raw(self, data, timeout=10):
         """Sends these bytes on a new connection, returns all that comes until it is closed (or,
