@@ -6,7 +6,8 @@
  *   127.0.0.1:PORT  ->  10.0.2.15:443 | 80 | 6379
  *
  * Frames from libslirp wait in a ring of FRAMES_MAX; beyond that they are dropped, and TCP sends
- * them again. Everything happens on the loop: its descriptors join each sleep of wait.c. */
+ * them again. Frames for it wait in another, until the loop is about to sleep: libslirp needs more
+ * stack than a fiber has. Its descriptors join each sleep of wait.c. */
 #include "kernel/host/host_impl.h"
 #include <errno.h>
 #include <slirp/libslirp.h>
@@ -27,8 +28,11 @@ struct slirp_timer {
 };
 static struct {
     Slirp *slirp;
-    struct frame *ring;
+    struct frame *ring; /* from libslirp */
     u32 first, count;
+    struct frame *out; /* to libslirp */
+    u32 out_count;
+    bool out_refused; /* a frame found no room */
     struct slirp_timer timers[TIMERS_MAX];
     struct host_poll *poll; /* during one sleep */
 } user;
@@ -110,7 +114,8 @@ static rc_t user_open(const char *argument, struct nic_info *out) {
     (void)argument, (void)out;
     if (user.slirp) return RC_OK;
     user.ring = calloc(FRAMES_MAX, sizeof *user.ring);
-    if (!user.ring) return RC_NO_MEMORY;
+    user.out = calloc(FRAMES_MAX, sizeof *user.out);
+    if (!user.ring || !user.out) return RC_NO_MEMORY;
     SlirpConfig config = {
         .version = 1,
         .in_enabled = true,
@@ -141,10 +146,22 @@ static rc_t user_open(const char *argument, struct nic_info *out) {
 static bool user_up(void) { return user.slirp != NULL; }
 
 static rc_t user_send(const u8 *frame, size_t n) {
-    slirp_input(user.slirp, frame, (int)n);
-    /* It may have answered at once (ARP, ICMP, a SYN's reply): do not sleep on it. */
-    if (user.count) host_raise(WAIT_NIC);
+    user.out_refused |= user.out_count == FRAMES_MAX;
+    if (user.out_count == FRAMES_MAX) return RC_AGAIN;
+    if (n > NIC_FRAME_MAX) return RC_INVALID;
+    struct frame *f = &user.out[user.out_count++];
+    f->length = (u16)n;
+    memcpy(f->bytes, frame, n);
     return RC_OK;
+}
+
+/* On the loop's own stack. It may answer at once (ARP, ICMP, a SYN's reply): do not sleep on it. */
+static void out_empty(void) {
+    for (u32 i = 0; i < user.out_count; i++)
+        slirp_input(user.slirp, user.out[i].bytes, user.out[i].length);
+    user.out_count = 0;
+    if (user.count || user.out_refused) host_raise(WAIT_NIC);
+    user.out_refused = false;
 }
 
 static rc_t user_recv(void *to, size_t room, size_t *out_len) {
@@ -187,6 +204,7 @@ static int get_revents(int index, void *opaque) {
 static void user_poll(struct host_poll *p) {
     if (!user.slirp) return;
     user.poll = p;
+    out_empty();
     u32 timeout_ms = UINT32_MAX;
     slirp_pollfds_fill(user.slirp, &timeout_ms, add_poll, NULL);
     if (timeout_ms != UINT32_MAX)
