@@ -5,9 +5,10 @@
  *   config_value   key -> value, version      what is in force after the next start
  *   config_change  version -> key, old, new   append only; its highest version is the whole's
  *
- * Always true: a change and its history are one transaction; the version is read
+ * Always true: a change, its history and its audit row are one transaction; the version is read
  * inside it, so two editors with the same If-Match cannot both win. A stored value that a newer
  * build no longer accepts is left where it is, named in the log, and the default holds. */
+#include "app/audit/audit.h"
 #include "app/config/config_impl.h"
 #include "app/metrics/metrics.h"
 #include "kernel/base/log.h"
@@ -94,6 +95,20 @@ static rc_t change_one(struct db_txn *t, struct request *rq, const struct config
                     "INSERT INTO config_value (key, value, version) VALUES (?1, ?2, ?3)"
                     " ON CONFLICT DO UPDATE SET value=?2, version=?3",
                     DB_TEXT(key), DB_TEXT(s->text), DB_INT(version));
+    if (rc) return rc;
+    struct json_writer w; /* what changed, for the audit row; stored options are never secret */
+    json_open(&w, KIB(4));
+    json_object(&w, NULL);
+    json_int(&w, "version", version);
+    json_text(&w, "value", unset ? (str){NULL, 0} : s->text);
+    json_object_end(&w);
+    str resource = arena_printf(rq->arena, "config/%.*s", STR(key));
+    rc = audit_add(t, rq,
+                   &(struct audit_event){.action = unset ? "config.unset" : "config.set",
+                                         .resource = resource,
+                                         .result = "ok",
+                                         .detail = buf_str(&w.out)});
+    json_close(&w);
     return rc;
 }
 

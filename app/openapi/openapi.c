@@ -83,6 +83,27 @@ static void write_body(struct json_writer *w, const struct route *r) {
     json_object_end(w);
 }
 
+static void write_problem(struct json_writer *w, const char *status) {
+    json_raw(w, status, S("{\"$ref\":\"#/components/responses/Problem\"}"));
+}
+
+/* The refusals that follow from the table itself; `default` covers what a handler adds. */
+static void write_problems(struct json_writer *w, const struct route *r) {
+    write_problem(w, "400");
+    if (r->access != ACCESS_PUBLIC) {
+        write_problem(w, "401");
+        write_problem(w, "403");
+    }
+    if (strchr(r->pattern, '{')) write_problem(w, "404");
+    if (r->body_schema) {
+        write_problem(w, "413");
+        write_problem(w, "415");
+        write_problem(w, "422");
+    }
+    if (!r->probe) write_problem(w, "503");
+    write_problem(w, "default");
+}
+
 static void write_responses(struct json_writer *w, const struct route *r) {
     char status[8];
     int code = r->success ? r->success : 200;
@@ -98,9 +119,7 @@ static void write_responses(struct json_writer *w, const struct route *r) {
         json_object_end(w);
     }
     json_object_end(w);
-    json_object(w, "default");
-    json_text(w, "$ref", S("#/components/responses/Problem"));
-    json_object_end(w);
+    write_problems(w, r);
     json_object_end(w);
 }
 

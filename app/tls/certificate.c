@@ -10,6 +10,7 @@
  * private key leaves the database only for the TLS row: no answer, log line or audit row holds it.
  * A self-signed certificate that has ended is made anew at start; others are the operator's. */
 #include "app/tls/certificate.h"
+#include "app/audit/audit.h"
 #include "app/config/config.h"
 #include "app/reply.h"
 #include "kernel/base/log.h"
@@ -79,7 +80,7 @@ rc_t certificate_use_temporary(void) {
 
 /* ---- Keeping ------------------------------------------------------------------------------- */
 
-static rc_t store(str key, str chain, const char *source) {
+static rc_t store(struct request *rq, str key, str chain, const char *source) {
     struct db_txn *t;
     rc_t rc = db_write_begin(&t);
     if (rc) return rc;
@@ -89,6 +90,11 @@ static rc_t store(str key, str chain, const char *source) {
                 " SET key_pem=?1, chain_pem=?2, source=?3, changed_at=?4",
                 DB_TEXT(key), DB_TEXT(chain), DB_TEXT(str_from_c(source)),
                 DB_INT(platform_wall_ns() / NS_PER_MS));
+    if (!rc)
+        rc = audit_add(t, rq,
+                       &(struct audit_event){.action = "tls.certificate.replace",
+                                             .resource = S("tls/certificate"),
+                                             .result = "ok"});
     if (!rc) return db_write_commit(t);
     db_write_rollback(t);
     return rc;
@@ -127,12 +133,12 @@ static bool ended(void) {
            info.not_after_ns <= now;
 }
 
-static rc_t make_and_store(struct diag *why) {
+static rc_t make_and_store(struct request *rq, struct diag *why) {
     struct identity *id = memory_alloc(MEMORY_SERVICES, sizeof *id);
     if (!id) return RC_NO_MEMORY;
     rc_t rc = make(id, why);
     if (!rc) {
-        rc = store(str_from_c(id->key), str_from_c(id->chain), "generated");
+        rc = store(rq, str_from_c(id->key), str_from_c(id->chain), "generated");
         if (rc) diag_set(why, "the certificate cannot be stored: %s", rc_name(rc));
     }
     memset(id, 0, sizeof *id);
@@ -149,7 +155,7 @@ static rc_t start(struct diag *why) {
         return rc;
     else if (!rc && !ended())
         return RC_OK;
-    return make_and_store(why);
+    return make_and_store(NULL, why);
 }
 
 /* ---- API ----------------------------------------------------------------------------------- */
@@ -189,7 +195,7 @@ static void put_certificate(struct request *rq) {
                       why.text);
         return;
     }
-    if (!rc && (rc = store(key, chain, "uploaded"))) {
+    if (!rc && (rc = store(rq, key, chain, "uploaded"))) {
         struct diag back = {0};
         if (use_stored(&back)) /* what is stored stays in force */
             log_error("tls", "the earlier certificate could not be restored", "why=%s",
@@ -203,7 +209,7 @@ static void put_certificate(struct request *rq) {
 
 static void post_generate(struct request *rq) {
     struct diag why = {0};
-    rc_t rc = make_and_store(&why);
+    rc_t rc = make_and_store(rq, &why);
     if (rc)
         reply_rc(rq, rc, "Making a certificate");
     else
