@@ -284,9 +284,9 @@ static size_t french(char *text, size_t len) {
     static const char *const endings[] = {
         /* longest first; without the e that is gone already */
         "issement", "ablement", "iblement", "ateur", "atric", "ation", "ition", "ution",
-        "ement",    "ment",     "iqu",      "ism",   "ist",   "abl",   "ibl",   "enc",
-        "anc",      "eur",      "eus",      "ier",   "ell",   "ant",   "ent",   "iv",
-        "if",       "el",       "al",       "er",    "ir",    "it",    "eu",
+        "ement",    "ment",     "ion",      "iqu",   "ism",   "ist",   "abl",   "ibl",
+        "enc",      "anc",      "eur",      "eus",   "ier",   "ell",   "ant",   "ent",
+        "iv",       "if",       "el",       "al",    "er",    "ir",    "it",    "eu",
     };
     struct stem s = {text, len, len};
     if (len <= 3) return len;
@@ -300,8 +300,9 @@ static size_t french(char *text, size_t len) {
         }
         if (s.n == before) break;
         while (s.n > 3 && s.w[s.n - 1] == 'e') s.n--;
+        bool twice = s.n > 4 && doubled(&s) && strchr("lnt", s.w[s.n - 1]);
+        if (twice) s.n--; /* traditionnel: traditionn, tradition, tradit */
     }
-    if (s.n > 4 && doubled(&s)) s.n--;
     return s.n;
 }
 

@@ -9,7 +9,8 @@ static const struct actor other = {.user_id = {"u2", 2}, .role = {"user", 4}};
 static const struct actor admin = {.user_id = {"a1", 2}, .role = {"admin", 5}};
 static const struct actor odd = {.user_id = {"x1", 2}, .role = {"root", 4}};
 
-static bool may(const struct actor *who, const char *permission, const char *owner, const char *state) {
+static bool may(const struct actor *who, const char *permission, const char *owner,
+                const char *state) {
     struct access_answer answer;
     struct access_question q = {who, str_from_c(permission), S("thing"), str_from_c(owner),
                                 str_from_c(state)};
@@ -29,10 +30,10 @@ TEST(documents_are_read_by_state_and_owner) {
         const char *state;
         bool guest, other, author, admin;
     } v[] = {
-        {"draft", false, false, true, true},       {"under_review", false, true, true, true},
-        {"approved", false, true, true, true},     {"rejected", false, false, true, true},
-        {"published", true, true, true, true},     {"archived", false, true, true, true},
-        {"", false, false, true, true},            {"publishe", false, false, true, true},
+        {"draft", false, false, true, true},      {"under_review", false, true, true, true},
+        {"approved", false, true, true, true},    {"rejected", false, false, true, true},
+        {"published", true, true, true, true},    {"archived", false, true, true, true},
+        {"", false, false, true, true},           {"publishe", false, false, true, true},
         {"published ", false, false, true, true},
     };
     for (size_t i = 0; i < ARRAY_LEN(v); i++) {
@@ -73,8 +74,14 @@ TEST(accounts_and_audit_are_for_admins) {
 }
 
 TEST(what_no_rule_names_is_denied_to_everyone) {
-    static const char *const unknown[] = {"", "x", "policies", "policies:document", "policies:document:read2",
-                                          "policies:document:rea", "audi", "*"};
+    static const char *const unknown[] = {"",
+                                          "x",
+                                          "policies",
+                                          "policies:document",
+                                          "policies:document:read2",
+                                          "policies:document:rea",
+                                          "audi",
+                                          "*"};
     for (size_t i = 0; i < ARRAY_LEN(unknown); i++) {
         EXPECT(!could(&guest, unknown[i]));
         EXPECT(!could(&user, unknown[i]));
@@ -100,7 +107,9 @@ TEST(a_no_says_why) {
     struct access_answer a;
     access_decide(&(struct access_question){&guest, S("auth:self:read"), S(""), S(""), S("")}, &a);
     EXPECT_STR(str_from_c(a.why), S("guests may not do this: sign in first"));
-    access_decide(&(struct access_question){&other, S("policies:document:update"), S("x"), S("u1"), S("")}, &a);
+    access_decide(
+        &(struct access_question){&other, S("policies:document:update"), S("x"), S("u1"), S("")},
+        &a);
     EXPECT_STR(str_from_c(a.why), S("only its author or an administrator may do this"));
     access_decide(&(struct access_question){&user, S("audit:log:read"), S(""), S(""), S("")}, &a);
     EXPECT_STR(str_from_c(a.why), S("only an administrator may do this"));

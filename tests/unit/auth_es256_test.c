@@ -15,7 +15,9 @@ static const char rfc_signature[] =
     "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";
 
 /* The library's locks. */
-__attribute__((constructor)) static void start(void) { (void)!!tls_init(); }
+__attribute__((constructor)) static void start(void) {
+    (void)!!tls_init();
+}
 
 static void rfc_key(struct es256_key *key) {
     u8 d[32], xy[64];

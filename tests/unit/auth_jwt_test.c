@@ -19,8 +19,10 @@
 #define SIGNATURE                                                                                  \
     "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
-static const struct jwt_expected expected = {
-    .issuer = {"urn:x", 5}, .audience = {"openpolicy", 10}, .kid = {KID, sizeof KID - 1}, .now_s = NOW};
+static const struct jwt_expected expected = {.issuer = {"urn:x", 5},
+                                             .audience = {"openpolicy", 10},
+                                             .kid = {KID, sizeof KID - 1},
+                                             .now_s = NOW};
 static struct arena arena;
 
 static str encode_part(const char *json) {
@@ -63,7 +65,9 @@ TEST(our_own_token_is_read_back) {
     EXPECT(token.len < 1024);
 }
 
-TEST(the_plain_form_is_accepted) { EXPECT_OK(parse(HEADER, CLAIMS)); }
+TEST(the_plain_form_is_accepted) {
+    EXPECT_OK(parse(HEADER, CLAIMS));
+}
 
 TEST(bad_headers) {
     static const char *const bad[] = {
@@ -92,16 +96,26 @@ TEST(bad_headers) {
         "{\"alg\":\"ES256\",\"typ\":\"at+jwt\",\"kid\":\"x' OR 1=1--\"}",
         "{\"alg\":\"ES256\",\"typ\":\"at+jwt\",\"kid\":\"" KID "\\u0000\"}",
         "{\"alg\":\"ES256\",\"typ\":\"at+jwt\",\"kid\":7}",
-        "{\"alg\":\"ES256\",\"typ\":\"at+jwt\",\"kid\":\"" KID "\",\"crit\":[\"b64\"],\"b64\":false}",
+        "{\"alg\":\"ES256\",\"typ\":\"at+jwt\",\"kid\":\"" KID
+        "\",\"crit\":[\"b64\"],\"b64\":false}",
         "{\"alg\":\"ES256\",\"typ\":\"at+jwt\",\"kid\":\"" KID "\",\"crit\":[]}",
         "{\"alg\":\"ES256\",\"typ\":\"at+jwt\",\"kid\":\"" KID "\",\"b64\":true}",
-        "{\"alg\":\"ES256\",\"typ\":\"at+jwt\",\"kid\":\"" KID "\",\"jku\":\"https://evil.example/k\"}",
-        "{\"alg\":\"ES256\",\"typ\":\"at+jwt\",\"kid\":\"" KID "\",\"x5u\":\"https://evil.example/c\"}",
+        "{\"alg\":\"ES256\",\"typ\":\"at+jwt\",\"kid\":\"" KID
+        "\",\"jku\":\"https://evil.example/k\"}",
+        "{\"alg\":\"ES256\",\"typ\":\"at+jwt\",\"kid\":\"" KID
+        "\",\"x5u\":\"https://evil.example/c\"}",
         "{\"alg\":\"ES256\",\"typ\":\"at+jwt\",\"kid\":\"" KID "\",\"jwk\":{\"kty\":\"EC\"}}",
         "{\"alg\":\"ES256\",\"typ\":\"at+jwt\",\"kid\":\"" KID "\",\"x5c\":[\"MIIB\"]}",
         "{\"alg\":\"ES256\",\"typ\":\"at+jwt\",\"kid\":\"" KID "\",\"zip\":\"DEF\"}",
-        "[\"ES256\"]", "\"ES256\"", "null", "", "{", "{}", "{\"alg\":\"ES256\"}x",
-        "\xEF\xBB\xBF" HEADER, "{\"alg\":\"ES256\",\"typ\":\"at+jwt\",\"kid\":\"\xFF\"}",
+        "[\"ES256\"]",
+        "\"ES256\"",
+        "null",
+        "",
+        "{",
+        "{}",
+        "{\"alg\":\"ES256\"}x",
+        "\xEF\xBB\xBF" HEADER,
+        "{\"alg\":\"ES256\",\"typ\":\"at+jwt\",\"kid\":\"\xFF\"}",
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         if (parse(bad[i], CLAIMS) == RC_OK) test_fail(__FILE__, __LINE__, "accepted %s", bad[i]);
@@ -135,15 +149,28 @@ TEST(bad_claims) {
         "{\"iss\":\"urn:x\",\"aud\":\"other\"," IDS "," TIMES "}",
         "{\"iss\":\"urn:x\",\"aud\":[\"openpolicy\",\"other\"]," IDS "," TIMES "}",
         "{" NAMES ",\"sid\":\"" SESSION "\",\"jti\":\"" TOKEN "\",\"role\":\"user\"," TIMES "}",
-        "{" NAMES ",\"sub\":\"admin\",\"sid\":\"" SESSION "\",\"jti\":\"" TOKEN "\",\"role\":\"user\"," TIMES "}",
-        "{" NAMES ",\"sub\":\"" USER "\",\"sid\":\"\",\"jti\":\"" TOKEN "\",\"role\":\"user\"," TIMES "}",
-        "{" NAMES ",\"sub\":\"" USER "\",\"sid\":\"" SESSION "\",\"jti\":7,\"role\":\"user\"," TIMES "}",
-        "{" NAMES ",\"sub\":\"" USER "\",\"sid\":\"" SESSION "\",\"jti\":\"" TOKEN "\",\"role\":\"root\"," TIMES "}",
-        "{" NAMES ",\"sub\":\"" USER "\",\"sid\":\"" SESSION "\",\"jti\":\"" TOKEN "\",\"role\":\"\"," TIMES "}",
+        "{" NAMES ",\"sub\":\"admin\",\"sid\":\"" SESSION "\",\"jti\":\"" TOKEN
+        "\",\"role\":\"user\"," TIMES "}",
+        "{" NAMES ",\"sub\":\"" USER "\",\"sid\":\"\",\"jti\":\"" TOKEN
+        "\",\"role\":\"user\"," TIMES "}",
+        "{" NAMES ",\"sub\":\"" USER "\",\"sid\":\"" SESSION "\",\"jti\":7,\"role\":\"user\"," TIMES
+        "}",
+        "{" NAMES ",\"sub\":\"" USER "\",\"sid\":\"" SESSION "\",\"jti\":\"" TOKEN
+        "\",\"role\":\"root\"," TIMES "}",
+        "{" NAMES ",\"sub\":\"" USER "\",\"sid\":\"" SESSION "\",\"jti\":\"" TOKEN
+        "\",\"role\":\"\"," TIMES "}",
         "{" NAMES ",\"sub\":\"" USER "\",\"sid\":\"" SESSION "\",\"jti\":\"" TOKEN "\"," TIMES "}",
         "{" NAMES "," IDS "," TIMES ",\"role\":\"admin\"}",
-        "{" NAMES "," IDS "," TIMES "} ", "[" CLAIMS "]x", "", "{}", "[]", "7", "not json",
-        "{" NAMES "," IDS "," TIMES ",\"x\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}",
+        "{" NAMES "," IDS "," TIMES "} ",
+        "[" CLAIMS "]x",
+        "",
+        "{}",
+        "[]",
+        "7",
+        "not json",
+        "{" NAMES "," IDS "," TIMES
+        ",\"x\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]"
+        "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}",
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         if (strcmp(bad[i], CLAIMS " ") == 0) continue; /* blanks are JSON */
@@ -162,7 +189,12 @@ TEST(bad_shapes) {
     arena_open(&arena, NULL, 0, MIB(1));
     str h = encode_part(HEADER), c = encode_part(CLAIMS);
     const str bad[] = {
-        S(""), S("."), S(".."), S("..."), S("a.b"), h,
+        S(""),
+        S("."),
+        S(".."),
+        S("..."),
+        S("a.b"),
+        h,
         arena_printf(&arena, "%.*s.%.*s", STR(h), STR(c)),
         arena_printf(&arena, "%.*s.%.*s.", STR(h), STR(c)),
         arena_printf(&arena, "%.*s..%s", STR(h), SIGNATURE),
@@ -179,7 +211,8 @@ TEST(bad_shapes) {
         arena_printf(&arena, "{\"payload\":\"%.*s\"}", STR(c)),
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-        if (parse_text(bad[i], &jwt) == RC_OK) test_fail(__FILE__, __LINE__, "accepted %.*s", STR(bad[i]));
+        if (parse_text(bad[i], &jwt) == RC_OK)
+            test_fail(__FILE__, __LINE__, "accepted %.*s", STR(bad[i]));
     char *long_one = arena_alloc(&arena, 100000);
     memset(long_one, 'A', 100000);
     EXPECT_RC(parse_text(str_of(long_one, 100000), &jwt), RC_LIMIT);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* policies_diff_test.c — line differences: known ones, and that any script rebuilds the new text. */
+/* policies_diff_test.c — line differences: known ones, and that any script rebuilds the new text.
+ */
 #include "app/policies/diff.c"
 #include "tests/test.h"
 #include <stdio.h>
@@ -23,7 +24,8 @@ static str diff_text(str from, str to) {
 TEST(equal_texts_have_no_hunks) {
     EXPECT_STR(diff_text(S("a\nb\n"), S("a\nb\n")), S("{\"hunks\":[]}"));
     EXPECT_STR(diff_text(S(""), S("")), S("{\"hunks\":[]}"));
-    EXPECT_STR(diff_text(S("a\r\nb"), S("a\nb\n")), S("{\"hunks\":[]}")); /* line ends do not count */
+    EXPECT_STR(diff_text(S("a\r\nb"), S("a\nb\n")),
+               S("{\"hunks\":[]}")); /* line ends do not count */
 }
 
 TEST(a_changed_line_has_context) {
@@ -56,7 +58,8 @@ TEST(far_changes_make_two_hunks) {
     }
     str json = diff_text(str_from_c(from), str_from_c(to));
     size_t hunks = 0;
-    for (size_t i = 0; i < json.len; i++) hunks += str_starts(str_skip(json, i), S("{\"from_line\""));
+    for (size_t i = 0; i < json.len; i++)
+        hunks += str_starts(str_skip(json, i), S("{\"from_line\""));
     EXPECT_EQ(hunks, 2);
 }
 

@@ -18,17 +18,20 @@ TEST(words_phrases_and_beginnings) {
     EXPECT_STR(match("\"clean water\""), S("(\"clean water\" OR \"clean water\")"));
     EXPECT_STR(match("clim*"), S("((\"clim\" OR \"clim\") OR \"clim\" *)"));
     EXPECT_STR(match("l'eau"), S("(\"eau\" OR \"eau\")"));
-    EXPECT_STR(match("a\"b c\"d"), S("(\"a\" OR \"a\") AND (\"b c\" OR \"b c\") AND (\"d\" OR \"d\")"));
+    EXPECT_STR(match("a\"b c\"d"),
+               S("(\"a\" OR \"a\") AND (\"b c\" OR \"b c\") AND (\"d\" OR \"d\")"));
     EXPECT_STR(match("\"open end"), S("(\"open end\" OR \"open end\")"));
 }
 
 TEST(nothing_typed_is_an_operator) {
-    EXPECT_STR(match("a AND b OR NOT c"),
-               S("(\"a\" OR \"a\") AND (\"and\" OR \"and\") AND (\"b\" OR \"b\") AND (\"or\" OR \"or\")"
-                 " AND (\"not\" OR \"not\") AND (\"c\" OR \"c\")"));
-    EXPECT_STR(match("title:x; DROP TABLE policy--"),
-               S("(\"titl\" OR \"titl\") AND (\"x\" OR \"x\") AND (\"drop\" OR \"drop\") AND (\"tabl\" OR"
-                 " \"tabl\") AND (\"polici\" OR \"policy\")"));
+    EXPECT_STR(
+        match("a AND b OR NOT c"),
+        S("(\"a\" OR \"a\") AND (\"and\" OR \"and\") AND (\"b\" OR \"b\") AND (\"or\" OR \"or\")"
+          " AND (\"not\" OR \"not\") AND (\"c\" OR \"c\")"));
+    EXPECT_STR(
+        match("title:x; DROP TABLE policy--"),
+        S("(\"titl\" OR \"titl\") AND (\"x\" OR \"x\") AND (\"drop\" OR \"drop\") AND (\"tabl\" OR"
+          " \"tabl\") AND (\"polici\" OR \"policy\")"));
     EXPECT_STR(match("^\"\"'()*"), S("RC_INVALID"));
     EXPECT_STR(match(""), S("RC_INVALID"));
     EXPECT_STR(match("1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17"), S("RC_LIMIT"));
@@ -69,7 +72,8 @@ TEST(any_bytes_give_a_safe_snippet) {
         EXPECT(s.ptr != NULL);
         for (size_t i = 0; i < s.len; i++)
             if (s.ptr[i] == '<')
-                EXPECT(str_starts(str_skip(s, i), S("<mark>")) || str_starts(str_skip(s, i), S("</mark>")));
+                EXPECT(str_starts(str_skip(s, i), S("<mark>")) ||
+                       str_starts(str_skip(s, i), S("</mark>")));
     }
     arena_close(&arena);
 }
