@@ -15,6 +15,7 @@
 #include "kernel/base/log.h"
 #include "kernel/core/fiber.h"
 #include "kernel/core/loop.h"
+#include "kernel/core/memory.h"
 #include <stdlib.h>
 
 struct request { /* one platform operation and who waits for it */
@@ -183,7 +184,9 @@ static void *bounce_take(void) {
     for (;;) {
         if (disks->bounce_free) return disks->bounce[--disks->bounce_free];
         if (disks->bounce_made < BOUNCE_COUNT) {
-            void *fresh = aligned_alloc(4096, BOUNCE_BYTES);
+            bool counted = memory_charge(MEMORY_SERVICES, BOUNCE_BYTES);
+            void *fresh = counted ? aligned_alloc(4096, BOUNCE_BYTES) : NULL;
+            if (!fresh && counted) memory_refund(MEMORY_SERVICES, BOUNCE_BYTES);
             if (fresh) {
                 disks->bounce_made++;
                 return fresh;

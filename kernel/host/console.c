@@ -6,7 +6,7 @@
  * shell, or without a terminal's input, nothing is read. */
 #include "kernel/host/host_impl.h"
 #include <errno.h>
-#include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <termios.h>
 #include <unistd.h>
@@ -59,11 +59,21 @@ int platform_console_get(void) {
     return -1;
 }
 
+/* Nobody reading must not stop the loop: after one wait, what does not fit is dropped until
+ * somebody reads again. Writable means room for PIPE_BUF bytes at least. */
+#define PATIENCE_MS 50
+
 void platform_console_put(str bytes) {
+    static bool stuck; /* any thread may set it; either value is right */
     while (bytes.len) {
-        ssize_t n = write(STDOUT_FILENO, bytes.ptr, bytes.len);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return; /* best effort */
+        struct pollfd one = {.fd = STDOUT_FILENO, .events = POLLOUT};
+        int ready = poll(&one, 1, __atomic_load_n(&stuck, __ATOMIC_RELAXED) ? 0 : PATIENCE_MS);
+        if (ready < 0 && errno == EINTR) continue;
+        __atomic_store_n(&stuck, ready == 0, __ATOMIC_RELAXED);
+        if (ready <= 0) return;
+        ssize_t n = write(STDOUT_FILENO, bytes.ptr, MIN(bytes.len, (size_t)PIPE_BUF));
+        if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+        if (n <= 0) return;
         bytes = str_skip(bytes, (size_t)n);
     }
 }

@@ -51,6 +51,30 @@ TEST(a_pipe_is_read_to_its_end) {
     EXPECT_EQ(after, 0); /* an ended input does not keep the loop awake */
 }
 
+TEST(nobody_reading_stops_nothing) {
+    int p[2];
+    static char text[100000];
+    REQUIRE(pipe(p) == 0);
+    memset(text, 'x', sizeof text);
+    redirect(0, p[1]);
+    u64 began = host_real_ns();
+    for (u32 i = 0; i < 20; i++) platform_console_put(str_of(text, sizeof text));
+    u64 took = host_real_ns() - began;
+    size_t got = 0;
+    while (poll(&(struct pollfd){.fd = p[0], .events = POLLIN}, 1, 0) > 0)
+        got += (size_t)read(p[0], text, sizeof text);
+    platform_console_put(S("again")); /* read: so it is shown again */
+    ssize_t n = poll(&(struct pollfd){.fd = p[0], .events = POLLIN}, 1, 1000) > 0
+                    ? read(p[0], text, sizeof text)
+                    : 0;
+    undo();
+    close(p[0]);
+    close(p[1]);
+    EXPECT(took < 2 * NS_PER_S);
+    EXPECT(got >= 4096);
+    EXPECT_STR(str_of(text, (size_t)n), S("again"));
+}
+
 /* In a session of its own, with the terminal as its controlling one. Exit status: bits of truth. */
 static int at_terminal(int slave) {
     struct termios t;
