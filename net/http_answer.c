@@ -73,8 +73,7 @@ const char *http_status_text(int status) {
     return "Unknown";
 }
 
-/* ---- Putting bytes together
- * ---------------------------------------------------------------------- */
+/* ---- Putting bytes together ------------------------------------------------------------------- */
 
 static char *put(char *p, str s) {
     if (s.len) memcpy(p, s.ptr, s.len);
@@ -127,8 +126,7 @@ str http_refusal_text(int status, const char *detail, bool close, char *to, size
     return str_of(to, (size_t)(p - to));
 }
 
-/* ---- The handler's fields
- * ------------------------------------------------------------------------ */
+/* ---- The handler's fields --------------------------------------------------------------------- */
 
 rc_t http_answer_field(struct http_exchange *x, str name, str value) {
     struct http_active *a = active_of(x);
@@ -146,8 +144,7 @@ void http_answer_lines(struct http_exchange *x, str lines) {
     active_of(x)->lines = lines;
 }
 
-/* ---- Heads
- * --------------------------------------------------------------------------------------- */
+/* ---- Heads ------------------------------------------------------------------------------------ */
 
 static bool status_has_no_body(int status) {
     return status < 200 || status == 204 || status == 304;

@@ -109,10 +109,9 @@ rc_t http_body_all(struct http_exchange *x, size_t bytes_max, str *out) {
     }
 }
 
-bool http_body_skip(struct http_active *a) {
+bool http_body_skip_rest(struct http_active *a) {
     char waste[1024];
     size_t skipped = 0, got;
-    if (a->body_done) return true;
     if (a->body_broken || (!a->chunked && a->body_left > SKIP_MAX)) return false;
     if (a->expect_continue && !a->body_started) return false; /* it may never come */
     while (skipped < SKIP_MAX) {

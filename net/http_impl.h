@@ -74,6 +74,10 @@ str http_refusal_text(int status, const char *detail, bool close, char *to, size
 void http_answer_finish(struct http_active *a); /* after the handler: whatever is missing */
 
 /* http_body.c */
-bool http_body_skip(struct http_active *a); /* unread rest; false: too much, close instead */
+/* Takes in what nobody read; false: too much, close instead. */
+bool http_body_skip_rest(struct http_active *a);
+static inline bool http_body_skip(struct http_active *a) {
+    return a->body_done || http_body_skip_rest(a);
+}
 
 extern struct http_stats http_counters;

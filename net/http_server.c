@@ -38,8 +38,7 @@ void http_stats_get(struct http_stats *out) {
     *out = http_counters;
 }
 
-/* ---- Pools and lists
- * ----------------------------------------------------------------------------- */
+/* ---- Pools and lists -------------------------------------------------------------------------- */
 
 static struct http_active *active_new(void) {
     struct http_active *a = spare;
@@ -121,8 +120,7 @@ static void conn_rest(struct http_conn *c) {
     (void)timer_start(&c->timer, loop_now_ns() + HTTP_IDLE_TIMEOUT_MS * NS_PER_MS);
 }
 
-/* ---- Refusing
- * -------------------------------------------------------------------------------------- */
+/* ---- Refusing --------------------------------------------------------------------------------- */
 
 /* Without an exchange: answer what can be answered and close. The stream drains, so that the answer
  * reaches a peer that is still sending. */
@@ -156,8 +154,7 @@ static void conn_busy(struct http_conn *c, const struct http_head *head) {
     if (stream_peek(c->stream).len) on_readable(c);
 }
 
-/* ---- The exchange, on its fiber
- * --------------------------------------------------------------------- */
+/* ---- The exchange, on its fiber --------------------------------------------------------------- */
 
 static void exchange_end(struct http_active *a) {
     struct http_conn *c = a->conn;
@@ -184,8 +181,7 @@ static void exchange_run(void *arg) {
     exchange_end(a);
 }
 
-/* ---- From a head to an exchange
- * ------------------------------------------------------------------------ */
+/* ---- From a head to an exchange --------------------------------------------------------------- */
 
 static enum http_method method_of(str m) {
     switch (m.len) {
@@ -359,7 +355,7 @@ static void on_readable(void *arg) {
     }
     if (c->state == CONN_IDLE) {
         idle_leave(c);
-        c->started_ns = platform_clock_ns();
+        c->started_ns = loop_now_ns();
         bool blank = bytes.ptr[0] == '\r' && !c->blank_skipped;
         if (blank && bytes.len >= 2 && bytes.ptr[1] == '\n') { /* RFC 9112 2.2: one, no more */
             c->blank_skipped = true;
@@ -402,8 +398,7 @@ static void on_timer(void *arg) {
     }
 }
 
-/* ---- Listening
- * ------------------------------------------------------------------------------------------ */
+/* ---- Listening -------------------------------------------------------------------------------- */
 
 static void on_accepted(void *arg, struct stream *stream) {
     struct http_server *s = arg;

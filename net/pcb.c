@@ -48,6 +48,7 @@ static struct pcb_table {
     struct {
         struct tcp_pcb *active, *time_wait;
     } bucket[BUCKETS];
+    u64 in_use[BUCKETS / 64]; /* a bit per bucket that held a block when it was put away */
     u32 current;
     u64 key[2];
     u32 count, max;
@@ -97,6 +98,9 @@ static u32 select_bucket(u32 b) {
     if (b == before) return before;
     table->bucket[before].active = tcp_active_pcbs;
     table->bucket[before].time_wait = tcp_tw_pcbs;
+    u64 bit = 1ull << before % 64;
+    if (tcp_active_pcbs || tcp_tw_pcbs) table->in_use[before / 64] |= bit;
+    else table->in_use[before / 64] &= ~bit;
     tcp_active_pcbs = table->bucket[b].active;
     tcp_tw_pcbs = table->bucket[b].time_wait;
     table->current = b;
@@ -123,7 +127,7 @@ static struct tcp_pcb *find(struct tcp_pcb *list, const struct tuple *t) {
 
 static bool bucket_empty(u32 b) {
     if (b == table->current) return !tcp_active_pcbs && !tcp_tw_pcbs;
-    return !table->bucket[b].active && !table->bucket[b].time_wait;
+    return !(table->in_use[b / 64] >> b % 64 & 1);
 }
 
 void pcb_init(u32 connections_max) {
@@ -321,8 +325,11 @@ void pcb_timer(void) {
         table->slow_phase = !table->slow_phase;
         if (table->slow_phase) tcp_ticks++;
     }
-    for (u32 b = table->timer_at; b < end; b++)
-        if (!bucket_empty(b)) timer_bucket(b);
+    for (u32 b = table->timer_at; b < end; b++) {
+        bool current_here = table->current / 64 == b / 64;
+        if (b % 64 == 0 && !table->in_use[b / 64] && !current_here) b += 63; /* none of these */
+        else if (!bucket_empty(b)) timer_bucket(b);
+    }
     table->timer_at = end == BUCKETS ? 0 : end;
 }
 

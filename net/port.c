@@ -8,6 +8,7 @@
 #include "net/net_impl.h"
 #include "kernel/platform.h"
 #include "lwip/sys.h"
+#include <immintrin.h>
 
 uint32_t net_random_u32(void) {
     static u32 pool[64], left;
@@ -26,11 +27,24 @@ uint32_t net_random_u32(void) {
     return value;
 }
 
+/* Sixty-four bytes with one add-with-carry each eight; gcc makes it one instruction per word. */
+static u64 add_block(const u8 *p, u64 sum) {
+    unsigned char carry = 0;
+    for (int i = 0; i < 8; i++) {
+        unsigned long long word, next;
+        memcpy(&word, p + i * 8, 8);
+        carry = _addcarry_u64(carry, sum, word, &next);
+        sum = next;
+    }
+    return sum + carry; /* cannot wrap: a carry left the sum below its maximum */
+}
+
 /* RFC 1071: ones' complement sum of 16-bit words in network order, returned in memory order. */
 uint16_t net_checksum(const void *bytes, int n) {
     const u8 *p = bytes;
     size_t left = n > 0 ? (size_t)n : 0;
     u64 sum = 0, word;
+    for (; left >= 64; left -= 64, p += 64) sum = add_block(p, sum);
     for (; left >= 8; left -= 8, p += 8) {
         memcpy(&word, p, 8);
         sum += word;

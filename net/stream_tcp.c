@@ -218,8 +218,7 @@ void stream_flush_all(void) {
     }
 }
 
-/* ---- lwIP calls us
- * -------------------------------------------------------------------------------- */
+/* ---- lwIP calls us ---------------------------------------------------------------------------- */
 
 static void drain_check(struct stream *s) {
     struct tcp_pcb *pcb = s->pcb;
@@ -345,8 +344,7 @@ err_t stream_on_connected(void *arg, struct tcp_pcb *pcb, err_t e) {
     return ERR_OK;
 }
 
-/* ---- Draining
- * -------------------------------------------------------------------------------------- */
+/* ---- Draining --------------------------------------------------------------------------------- */
 
 static void on_drain_timer(void *arg) {
     (void)arg;

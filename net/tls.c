@@ -36,8 +36,7 @@ void tls_stats_get(struct tls_stats *out) {
     *out = tls_counters;
 }
 
-/* ---- What the library asks of a machine
- * ------------------------------------------------------------ */
+/* ---- What the library asks of a machine ------------------------------------------------------- */
 
 void *tls_calloc(size_t count, size_t size) {
     size_t n;
@@ -139,8 +138,7 @@ static int ticket_parse(void *arg, mbedtls_ssl_session *session, unsigned char *
     return e;
 }
 
-/* ---- Settings
- * ------------------------------------------------------------------------------------------ */
+/* ---- Settings --------------------------------------------------------------------------------- */
 
 rc_t tls_settings_init(mbedtls_ssl_config *s, int endpoint) {
     static const uint16_t groups[] = {
@@ -201,8 +199,7 @@ rc_t tls_trust_add(str pem, struct diag *why) {
     return RC_INVALID;
 }
 
-/* ---- Who we are
- * ------------------------------------------------------------------------------------------ */
+/* ---- Who we are ------------------------------------------------------------------------------- */
 
 struct tls_identity *tls_identity_current(void) {
     if (tls->current) tls->current->references++;

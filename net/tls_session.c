@@ -43,8 +43,7 @@ struct tls_session {
     bool working, ready, failed, closed_by_peer, has_timer;
 };
 
-/* ---- Bytes
- * ------------------------------------------------------------------------------------------- */
+/* ---- Bytes ------------------------------------------------------------------------------------ */
 
 static rc_t flat_add(struct flat *f, const void *bytes, u32 n) {
     if (f->at && f->at == f->at + f->len) f->at = 0;
@@ -110,8 +109,7 @@ bool tls_session_flush(struct stream *s) {
     return t->out.len == 0;
 }
 
-/* ---- Birth and death
- * --------------------------------------------------------------------------------- */
+/* ---- Birth and death -------------------------------------------------------------------------- */
 
 static void session_free(struct tls_session *t) {
     CHECK(!t->working);
@@ -188,8 +186,7 @@ void tls_session_notify(struct stream *s) {
         (void)mbedtls_ssl_close_notify(&t->ssl);
 }
 
-/* ---- Handshake
- * --------------------------------------------------------------------------------------- */
+/* ---- Handshake -------------------------------------------------------------------------------- */
 
 static void step_on_worker(void *arg) {
     struct tls_session *t = arg;
@@ -261,8 +258,7 @@ static void step_begin(struct tls_session *t) {
     }
 }
 
-/* ---- Records
- * ----------------------------------------------------------------------------------------- */
+/* ---- Records ---------------------------------------------------------------------------------- */
 
 static void read_records(struct tls_session *t) {
     u32 max = stream_bytes_max();

@@ -39,10 +39,27 @@ static bool is_dots(const char *from, size_t n) {
     return (n == 1 && from[0] == '.') || (n == 2 && from[0] == '.' && from[1] == '.');
 }
 
+/* Most paths are letters, digits, '-' and '_' between single slashes: nothing to change. */
+static bool is_plain_already(str raw) {
+    char before = 0;
+    for (size_t i = 0; i < raw.len; i++) {
+        char c = raw.ptr[i];
+        bool letter = (u8)((c | 32) - 'a') < 26, digit = (u8)(c - '0') < 10;
+        if (!letter && !digit && c != '-' && c != '_' && (c != '/' || before == '/')) return false;
+        before = c;
+    }
+    return true;
+}
+
 rc_t url_path_plain(str raw, char *to, str *out) {
     size_t n = 0, segment = 0;
     bool high = false;
     if (!raw.len || raw.ptr[0] != '/') return RC_INVALID;
+    if (is_plain_already(raw)) {
+        memcpy(to, raw.ptr, raw.len);
+        *out = str_of(to, raw.len);
+        return RC_OK;
+    }
     for (size_t i = 0; i < raw.len; i++) {
         bool escaped = raw.ptr[i] == '%';
         int c = unescape(raw, &i);

@@ -56,8 +56,7 @@ static void quiet(void) {
     EXPECT_EQ(stream_count(), 0);
 }
 
-/* ---- The client
- * ------------------------------------------------------------------------------------- */
+/* ---- The client ------------------------------------------------------------------------------- */
 
 struct client {
     struct peer_conn *conn;
@@ -229,8 +228,7 @@ TEST(a_client_that_does_not_trust_us_leaves) {
     quiet();
 }
 
-/* ---- Replacing
- * --------------------------------------------------------------------------------------- */
+/* ---- Replacing -------------------------------------------------------------------------------- */
 
 static const char *use_key, *use_chain;
 static rc_t use_rc;
@@ -287,8 +285,7 @@ TEST(what_does_not_fit_is_refused) {
     EXPECT_STR(str_from_c(after.fingerprint_sha256), str_from_c(before.fingerprint_sha256));
 }
 
-/* ---- Hostile clients
- * ----------------------------------------------------------------------------------- */
+/* ---- Hostile clients -------------------------------------------------------------------------- */
 
 TEST(plain_http_on_the_tls_port) {
     begin();
