@@ -60,10 +60,11 @@ rc_t net_address_parse(str text, struct net_address *out) {
     ip6_addr_t v6;
     out->port = 0;
     if (str_find_byte(text, ':') == text.len) return parse_v4(text, out);
-    for (size_t i = 0; i < text.len; i++) {
+    for (size_t i = 0, run = 0; i < text.len; i++) {
         char c = text.ptr[i];
         bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-        if (!hex && c != ':' && c != '.') return RC_INVALID;
+        run = hex ? run + 1 : 0;
+        if ((!hex && c != ':') || run > 4) return RC_INVALID; /* lwIP would cut a longer group */
     }
     if (str_to_c(text, z, sizeof z) || !ip6addr_aton(z, &v6)) return RC_INVALID;
     memcpy(out->bytes, v6.addr, 16);

@@ -109,6 +109,11 @@ static const char *skip_value(const char *p, const char *end) {
 static rc_t version(const char **p, const char *end, struct http_head *h, struct http_refusal *no) {
     static const char shape[] = "HTTP/d.d";
     const char *v = *p;
+    if (end - v >= 10 && memcmp(v, "HTTP/1.1\r\n", 10) == 0) { /* nearly always */
+        h->version_minor = 1;
+        *p = v + 10;
+        return RC_OK;
+    }
     for (size_t i = 0; i < 8; i++) {
         if (v + i == end) return RC_AGAIN;
         bool fits = shape[i] == 'd' ? v[i] >= '0' && v[i] <= '9' : v[i] == shape[i];

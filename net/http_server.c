@@ -209,15 +209,16 @@ static str moved(str view, const char *from, const char *to) {
 }
 
 static str host_plain(struct arena *arena, str host) {
-    size_t end =
-        host.len && host.ptr[0] == '[' ? str_find_byte(host, ']') + 1 : str_find_byte(host, ':');
+    bool literal = host.len && host.ptr[0] == '[';
     char *to = arena_alloc(arena, host.len + 1);
+    size_t n = 0;
     if (!to) return S("");
-    for (size_t i = 0; i < end && i < host.len; i++) {
-        char c = host.ptr[i];
-        to[i] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+    for (; n < host.len && (literal || host.ptr[n] != ':'); n++) {
+        char c = host.ptr[n];
+        to[n] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+        if (c == ']') literal = false; /* a port may follow */
     }
-    return str_of(to, MIN(end, host.len));
+    return str_of(to, n);
 }
 
 /* The head's bytes move to the request's arena, and every view with them: what the stream holds may

@@ -8,7 +8,6 @@
 #include "net/net_impl.h"
 #include "kernel/platform.h"
 #include "lwip/sys.h"
-#include <immintrin.h>
 
 uint32_t net_random_u32(void) {
     static u32 pool[64], left;
@@ -27,16 +26,16 @@ uint32_t net_random_u32(void) {
     return value;
 }
 
-/* Sixty-four bytes with one add-with-carry each eight; gcc makes it one instruction per word. */
+/* Sixty-four bytes, one add-with-carry each eight. In assembly because compilers keep the carry in a
+ * register between the steps, which triples the count. */
 static u64 add_block(const u8 *p, u64 sum) {
-    unsigned char carry = 0;
-    for (int i = 0; i < 8; i++) {
-        unsigned long long word, next;
-        memcpy(&word, p + i * 8, 8);
-        carry = _addcarry_u64(carry, sum, word, &next);
-        sum = next;
-    }
-    return sum + carry; /* cannot wrap: a carry left the sum below its maximum */
+    __asm__("addq (%1), %0\n\tadcq 8(%1), %0\n\tadcq 16(%1), %0\n\tadcq 24(%1), %0\n\t"
+            "adcq 32(%1), %0\n\tadcq 40(%1), %0\n\tadcq 48(%1), %0\n\tadcq 56(%1), %0\n\t"
+            "adcq $0, %0"
+            : "+r"(sum)
+            : "r"(p), "m"(*(const u8(*)[64])p)
+            : "cc");
+    return sum;
 }
 
 /* RFC 1071: ones' complement sum of 16-bit words in network order, returned in memory order. */
