@@ -32,7 +32,8 @@ static const struct http_case http_cases[] = {
     C("obs-text in a value", "9110 5.5", 200, "GET / HTTP/1.1\r\n" H "X: \xE9\xFF\r\n\r\n")
     C("tab inside a value", "9110 5.5", 200, "GET / HTTP/1.1\r\n" H "X: a\tb\r\n\r\n")
     C("name in any case", "9110 5.1", 200, "GET / HTTP/1.1\r\nhOsT: a\r\n\r\n")
-    C("every token byte in a name", "9110 5.6.2", 200, "GET / HTTP/1.1\r\n" H "!#$%&'*+-.^`|~09Az: v\r\n\r\n")
+    C("every token byte in a name", "9110 5.6.2", 200,
+      "GET / HTTP/1.1\r\n" H "!#$%&'*+-.^`|~09Az: v\r\n\r\n")
     C("host with a port", "9110 7.2", 200, "GET / HTTP/1.1\r\nHost: a:8080\r\n\r\n")
     C("host with an empty port", "3986 3.2.3", 200, "GET / HTTP/1.1\r\nHost: a:\r\n\r\n")
     C("host is an IPv6 literal", "3986 3.2.2", 200, "GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n")
@@ -40,23 +41,28 @@ static const struct http_case http_cases[] = {
     C("length zero", "9112 6.2", 200, "POST / HTTP/1.1\r\n" H "Content-Length: 0\r\n\r\n")
     C("get with a body", "9110 9.3.1", 200, "GET / HTTP/1.1\r\n" H "Content-Length: 1\r\n\r\nx")
     C("chunked", "9112 7.1", 200, CHUNKED "3\r\nabc\r\n0\r\n\r\n")
-    C("chunked, upper case coding", "9112 7", 200, "POST / HTTP/1.1\r\n" H "Transfer-Encoding: CHUNKED\r\n\r\n0\r\n\r\n")
-    C("chunk sizes in both cases", "9112 7.1", 200, CHUNKED "A\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n")
+    C("chunked, upper case coding", "9112 7", 200,
+      "POST / HTTP/1.1\r\n" H "Transfer-Encoding: CHUNKED\r\n\r\n0\r\n\r\n")
+    C("chunk sizes in both cases", "9112 7.1", 200,
+      CHUNKED "A\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n")
     C("chunk size with leading zeros", "9112 7.1", 200, CHUNKED "003\r\nabc\r\n000\r\n\r\n")
     C("chunk extension", "9112 7.1.1", 200, CHUNKED "3;a=b\r\nabc\r\n0;c\r\n\r\n")
     C("chunk extension, quoted", "9112 7.1.1", 200, CHUNKED "3;a=\"b c\"\r\nabc\r\n0\r\n\r\n")
     C("trailer field", "9112 7.1.2", 200, CHUNKED "0\r\nX-Sum: 1\r\n\r\n")
     C("one empty line before", "9112 2.2", 200, "\r\nGET / HTTP/1.1\r\n" H "\r\n")
-    C("expect 100-continue with its body", "9110 10.1.1", 200, "POST / HTTP/1.1\r\n" H "Expect: 100-continue\r\nContent-Length: 1\r\n\r\nx")
+    C("expect 100-continue with its body", "9110 10.1.1", 200,
+      "POST / HTTP/1.1\r\n" H "Expect: 100-continue\r\nContent-Length: 1\r\n\r\nx")
     C("connection: close", "9112 9.6", 200, "GET / HTTP/1.1\r\n" H "Connection: close\r\n\r\n")
-    C("connection: several options", "9110 7.6.1", 200, "GET / HTTP/1.1\r\n" H "Connection: keep-alive, x , ,y\r\n\r\n")
+    C("connection: several options", "9110 7.6.1", 200,
+      "GET / HTTP/1.1\r\n" H "Connection: keep-alive, x , ,y\r\n\r\n")
     C("escapes in the path", "3986 2.1", 200, "GET /%41%c3%a9 HTTP/1.1\r\n" H "\r\n")
     C("escaped slash stays escaped", "3986 2.2", 200, "GET /a%2Fb HTTP/1.1\r\n" H "\r\n")
     C("runs of slashes", "ours", 200, "GET //a///b HTTP/1.1\r\n" H "\r\n")
     C("dots that are no segment", "3986 3.3", 200, "GET /..a/.b/c..d/... HTTP/1.1\r\n" H "\r\n")
     C("dots in the query", "3986 3.4", 200, "GET /?../.. HTTP/1.1\r\n" H "\r\n")
     C("underscore names are dropped", "ours", 200, "GET / HTTP/1.1\r\n" H "Content_Length: 9\r\n\r\n")
-    C("upgrade is ignored", "9110 7.8", 200, "GET / HTTP/1.1\r\n" H "Connection: upgrade\r\nUpgrade: h2c\r\n\r\n")
+    C("upgrade is ignored", "9110 7.8", 200,
+      "GET / HTTP/1.1\r\n" H "Connection: upgrade\r\nUpgrade: h2c\r\n\r\n")
 
     /* Not all here yet */
     C("nothing", "-", 0, "")
@@ -173,48 +179,77 @@ static const struct http_case http_cases[] = {
     C("carriage return and a byte as the blank line", "9112 2.2", 400, "GET / HTTP/1.1\r\n" H "\rX")
 
     /* Lengths */
-    C("length and chunked", "9112 6.1", 400, "POST / HTTP/1.1\r\n" H "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
-    C("chunked and length", "9112 6.1", 400, "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n")
-    C("two lengths", "9112 6.3", 400, "POST / HTTP/1.1\r\n" H "Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd")
-    C("the same length twice", "9112 6.3", 400, "POST / HTTP/1.1\r\n" H "Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc")
+    C("length and chunked", "9112 6.1", 400,
+      "POST / HTTP/1.1\r\n" H "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+    C("chunked and length", "9112 6.1", 400,
+      "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n")
+    C("two lengths", "9112 6.3", 400,
+      "POST / HTTP/1.1\r\n" H "Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd")
+    C("the same length twice", "9112 6.3", 400,
+      "POST / HTTP/1.1\r\n" H "Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc")
     C("length list", "9110 8.6", 400, "POST / HTTP/1.1\r\n" H "Content-Length: 3, 3\r\n\r\nabc")
     C("length with a plus", "9110 8.6", 400, "POST / HTTP/1.1\r\n" H "Content-Length: +3\r\n\r\nabc")
     C("negative length", "9110 8.6", 400, "POST / HTTP/1.1\r\n" H "Content-Length: -1\r\n\r\n")
     C("hexadecimal length", "9110 8.6", 400, "POST / HTTP/1.1\r\n" H "Content-Length: 0x3\r\n\r\nabc")
     C("length with a fraction", "9110 8.6", 400, "POST / HTTP/1.1\r\n" H "Content-Length: 3.0\r\n\r\nabc")
     C("length with an exponent", "9110 8.6", 400, "POST / HTTP/1.1\r\n" H "Content-Length: 1e1\r\n\r\nabc")
-    C("length with a blank inside", "9110 8.6", 400, "POST / HTTP/1.1\r\n" H "Content-Length: 1 0\r\n\r\nabc")
-    C("length with a letter after", "9110 8.6", 400, "POST / HTTP/1.1\r\n" H "Content-Length: 3a\r\n\r\nabc")
+    C("length with a blank inside", "9110 8.6", 400,
+      "POST / HTTP/1.1\r\n" H "Content-Length: 1 0\r\n\r\nabc")
+    C("length with a letter after", "9110 8.6", 400,
+      "POST / HTTP/1.1\r\n" H "Content-Length: 3a\r\n\r\nabc")
     C("length with leading zeros", "ours", 400, "POST / HTTP/1.1\r\n" H "Content-Length: 03\r\n\r\nabc")
     C("empty length", "9110 8.6", 400, "POST / HTTP/1.1\r\n" H "Content-Length:\r\n\r\n")
     C("length with a quote", "9110 8.6", 400, "POST / HTTP/1.1\r\n" H "Content-Length: \"3\"\r\n\r\nabc")
-    C("length over 64 bits", "9110 8.6", 400, "POST / HTTP/1.1\r\n" H "Content-Length: 18446744073709551617\r\n\r\n")
-    C("length over 63 bits", "9110 8.6", 400, "POST / HTTP/1.1\r\n" H "Content-Length: 9223372036854775808\r\n\r\n")
+    C("length over 64 bits", "9110 8.6", 400,
+      "POST / HTTP/1.1\r\n" H "Content-Length: 18446744073709551617\r\n\r\n")
+    C("length over 63 bits", "9110 8.6", 400,
+      "POST / HTTP/1.1\r\n" H "Content-Length: 9223372036854775808\r\n\r\n")
     C("length in other digits", "9110 8.6", 400, "POST / HTTP/1.1\r\n" H "Content-Length: \xC2\xB3\r\n\r\n")
 
     /* Transfer-Encoding */
-    C("encoding in HTTP/1.0", "9112 6.1", 400, "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
-    C("chunked twice", "9112 6.1", 400, "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
-    C("chunked twice in a list", "9112 7", 400, "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n")
-    C("chunked is not last", "9112 6.3", 400, "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n")
-    C("another coding before chunked", "ours", 400, "POST / HTTP/1.1\r\n" H "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n")
+    C("encoding in HTTP/1.0", "9112 6.1", 400,
+      "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+    C("chunked twice", "9112 6.1", 400,
+      "POST / HTTP/1.1\r\n" H
+      "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+    C("chunked twice in a list", "9112 7", 400,
+      "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n")
+    C("chunked is not last", "9112 6.3", 400,
+      "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n")
+    C("another coding before chunked", "ours", 400,
+      "POST / HTTP/1.1\r\n" H "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n")
     C("only another coding", "9112 6.3", 400, "POST / HTTP/1.1\r\n" H "Transfer-Encoding: gzip\r\n\r\n")
     C("identity", "9112 7", 400, "POST / HTTP/1.1\r\n" H "Transfer-Encoding: identity\r\n\r\n")
-    C("identity and chunked in two fields", "9112 6.1", 400, "POST / HTTP/1.1\r\n" H "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
-    C("misspelt coding", "9112 7", 400, "POST / HTTP/1.1\r\n" H "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n")
-    C("coding with a suffix", "9112 7", 400, "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunkedx\r\n\r\n0\r\n\r\n")
-    C("coding in quotes", "9112 7", 400, "POST / HTTP/1.1\r\n" H "Transfer-Encoding: \"chunked\"\r\n\r\n0\r\n\r\n")
-    C("coding with a parameter", "9112 7", 400, "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked;q=1\r\n\r\n0\r\n\r\n")
-    C("coding with a comma", "9112 7", 400, "POST / HTTP/1.1\r\n" H "Transfer-Encoding: ,chunked\r\n\r\n0\r\n\r\n")
-    C("coding with a vertical tab", "9110 5.5", 400, "POST / HTTP/1.1\r\n" H "Transfer-Encoding: \x0B" "chunked\r\n\r\n0\r\n\r\n")
-    C("coding with a form feed", "9110 5.5", 400, "POST / HTTP/1.1\r\n" H "Transfer-Encoding: \x0C" "chunked\r\n\r\n0\r\n\r\n")
-    C("coding after a no-break space", "9112 7", 400, "POST / HTTP/1.1\r\n" H "Transfer-Encoding: \xA0" "chunked\r\n\r\n0\r\n\r\n")
+    C("identity and chunked in two fields", "9112 6.1", 400,
+      "POST / HTTP/1.1\r\n" H
+      "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+    C("misspelt coding", "9112 7", 400,
+      "POST / HTTP/1.1\r\n" H "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n")
+    C("coding with a suffix", "9112 7", 400,
+      "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunkedx\r\n\r\n0\r\n\r\n")
+    C("coding in quotes", "9112 7", 400,
+      "POST / HTTP/1.1\r\n" H "Transfer-Encoding: \"chunked\"\r\n\r\n0\r\n\r\n")
+    C("coding with a parameter", "9112 7", 400,
+      "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked;q=1\r\n\r\n0\r\n\r\n")
+    C("coding with a comma", "9112 7", 400,
+      "POST / HTTP/1.1\r\n" H "Transfer-Encoding: ,chunked\r\n\r\n0\r\n\r\n")
+    C("coding with a vertical tab", "9110 5.5", 400,
+      "POST / HTTP/1.1\r\n" H "Transfer-Encoding: \x0B" "chunked\r\n\r\n0\r\n\r\n")
+    C("coding with a form feed", "9110 5.5", 400,
+      "POST / HTTP/1.1\r\n" H "Transfer-Encoding: \x0C" "chunked\r\n\r\n0\r\n\r\n")
+    C("coding after a no-break space", "9112 7", 400,
+      "POST / HTTP/1.1\r\n" H "Transfer-Encoding: \xA0" "chunked\r\n\r\n0\r\n\r\n")
     C("empty coding", "9112 7", 400, "POST / HTTP/1.1\r\n" H "Transfer-Encoding:\r\n\r\n")
-    C("blank before the coding's colon", "9112 5.1", 400, "POST / HTTP/1.1\r\n" H "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n")
-    C("folded coding", "9112 5.2", 400, "POST / HTTP/1.1\r\n" H "Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n")
-    C("coding hidden behind a bare carriage return", "9112 2.2", 400, "POST / HTTP/1.1\r\n" H "X: y\rTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
-    C("coding hidden behind a bare line feed", "9112 2.2", 400, "POST / HTTP/1.1\r\n" H "X: y\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
-    C("underscored coding is not one", "ours", 200, "POST / HTTP/1.1\r\n" H "Transfer_Encoding: chunked\r\nContent-Length: 1\r\n\r\nx")
+    C("blank before the coding's colon", "9112 5.1", 400,
+      "POST / HTTP/1.1\r\n" H "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n")
+    C("folded coding", "9112 5.2", 400,
+      "POST / HTTP/1.1\r\n" H "Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n")
+    C("coding hidden behind a bare carriage return", "9112 2.2", 400,
+      "POST / HTTP/1.1\r\n" H "X: y\rTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+    C("coding hidden behind a bare line feed", "9112 2.2", 400,
+      "POST / HTTP/1.1\r\n" H "X: y\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+    C("underscored coding is not one", "ours", 200,
+      "POST / HTTP/1.1\r\n" H "Transfer_Encoding: chunked\r\nContent-Length: 1\r\n\r\nx")
 
     /* Chunks */
     C("empty chunk size", "9112 7.1", 400, CHUNKED "\r\nabc\r\n0\r\n\r\n")
@@ -254,7 +289,8 @@ static const struct http_case http_cases[] = {
 
     /* Expect, Connection */
     C("another expectation", "9110 10.1.1", 417, "GET / HTTP/1.1\r\n" H "Expect: 200-ok\r\n\r\n")
-    C("connection option that is no token", "9110 7.6.1", 400, "GET / HTTP/1.1\r\n" H "Connection: a b\r\n\r\n")
+    C("connection option that is no token", "9110 7.6.1", 400,
+      "GET / HTTP/1.1\r\n" H "Connection: a b\r\n\r\n")
 };
 #undef H
 #undef C
