@@ -31,7 +31,8 @@ enum { TOKEN = 1, TARGET = 2, VALUE = 4, HEX = 8, HOST = 16, NAME = 32 }; /* NAM
 #define V VALUE
 static const u8 class_of[256] = {
     [9] = V, [' '] = V,
-    ['!'] = M, ['"'] = G, ['#'] = TOKEN | VALUE | NAME, ['$'] = M, ['%'] = M, ['&'] = M, ['\''] = M, ['('] = H,
+    ['!'] = M, ['"'] = G, ['#'] = TOKEN | VALUE | NAME,
+    ['$'] = M, ['%'] = M, ['&'] = M, ['\''] = M, ['('] = H,
     [')'] = H, ['*'] = M, ['+'] = M, [','] = G, ['-'] = M, ['.'] = M, ['/'] = G,
     ['0'] = D, D, D, D, D, D, D, D, D, D, [':'] = G, [';'] = H, ['<'] = G, ['='] = H, ['>'] = G,
     ['?'] = G, ['@'] = G,
