@@ -144,12 +144,13 @@ rc_t db_open(const struct volume *v, const struct db_schema *const *schemas, str
         return rc;
     }
     db->open = true;
+    db->watched_ns = platform_clock_ns();
     checkpoint_consider();
     return RC_OK;
 }
 
 static bool in_use(void) {
-    bool busy = db->turn_taken || db->checkpointing || db->checkpoint_asked;
+    bool busy = db->turn_taken || db->checkpointing || db->checkpoint_asked || db->watching;
     for (u32 i = 0; i < db->reader_count; i++) busy |= db->readers[i].busy;
     return busy || (db->repairing && !timer_waiting(&db->repair_timer));
 }
@@ -179,6 +180,7 @@ u64 db_pages(void) { return MAX(db->store.pages.size / LAYOUT_PAGE_BYTES, (u64)v
 
 void db_status_get(struct db_status *out) {
     const struct store *s = &db->store;
+    repair_watch();
     *out = db->counts;
     out->open = db->open;
     out->healthy = db->open && db->healthy && !db->store.failed;

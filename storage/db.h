@@ -85,6 +85,6 @@ struct db_status {
     u64 statements_hit, statements_miss, flush_us_total;
     s64 schema_version;
 };
-void db_status_get(struct db_status *out);
+void db_status_get(struct db_status *out); /* and has the disk tried, every 5 s at most */
 /* PRAGMA integrity_check and foreign_key_check, parking often; "ok" or the findings. */
 rc_t db_integrity_check(struct arena *a, str *out_report);

@@ -125,7 +125,8 @@ struct db {
     u32 log_frames;        /* a log this long starts over before anything is added */
     u32 free_pages;        /* as of the last checkpoint */
 
-    bool repairing;
+    bool repairing, watching;
+    u64 watched_ns; /* when the disk was last tried because somebody asked */
     struct timer repair_timer;
     u64 cut_at; /* where acknowledged frames ended when the store failed */
 
@@ -148,6 +149,7 @@ rc_t checkpoint_make_room(void);    /* with the writer's turn, no group open */
 rc_t checkpoint_run(bool *out_complete);
 
 void repair_ask(void); /* after a device error; does not park */
+void repair_watch(void); /* somebody wants to know: tries the disk, if that is due; does not park */
 rc_t repair_try(void); /* one attempt: RC_OK: healthy again */
 
 rc_t schema_migrate(const struct db_schema *const *schemas, struct diag *why);

@@ -10,19 +10,26 @@
  * "done" the next time. What it holds is read back instead. The wipe makes sure that a commit whose
  * caller was told "failed" does not come back to life.
  *
+ * A disk can die while nobody writes. So whoever asks how the database is (db_status_get: readiness,
+ * metrics) sets off the same probe, every five seconds at most; a machine nobody asks stays quiet.
+ *
  * Always true: while store.failed is set nothing is written but probes; readers go on until the
  * moment of reopening and then wait for it. */
 #include "kernel/base/log.h"
 #include "kernel/core/disk.h"
+#include "kernel/core/loop.h"
 #include "kernel/core/memory.h"
 #include "kernel/platform.h"
 #include "storage/db_impl.h"
 
 #define REPAIR_FIRST_MS 100u
 #define REPAIR_AGAIN_MS 1000u
+#define WATCH_EVERY_MS 5000u
 #define DRAIN_STEP_MS 5u
 #define DRAIN_STEPS 2000u /* ten seconds */
 
+/* A flush that fails here may have dropped what a commit is writing right now, so it counts as any
+ * other does. */
 static rc_t probe(void) {
     const struct volume *v = &db->volume;
     u32 count = LAYOUT_PAGE_BYTES / v->info.block_bytes;
@@ -34,10 +41,28 @@ static rc_t probe(void) {
     for (u32 i = 0; i < LAYOUT_PAGE_BYTES / sizeof *page; i++) page[i] = seed * (i + 1);
     rc_t rc = disk_write(v->disk, block, count, page);
     if (!rc) rc = disk_flush(v->disk);
+    if (rc && rc != RC_FULL && db->open) store_fail(&db->store, rc, "probe", "write");
     if (!rc) rc = disk_read(v->disk, block, count, back);
     if (!rc && memcmp(page, back, LAYOUT_PAGE_BYTES) != 0) rc = RC_CORRUPT;
     memory_free(MEMORY_SQL, page);
     return rc;
+}
+
+static void watch_fiber(void *arg) {
+    (void)arg;
+    if (db->open && !db->stopping && !db->repairing) {
+        rc_t rc = probe();
+        if (rc && rc != RC_NO_MEMORY && db->open) repair_ask();
+    }
+    db->watching = false;
+}
+
+void repair_watch(void) {
+    u64 now = platform_clock_ns();
+    bool due = now - db->watched_ns >= (u64)WATCH_EVERY_MS * NS_PER_MS;
+    if (!due || !db->open || db->watching || db->repairing || db->stopping || !loop_running()) return;
+    db->watched_ns = now;
+    db->watching = fiber_start("storage-watch", watch_fiber, NULL, NULL) == RC_OK;
 }
 
 static bool in_use(void) {

@@ -81,6 +81,7 @@ struct store {
     bool full;   /* the device said ENOSPC */
     void (*on_error)(void); /* a device error was seen; called once per error, must not park */
 };
+void store_fail(struct store *s, rc_t rc, const char *what, const char *verb);
 #define VFS_NAME "openpolicy"
 #define VFS_DATABASE_NAME "openpolicy.db"
 rc_t vfs_start(struct store *s); /* registers the VFS and keeps `s`; RC_NO_MEMORY */

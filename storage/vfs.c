@@ -79,13 +79,16 @@ static int write_result(rc_t rc, int code, const char *what, const char *verb) {
         s->full = true;
         return SQLITE_FULL;
     }
-    if (!s->failed) {
-        s->failed = rc;
-        log_error("storage", "a write failed: nothing is written until the disk works again",
-                  "of=%s verb=%s rc=%s", what, verb, rc_name(rc));
-        if (s->on_error) s->on_error();
-    }
+    store_fail(s, rc, what, verb);
     return code;
+}
+
+void store_fail(struct store *s, rc_t rc, const char *what, const char *verb) {
+    if (s->failed) return;
+    s->failed = rc;
+    log_error("storage", "a write failed: nothing is written until the disk works again",
+              "of=%s verb=%s rc=%s", what, verb, rc_name(rc));
+    if (s->on_error) s->on_error();
 }
 
 /* ---- Reading, writing, flushing -------------------------------------------------------------- */
@@ -118,6 +121,7 @@ static int file_sync(sqlite3_file *f, int flags) {
     if (s->failed) return SQLITE_IOERR_FSYNC;
     rc_t rc = pages_put(&s->pages);
     if (!rc) rc = disk_flush(s->pages.at.disk);
+    if (!rc && s->failed) return SQLITE_IOERR_FSYNC; /* see wal_file_sync */
     if (!rc) s->full = false;
     return write_result(rc, SQLITE_IOERR_FSYNC, "database", "flush");
 }
@@ -133,6 +137,8 @@ static int wal_file_sync(sqlite3_file *f, int flags) {
     if (!file->wrote && s->wal.synced >= vfs_wal_committed_end()) return SQLITE_OK;
     file->wrote = false;
     rc_t rc = wal_sync(&s->wal);
+    /* Another fiber's flush failed meanwhile: it may have dropped what this one wrote. */
+    if (!rc && s->failed) return SQLITE_IOERR_FSYNC;
     if (!rc) s->full = false;
     return write_result(rc, SQLITE_IOERR_FSYNC, "wal", "flush");
 }

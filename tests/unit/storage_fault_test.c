@@ -266,3 +266,68 @@ TEST(any_allocation_fails_while_opening) {
     log_console_level_set(LOG_WARN);
     EXPECT(n > 100);
 }
+
+static void ask_for_a_while(void *arg) {
+    struct db_status s;
+    u32 *fell = arg;
+    for (u32 i = 0; i < 200; i++) {
+        db_status_get(&s);
+        *fell += !s.healthy;
+        fiber_sleep_ms(100);
+    }
+    EXPECT(s.healthy); /* and rose again */
+}
+static void mend(void *arg) {
+    (void)arg;
+    sim_disk_fail(0, DISK_WRITE, 0, RC_OK, false);
+    sim_disk_fail(0, DISK_FLUSH, 0, RC_OK, false);
+}
+TEST(a_disk_that_dies_while_idle_is_noticed) {
+    for (enum disk_verb verb = DISK_WRITE; verb <= DISK_FLUSH; verb++) {
+        storage_begin(&machine);
+        EXPECT_OK(storage_open());
+        EXPECT_OK(storage_put_one(1, 1));
+        log_console_level_set(LOG_ERROR + 1);
+        sim_disk_fail(0, verb, 1, RC_IO, true);
+        sim_at(platform_clock_ns() + 12 * NS_PER_S, mend, NULL);
+        u32 fell = 0;
+        storage_fiber(ask_for_a_while, &fell);
+        storage_run();
+        EXPECT(fell > 50 && fell < 100);
+        EXPECT_EQ(storage_number("SELECT count(*) FROM item"), 1);
+        EXPECT_OK(storage_put_one(1, 2));
+        db_close();
+        log_console_level_set(LOG_WARN);
+        sim_stop();
+    }
+}
+
+/* The device drops a commit's write with somebody else's flush, then says "done" to the commit's own:
+ * two flushes in flight, the first of them fails. */
+static rc_t commit_rc;
+static void commit_while_probing(void *arg) {
+    (void)arg;
+    for (u32 i = 0; i < 3; i++) fiber_yield(); /* the probe's flush goes first */
+    commit_rc = storage_put_one(4, 4);
+}
+TEST(a_flush_of_others_that_fails_fails_the_commit) {
+    static const struct sim_options slow = {.seed = 9, .disk_count = 1, .disk_bytes = MIB(16),
+                                            .disk_ns_min = NS_PER_MS, .disk_ns_max = NS_PER_MS};
+    storage_begin(&slow);
+    EXPECT_OK(storage_open());
+    log_console_level_set(LOG_ERROR + 1);
+    sim_disk_fail(0, DISK_FLUSH, 1, RC_IO, false);
+    storage_fiber(commit_while_probing, NULL);
+    db->watched_ns -= 10 * NS_PER_S;
+    struct db_status s;
+    struct loop_post ask = {.fn = (void (*)(void *))db_status_get, .arg = &s};
+    loop_post(&ask);
+    storage_run();
+    EXPECT_RC(commit_rc, RC_IO);
+    storage_fiber(heal, NULL);
+    storage_run();
+    EXPECT_EQ(storage_number("SELECT count(*) FROM item WHERE writer=4"), 0);
+    db_close();
+    log_console_level_set(LOG_WARN);
+    sim_stop();
+}
