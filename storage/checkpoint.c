@@ -16,6 +16,9 @@
 #include "storage/db_impl.h"
 
 #define CHECKPOINT_CACHE_KIB 64u
+#define READERS_WAIT_MS 1000u
+#define READERS_STEP_MS 2u
+#define READERS_AGAIN_MS 5000u
 
 static u32 be32(const u8 *p) { return (u32)p[0] << 24 | (u32)p[1] << 16 | (u32)p[2] << 8 | p[3]; }
 
@@ -80,13 +83,34 @@ void checkpoint_consider(void) {
     else if (fiber_start("checkpoint", checkpoint_fiber, NULL, NULL)) db->checkpoint_asked = false;
 }
 
+/* Old snapshots keep frames from being copied, and any snapshot that uses the log keeps it from
+ * starting over. No frame is added meanwhile and whoever begins to read once all is copied takes all
+ * from the database, so this ends with the longest of those who read already. One that stays
+ * longer than READERS_WAIT_MS is not waited for, nor is it by the commits that follow soon. */
+static rc_t copy_all(bool *out_complete) {
+    u64 now = platform_clock_ns(), until = now + (u64)READERS_WAIT_MS * NS_PER_MS;
+    if (now < db->no_wait_until_ns) until = 0;
+    rc_t rc = checkpoint_run(out_complete);
+    while (!rc && (!*out_complete || vfs_wal_read())) {
+        now = platform_clock_ns();
+        if (until && now >= until) db->no_wait_until_ns = now + (u64)READERS_AGAIN_MS * NS_PER_MS;
+        if (!fiber_inside() || now >= until) break;
+        fiber_sleep_ms(READERS_STEP_MS);
+        if (!*out_complete) rc = checkpoint_run(out_complete);
+    }
+    return rc;
+}
+
 /* The log's frames stay until they are copied; a transaction larger than what is left of the log
  * fails with RC_FULL when it gets there. */
 rc_t checkpoint_make_room(void) {
     u32 max = wal_frames_max(&db->store.wal);
     bool complete = false;
     if (vfs_wal_frames() < db->log_frames) return RC_OK;
-    rc_t rc = checkpoint_run(&complete);
+    rc_t rc = copy_all(&complete);
     if (rc == RC_FULL) return rc;
-    return vfs_wal_frames() < max - max / 8 || complete ? RC_OK : RC_FULL;
+    if (complete || vfs_wal_frames() < max - max / 8) return RC_OK;
+    log_warn("storage", "the log is full and cannot start over: a reader stays too long",
+             "frames=%u copied=%u", vfs_wal_frames(), vfs_wal_copied());
+    return RC_FULL;
 }

@@ -59,7 +59,8 @@ rc_t db_run_values(struct db_txn *t, const char *sql, const struct db_value *val
 s64 db_changes(struct db_txn *t); /* rows changed by the last db_run */
 s64 db_last_id(struct db_txn *t);
 
-/* Rows. Column bytes live until the next db_next or db_done; copy what you keep. */
+/* Rows. Column bytes live until the next db_next or db_done; copy what you keep. Nothing is copied
+ * on the way in either: bytes given as values must live until db_done. At most 8 at once. */
 #define db_query(t, out, sql, ...)                                                                 \
     db_query_values(t, out, sql,                                                                   \
                     (const struct db_value[]){__VA_ARGS__ __VA_OPT__(, ){DB_KIND_END, 0, 0, {NULL, 0}}})

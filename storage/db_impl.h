@@ -123,6 +123,7 @@ struct db {
     struct wait_queue checkpoint_waiting;
     u32 checkpoint_frames; /* so many not copied start one */
     u32 log_frames;        /* a log this long starts over before anything is added */
+    u64 no_wait_until_ns;  /* a reader stays: commits go on without waiting for it */
     u32 free_pages;        /* as of the last checkpoint */
 
     bool repairing, watching;

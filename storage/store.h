@@ -88,6 +88,7 @@ rc_t vfs_start(struct store *s); /* registers the VFS and keeps `s`; RC_NO_MEMOR
 void vfs_stop(void);
 u32 vfs_wal_frames(void); /* committed frames in the log, from the wal-index */
 u32 vfs_wal_copied(void); /* so many of them are in the database by now */
+bool vfs_wal_read(void);  /* somebody's snapshot needs them: the log cannot start over */
 u32 vfs_wal_pages(void);  /* the database's size as of the log's last commit; 0: ask pages.size */
 /* Where the frames end whose commits were acknowledged; 0: none. */
 u64 vfs_wal_committed_end(void);

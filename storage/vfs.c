@@ -317,6 +317,13 @@ u32 vfs_wal_copied(void) {
     return MIN(copied, vfs_wal_frames());
 }
 
+/* Of the eight locks the last four are marks of readers who look at the log. */
+bool vfs_wal_read(void) {
+    u32 readers = 0;
+    for (u32 i = SQLITE_SHM_NLOCK - 4; i < SQLITE_SHM_NLOCK; i++) readers += vfs->shm_shared[i];
+    return readers != 0;
+}
+
 u64 vfs_wal_committed_end(void) {
     u32 frames = vfs_wal_frames();
     return frames ? wal_frame_offset((u64)frames + 1) : 0;

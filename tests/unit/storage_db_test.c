@@ -158,6 +158,67 @@ TEST(a_reader_keeps_its_snapshot) {
     end();
 }
 
+static bool writing;
+static void read_and_linger(void *arg) {
+    struct db_txn *t;
+    struct db_rows *r;
+    fiber_sleep_ms((u64)(uintptr_t)arg);
+    while (writing) {
+        EXPECT_OK(db_read_begin(&t));
+        EXPECT_OK(db_query(t, &r, "SELECT count(*) FROM item"));
+        EXPECT_OK(db_next(r));
+        fiber_sleep_ms(4);
+        db_read_end(t);
+    }
+}
+static void write_much(void *arg) {
+    u32 *longest = arg;
+    for (u64 n = 0; n < 1200; n++) {
+        EXPECT_OK(storage_put_one(1, n));
+        *longest = MAX(*longest, vfs_wal_frames());
+    }
+    writing = false;
+}
+TEST(overlapping_readers_do_not_fill_the_log) {
+    begin();
+    u32 longest = 0;
+    writing = true;
+    storage_fiber(write_much, &longest);
+    for (u32 i = 0; i < DB_READERS; i++) storage_fiber(read_and_linger, (void *)(uintptr_t)i);
+    storage_run();
+    EXPECT(longest >= db->log_frames && longest < db->log_frames + 30);
+    EXPECT_EQ(storage_number("SELECT count(*) FROM item"), 1200);
+    end();
+}
+
+/* One snapshot held for long: writers go on until the log is full, are told, and recover. */
+static void hold_a_snapshot(void *arg) {
+    struct db_txn *t;
+    struct db_rows *r;
+    u64 rows = 0;
+    (void)arg;
+    EXPECT_OK(storage_put_one(1, 0));
+    EXPECT_OK(db_read_begin(&t));
+    EXPECT_OK(db_query(t, &r, "SELECT count(*) FROM item"));
+    EXPECT_OK(db_next(r));
+    u64 start = platform_clock_ns();
+    rc_t rc = RC_OK;
+    while (rows < 2000 && !rc) rc = storage_put_one(2, rows++);
+    EXPECT_RC(rc, RC_FULL);
+    EXPECT(platform_clock_ns() - start < 5 * NS_PER_S); /* one wait, not one for each commit */
+    EXPECT(vfs_wal_frames() > wal_frames_max(&db->store.wal) / 8 * 7);
+    EXPECT_EQ(storage_number("SELECT count(*) FROM item"), rows);
+    db_read_end(t);
+    EXPECT_OK(storage_put_one(3, 3));
+    EXPECT(vfs_wal_frames() < 100); /* it has started over */
+}
+TEST(a_snapshot_held_too_long_fills_the_log_and_no_more) {
+    begin();
+    storage_fiber(hold_a_snapshot, NULL);
+    storage_run();
+    end();
+}
+
 static u32 refused;
 static void crowd(void *arg) {
     struct db_txn *t;
