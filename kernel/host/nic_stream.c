@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -52,7 +53,11 @@ static rc_t stream_open(const char *path, struct nic_info *out) {
         take_peer(fd);
         return RC_OK;
     }
-    unlink(path); /* nobody answers there */
+    struct stat st;
+    if (lstat(path, &st) == 0) { /* nobody answers there: a socket left over, or a slip of the pen */
+        if (!S_ISSOCK(st.st_mode)) host_refuse("--net stream:%s: exists and is no socket", path);
+        unlink(path);
+    }
     if (bind(fd, (struct sockaddr *)&at, sizeof at) || listen(fd, 1))
         host_refuse("--net stream:%s: %s", path, strerror(errno));
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);

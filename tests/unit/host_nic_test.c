@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 
 static char path[64];
 static u8 frame[NIC_FRAME_MAX];
@@ -136,6 +137,26 @@ TEST(random_bytes_never_break_the_framing_code) {
         }
     }
     end();
+}
+
+TEST(a_file_that_is_no_socket_is_left_alone) {
+    struct nic_info info;
+    char name[] = "/tmp/host_nic_test.XXXXXX";
+    int fd = mkstemp(name);
+    REQUIRE(fd >= 0);
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        (void)stream_open(name, &info);
+        _exit(0);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    EXPECT(WIFEXITED(status));
+    EXPECT_EQ(WEXITSTATUS(status), EXIT_USAGE);
+    EXPECT_EQ(access(name, F_OK), 0);
+    unlink(name);
+    close(fd);
 }
 
 /* ---- libslirp -------------------------------------------------------------------------------- */
