@@ -112,7 +112,8 @@ coverage_SRC   := $(HOST_SRC)
 fuzz_CC      := $(CLANG)
 fuzz_FLAGS   := $(BASE) $(WARN) -O1 -DFUZZING $(SANITIZE) -fsanitize=fuzzer-no-link
 fuzz_THIRD   := -std=gnu2x -g -w $(SAME) -O1 -fno-omit-frame-pointer -fsanitize=address,fuzzer-no-link
-# (gnu2x: settings headers of ours are read by the libraries.) clang needs minutes to instrument SQLite's one file, and no fuzzer aims at it.
+# gnu2x: libraries read settings headers of ours. And clang needs minutes to instrument SQLite's
+# one file, while no fuzzer aims at it.
 fuzz_THIRD_sqlite3 := -g0 -w -O1
 fuzz_LINK    := $(SANITIZE) -fsanitize=fuzzer
 fuzz_SRC     := $(HOST_SRC)
