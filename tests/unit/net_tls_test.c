@@ -3,6 +3,8 @@
  * versions, resumption, replacing who we are, certificates that must be refused, damaged records,
  * clients that stall, and nothing left behind. */
 #include "net/tls_session.c"
+#include "mbedtls/gcm.h"
+#include "psa/crypto.h"
 #include "tests/test.h"
 #include "tests/unit/net_peer.h"
 #include <stdio.h>
@@ -56,7 +58,8 @@ static void quiet(void) {
     EXPECT_EQ(stream_count(), 0);
 }
 
-/* ---- The client ------------------------------------------------------------------------------- */
+/* ---- The client -------------------------------------------------------------------------------
+ */
 
 struct client {
     struct peer_conn *conn;
@@ -228,7 +231,8 @@ TEST(a_client_that_does_not_trust_us_leaves) {
     quiet();
 }
 
-/* ---- Replacing -------------------------------------------------------------------------------- */
+/* ---- Replacing --------------------------------------------------------------------------------
+ */
 
 static const char *use_key, *use_chain;
 static rc_t use_rc;
@@ -285,7 +289,8 @@ TEST(what_does_not_fit_is_refused) {
     EXPECT_STR(str_from_c(after.fingerprint_sha256), str_from_c(before.fingerprint_sha256));
 }
 
-/* ---- Hostile clients -------------------------------------------------------------------------- */
+/* ---- Hostile clients --------------------------------------------------------------------------
+ */
 
 TEST(plain_http_on_the_tls_port) {
     begin();
@@ -371,4 +376,67 @@ TEST(a_client_vanishes_in_its_handshake) {
     struct memory_use use_now;
     memory_use_get(MEMORY_TLS, &use_now);
     EXPECT(use_now.used < KIB(64)); /* one identity, the ticket keys, nothing else */
+}
+
+/* ---- What the patches touch -------------------------------------------------------------------
+ */
+
+static void from_hex(const char *hex, u8 *to, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        char two[3] = {hex[2 * i], hex[2 * i + 1], 0};
+        to[i] = (u8)strtoul(two, NULL, 16);
+    }
+}
+
+/* RFC 7748 6.1, Bob: a private key imported, its public key exported (the patched path), the secret
+ * agreed with Alice's public key. */
+TEST(x25519_is_the_one_of_the_rfc) {
+    u8 key[32], public[32], alice[32], secret[32], got[32];
+    psa_key_attributes_t a = PSA_KEY_ATTRIBUTES_INIT;
+    psa_key_id_t id;
+    size_t n;
+    begin();
+    from_hex("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb", key, 32);
+    from_hex("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f", public, 32);
+    from_hex("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a", alice, 32);
+    from_hex("4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742", secret, 32);
+    psa_set_key_type(&a, PSA_KEY_TYPE_ECC_KEY_PAIR(PSA_ECC_FAMILY_MONTGOMERY));
+    psa_set_key_usage_flags(&a, PSA_KEY_USAGE_DERIVE);
+    psa_set_key_algorithm(&a, PSA_ALG_ECDH);
+    REQUIRE(psa_import_key(&a, key, 32, &id) == PSA_SUCCESS);
+    EXPECT(psa_export_public_key(id, got, sizeof got, &n) == PSA_SUCCESS && n == 32);
+    EXPECT(memcmp(got, public, 32) == 0);
+    EXPECT(psa_raw_key_agreement(PSA_ALG_ECDH, id, alice, 32, got, sizeof got, &n) == PSA_SUCCESS);
+    EXPECT(memcmp(got, secret, 32) == 0);
+    EXPECT(psa_destroy_key(id) == PSA_SUCCESS);
+}
+
+/* McGrew and Viega, "The Galois/Counter Mode of Operation", test case 4. */
+TEST(gcm_is_the_one_of_the_standard) {
+    u8 key[16], iv[12], plain[60], also[20], cipher[60], tag[16], got[60], got_tag[16];
+    mbedtls_gcm_context gcm;
+    from_hex("feffe9928665731c6d6a8f9467308308", key, 16);
+    from_hex("cafebabefacedbaddecaf888", iv, 12);
+    from_hex("d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0"
+             "e2449a6b525"
+             "b16aedf5aa0de657ba637b39",
+             plain, 60);
+    from_hex("feedfacedeadbeeffeedfacedeadbeefabaddad2", also, 20);
+    from_hex("42831ec2217774244b7221b784d0d49ce3aa212f2c02a4e035c17e2329aca12e21d514b25466931c7d8f6"
+             "a5aac84aa05"
+             "1ba30b396a0aac973d58e091",
+             cipher, 60);
+    from_hex("5bc94fbc3221a5db94fae95ae7121a47", tag, 16);
+    begin();
+    mbedtls_gcm_init(&gcm);
+    EXPECT_EQ(mbedtls_gcm_setkey(&gcm, MBEDTLS_CIPHER_ID_AES, key, 128), 0);
+    EXPECT_EQ(mbedtls_gcm_crypt_and_tag(&gcm, MBEDTLS_GCM_ENCRYPT, 60, iv, 12, also, 20, plain, got,
+                                        16, got_tag),
+              0);
+    EXPECT(memcmp(got, cipher, 60) == 0 && memcmp(got_tag, tag, 16) == 0);
+    EXPECT_EQ(mbedtls_gcm_auth_decrypt(&gcm, 60, iv, 12, also, 20, tag, 16, cipher, got), 0);
+    EXPECT(memcmp(got, plain, 60) == 0);
+    tag[3] ^= 1;
+    EXPECT(mbedtls_gcm_auth_decrypt(&gcm, 60, iv, 12, also, 20, tag, 16, cipher, got) != 0);
+    mbedtls_gcm_free(&gcm);
 }
