@@ -4,7 +4,8 @@
  *   json_object(w, NULL) -> json_text(w, "name", v) ... -> json_object_end(w) -> w->out
  *
  * Always true: what comes out is valid JSON in UTF-8 whatever the values hold (bytes that are not
- * UTF-8 become U+FFFD), unless the buffer's maximum was reached, and then `out.failed` says so.
+ * UTF-8 become U+FFFD), unless the buffer's maximum was reached, and then `out.failed` says so. Keys
+ * are plain ASCII constants.
  * Objects and arrays must be closed by the caller; reply_json checks it. */
 #include "app/json.h"
 #include <math.h>
@@ -18,50 +19,93 @@ void json_close(struct json_writer *w) { buf_close(&w->out); }
 /* Appends never stop half-way through a reply: the buffer remembers the failure for the end. */
 static void put(struct json_writer *w, str s) { (void)!!buf_add(&w->out, s); }
 
-/* Bytes of the well-formed UTF-8 character at p, 0 = none: str_is_utf8 on growing pieces. */
+/* n bytes at the end to be filled at once, or NULL. */
+static char *grow(struct json_writer *w, size_t n) {
+    struct buf *b = &w->out;
+    if (b->failed || (n > b->room - b->len && buf_reserve(b, n))) return NULL;
+    char *at = b->ptr + b->len;
+    b->len += n;
+    return at;
+}
+
+/* Bytes of the well-formed UTF-8 character at the front, 0 = none. */
 static size_t character_bytes(str s) {
     u8 c = (u8)s.ptr[0];
     size_t n = c < 0x80 ? 1 : c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : 2;
     return n <= s.len && str_is_utf8(str_take(s, n)) ? n : 0;
 }
 
-static void put_escaped(struct json_writer *w, str s) {
+/* The longest run at the front that needs no escape: ASCII without controls, quote, backslash. Eight
+ * at a time: a byte below 0x20, with its top bit, or equal to one of the three leaves its top bit. */
+static size_t plain_run(str s) {
+    const u64 ones = 0x0101010101010101ull, tops = ones << 7;
+    size_t n = 0;
+    for (u64 word; n + 8 <= s.len; n += 8) {
+        memcpy(&word, s.ptr + n, 8);
+        u64 quote = word ^ ones * '"', slash = word ^ ones * '\\', rubout = word ^ ones * 0x7F;
+        u64 odd = word | (word - ones * 0x20) | (quote - ones) | (slash - ones) | (rubout - ones);
+        if (odd & tops) break;
+    }
+    while (n < s.len && (u8)s.ptr[n] >= 0x20 && (u8)s.ptr[n] < 0x7F && s.ptr[n] != '"' &&
+           s.ptr[n] != '\\')
+        n++;
+    return n;
+}
+
+/* What could not go out as it is, at the front of s; returns the bytes it used. */
+static size_t put_odd(struct json_writer *w, str s) {
     static const char hex[] = "0123456789abcdef";
+    char c = s.ptr[0];
+    size_t n = 1;
+    if (c == '"' || c == '\\')
+        put(w, str_of((char[]){'\\', c}, 2));
+    else if (c == '\n')
+        put(w, S("\\n"));
+    else if ((u8)c < 0x20 || c == 0x7F)
+        put(w, str_of((char[]){'\\', 'u', '0', '0', hex[(u8)c >> 4], hex[c & 15]}, 6));
+    else if ((n = character_bytes(s)))
+        put(w, str_take(s, n));
+    else {
+        put(w, S("\xEF\xBF\xBD"));
+        n = 1;
+    }
+    return n;
+}
+
+static void put_escaped(struct json_writer *w, str s) {
+    size_t plain = plain_run(s);
+    if (plain == s.len) { /* nearly always: one piece */
+        char *to = grow(w, s.len + 2);
+        if (!to) return;
+        to[0] = '"';
+        if (s.len) memcpy(to + 1, s.ptr, s.len);
+        to[s.len + 1] = '"';
+        return;
+    }
     put(w, S("\""));
-    while (s.len) {
-        size_t plain = 0; /* the longest run that needs no escape goes out in one piece */
-        while (plain < s.len && (u8)s.ptr[plain] >= 0x20 && (u8)s.ptr[plain] < 0x7F &&
-               s.ptr[plain] != '"' && s.ptr[plain] != '\\')
-            plain++;
-        if (plain) put(w, str_take(s, plain));
+    for (;;) {
+        put(w, str_take(s, plain));
         s = str_skip(s, plain);
         if (!s.len) break;
-        char c = s.ptr[0];
-        size_t n = 1;
-        if (c == '"' || c == '\\') {
-            put(w, str_of((char[]){'\\', c}, 2));
-        } else if (c == '\n') {
-            put(w, S("\\n"));
-        } else if ((u8)c < 0x20 || c == 0x7F) {
-            put(w, str_of((char[]){'\\', 'u', '0', '0', hex[(u8)c >> 4], hex[c & 15]}, 6));
-        } else if ((n = character_bytes(s))) {
-            put(w, str_take(s, n));
-        } else {
-            put(w, S("\xEF\xBF\xBD"));
-            n = 1;
-        }
-        s = str_skip(s, n);
+        s = str_skip(s, put_odd(w, s));
+        plain = plain_run(s);
     }
     put(w, S("\""));
 }
 
-/* The comma before, and the key. */
+/* The comma before, and the key: a constant of ours, plain text. */
 static void lead(struct json_writer *w, const char *key) {
-    if (w->comma) put(w, S(","));
+    size_t n = key ? strlen(key) : 0;
+    bool comma = w->comma;
     w->comma = true;
-    if (!key) return;
-    put_escaped(w, str_from_c(key));
-    put(w, S(":"));
+    if (!comma && !key) return;
+    char *to = grow(w, (size_t)comma + (key ? n + 3 : 0));
+    if (to && comma) *to++ = ',';
+    if (!to || !key) return;
+    *to++ = '"';
+    memcpy(to, key, n);
+    to[n] = '"';
+    to[n + 1] = ':';
 }
 
 static void open_level(struct json_writer *w, const char *key, str bracket) {
@@ -117,9 +161,15 @@ void json_raw(struct json_writer *w, const char *key, str json) {
     put(w, json);
 }
 
+static char *two(char *to, u64 v) {
+    to[0] = (char)('0' + v / 10 % 10);
+    to[1] = (char)('0' + v % 10);
+    return to + 2;
+}
+
 /* Civil date from days since 1970: the year begins in March, so the leap day comes last and months
  * follow one formula; 146,097 days make 400 years. */
-static void put_date(struct json_writer *w, u64 days) {
+static char *put_date(char *to, u64 days) {
     u64 z = days + 719468, era = z / 146097, day_of_era = z % 146097;
     u64 year_of_era =
         (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
@@ -127,18 +177,32 @@ static void put_date(struct json_writer *w, u64 days) {
     u64 march_month = (5 * day_of_year + 2) / 153;
     u64 day = day_of_year - (153 * march_month + 2) / 5 + 1;
     u64 month = march_month < 10 ? march_month + 3 : march_month - 9;
-    u64 year = year_of_era + era * 400 + (month <= 2);
-    (void)!!buf_printf(&w->out, "\"%04u-%02u-%02uT", (unsigned)year, (unsigned)month,
-                       (unsigned)day);
+    u64 year = year_of_era + era * 400 + (month <= 2); /* u64 nanoseconds end in 2554 */
+    to = two(two(to, year / 100), year % 100);
+    *to++ = '-';
+    to = two(to, month);
+    *to++ = '-';
+    return two(to, day);
 }
 void json_time(struct json_writer *w, const char *key, u64 utc_ns) {
     u64 ms = utc_ns / NS_PER_MS, s = ms / 1000;
+    char text[32] = "\"", *to = text + 1;
     lead(w, key);
     if (!utc_ns) {
         put(w, S("null"));
         return;
     }
-    put_date(w, s / 86400);
-    (void)!!buf_printf(&w->out, "%02u:%02u:%02u.%03uZ\"", (unsigned)(s / 3600 % 24),
-                       (unsigned)(s / 60 % 60), (unsigned)(s % 60), (unsigned)(ms % 1000));
+    to = put_date(to, s / 86400);
+    *to++ = 'T';
+    to = two(to, s / 3600 % 24);
+    *to++ = ':';
+    to = two(to, s / 60 % 60);
+    *to++ = ':';
+    to = two(to, s % 60);
+    *to++ = '.';
+    to = two(to, ms % 1000 / 10);
+    *to++ = (char)('0' + ms % 10);
+    *to++ = 'Z';
+    *to++ = '"';
+    put(w, str_of(text, (size_t)(to - text)));
 }

@@ -211,15 +211,36 @@ static rc_t run_content(struct request *rq) {
 
 /* ---- LOG ----------------------------------------------------------------------------------- */
 
+struct line { /* fields of the access line, put together by hand: it is written for every request */
+    char text[LOG_LINE_MAX];
+    size_t len;
+};
+static void line_put(struct line *l, const char *name, str value) {
+    size_t n = strlen(name);
+    if (l->len + n + value.len > sizeof l->text) return;
+    memcpy(l->text + l->len, name, n);
+    if (value.len) memcpy(l->text + l->len + n, value.ptr, value.len);
+    l->len += n + value.len;
+}
+static void line_number(struct line *l, const char *name, u64 v) {
+    char digits[20], *at = digits + sizeof digits;
+    do *--at = (char)('0' + v % 10);
+    while (v /= 10);
+    line_put(l, name, str_of(at, (size_t)(digits + sizeof digits - at)));
+}
+
 static void access_line(struct request *rq, u64 duration_ns) {
-    const struct http_exchange *x = rq->x;
-    char peer[46];
-    str from = net_address_text(&rq->http->peer, peer, sizeof peer);
-    log_info("http", "request",
-             "method=%.*s path=%s status=%d bytes=%llu us=%llu user=%s peer=%.*s",
-             STR(str_take(rq->http->method_text, 16)), LOGSTR(rq->http->path), x->status,
-             (unsigned long long)x->bytes_sent, (unsigned long long)(duration_ns / NS_PER_US),
-             rq->actor.user_id.len ? LOGSTR(rq->actor.user_id) : "-", STR(from));
+    char path[256], peer[46];
+    struct line l;
+    l.len = 0;
+    line_put(&l, "method=", str_take(rq->http->method_text, 16)); /* a token, so it needs no quotes */
+    line_put(&l, " path=", str_from_c(log_quote(rq->http->path, path, sizeof path)));
+    line_number(&l, " status=", (u64)rq->x->status);
+    line_number(&l, " bytes=", rq->x->bytes_sent);
+    line_number(&l, " us=", duration_ns / NS_PER_US);
+    if (rq->actor.user_id.len) line_put(&l, " user=", rq->actor.user_id); /* ours: a UUID */
+    line_put(&l, " peer=", net_address_text(&rq->http->peer, peer, sizeof peer));
+    log_write_ready(LOG_INFO, "http", "request", str_of(l.text, l.len));
 }
 
 static rc_t log_request(struct request *rq) {

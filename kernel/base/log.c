@@ -73,19 +73,43 @@ const char *log_quote(str text, char *to, size_t room) {
     return to;
 }
 
-static size_t format_time(char *to, size_t room) {
-    u64 wall = platform_wall_ns();
+static char *add(char *at, char *end, str s) {
+    size_t n = MIN(s.len, (size_t)(end - at));
+    memcpy(at, s.ptr, n);
+    return at + n;
+}
+
+/* The date changes once a second, lines come by the thousand: the last one is kept. */
+static char *put_time(char *at, char *end) {
+    static struct {
+        u64 second;
+        char text[96]; /* "2026-01-31T12:00:00.": roomy, so that no year can overflow it */
+    } last; /* under the ring's lock */
+    u64 wall = platform_wall_ns(), second = wall / NS_PER_S, ms = wall % NS_PER_S / NS_PER_MS;
+    char text[96];
     if (wall == 0) {
         u64 up = platform_clock_ns();
-        return (size_t)snprintf(to, room, "+%llu.%06llus", (unsigned long long)(up / NS_PER_S),
-                                (unsigned long long)(up % NS_PER_S / 1000));
+        int n = snprintf(text, sizeof text, "+%llu.%06llus", (unsigned long long)(up / NS_PER_S),
+                         (unsigned long long)(up % NS_PER_S / 1000));
+        return add(at, end, str_of(text, (size_t)n));
     }
-    time_t seconds = (time_t)(wall / NS_PER_S);
-    struct tm t;
-    gmtime_r(&seconds, &t);
-    return (size_t)snprintf(to, room, "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ", t.tm_year + 1900,
-                            t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec,
-                            (unsigned)(wall % NS_PER_S / NS_PER_MS));
+    platform_lock(&ring.lock);
+    bool fresh = last.second == second;
+    memcpy(text, last.text, sizeof last.text);
+    platform_unlock(&ring.lock);
+    if (!fresh) {
+        time_t seconds = (time_t)second;
+        struct tm t;
+        gmtime_r(&seconds, &t);
+        snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.", t.tm_year + 1900,
+                 t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec);
+        platform_lock(&ring.lock);
+        last.second = second;
+        memcpy(last.text, text, sizeof last.text);
+        platform_unlock(&ring.lock);
+    }
+    char tail[4] = {(char)('0' + ms / 100), (char)('0' + ms / 10 % 10), (char)('0' + ms % 10), 'Z'};
+    return add(add(at, end, str_from_c(text)), end, str_of(tail, sizeof tail));
 }
 
 static void drop_oldest_at(u32 from, u32 to) { /* lines that overlap [from, to) */
@@ -112,36 +136,67 @@ static void append(str line) {
     platform_unlock(&ring.lock);
 }
 
+/* `time level area "what"`, ready for the fields. */
+static char *put_head(char *at, char *end, enum log_level level, const char *area,
+                      const char *what) {
+    static const str levels[] = {{" debug ", 7}, {" info  ", 7}, {" warn  ", 7}, {" error ", 7}};
+    at = add(put_time(at, end), end, levels[level]);
+    at = add(add(at, end, str_from_c(area)), end, S(" \""));
+    return add(add(at, end, str_from_c(what)), end, S("\""));
+}
+
+/* Controls become '?': one line stays one line. Eight bytes at a time while there are none (a byte
+ * below 0x20 or equal to 0x7F leaves its top bit; others with it set are looked at one by one). */
+static void one_line(char *from, char *to) {
+    const u64 ones = 0x0101010101010101ull;
+    for (u64 word; from < to; from++) {
+        while (to - from >= 8) {
+            memcpy(&word, from, sizeof word);
+            u64 rubout = word ^ ones * 0x7F;
+            if (((word - ones * 0x20) | (rubout - ones) | word) & ones << 7) break;
+            from += 8;
+        }
+        if (from < to && ((u8)*from < 0x20 || *from == 0x7F)) *from = '?';
+    }
+}
+
+/* Whose line it is, then into the ring and perhaps onto the console. The line has two bytes more
+ * than `end` says. */
+static void finish(char *line, char *at, char *end, enum log_level level) {
+    str id = log_request_id();
+    if (id.len) at = add(add(at, end, S(" request_id=")), end, id);
+    if (at >= end) {
+        at = end - 1;
+        at[-1] = '~'; /* cut */
+    }
+    one_line(line, at);
+    append(str_of(line, (size_t)(at - line)));
+    if (level < shown_from) return;
+    *at++ = '\n';
+    platform_console_put(str_of(line, (size_t)(at - line)));
+}
+
 void log_write(enum log_level level, const char *area, const char *what, const char *fields, ...) {
     if (level < kept_from) return;
     char line[LOG_LINE_MAX + 2]; /* newline and NUL */
-    size_t room = LOG_LINE_MAX, n = format_time(line, room);
-    int more = snprintf(line + n, room - n, " %-5s %s \"%s\"", level_names[level], area, what);
-    n += more > 0 ? (size_t)more : 0;
-    if (n < room && fields[0]) {
-        line[n++] = ' ';
+    char *end = line + LOG_LINE_MAX, *at = put_head(line, end, level, area, what);
+    if (at < end && fields[0]) {
+        *at++ = ' ';
         va_list args;
         va_start(args, fields);
-        more = vsnprintf(line + n, room - n, fields, args);
+        int more = vsnprintf(at, (size_t)(end - at) + 1, fields, args);
         va_end(args);
-        n += more > 0 ? (size_t)more : 0;
+        if (more > 0) at += MIN((size_t)more, (size_t)(end - at));
     }
-    str id = log_request_id();
-    if (n < room && id.len) {
-        more = snprintf(line + n, room - n, " request_id=%.*s", STR(id));
-        n += more > 0 ? (size_t)more : 0;
-    }
-    if (n >= room) {
-        n = room - 1;
-        line[n - 1] = '~'; /* cut */
-    }
-    for (size_t i = 0; i < n; i++)
-        if ((u8)line[i] < 0x20 || line[i] == 0x7F) line[i] = '?'; /* one line stays one line */
-    append((str){line, n});
-    if (level >= shown_from) {
-        line[n++] = '\n';
-        platform_console_put((str){line, n});
-    }
+    finish(line, at, end, level);
+}
+
+void log_write_ready(enum log_level level, const char *area, const char *what, str fields) {
+    if (level < kept_from) return;
+    char line[LOG_LINE_MAX + 2];
+    char *end = line + LOG_LINE_MAX, *at = put_head(line, end, level, area, what);
+    if (fields.len) at = add(add(at, end, S(" ")), end, fields);
+    finish(line, at, end, level);
 }
 
 rc_t log_read(u64 *seq, char *to, size_t room, size_t *out_len) {

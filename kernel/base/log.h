@@ -19,6 +19,8 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
 void log_write(enum log_level level, const char *area, const char *what, const char *fields, ...)
     PRINTF_LIKE(4, 5);
+/* The same with fields put together by the caller, for lines that come thousands of times a second. */
+void log_write_ready(enum log_level level, const char *area, const char *what, str fields);
 void log_level_set(enum log_level kept);         /* lines below are dropped; default LOG_INFO */
 void log_console_level_set(enum log_level shown); /* default LOG_WARN */
 bool log_level_parse(str name, enum log_level *out); /* "debug" "info" "warn" "error" */
