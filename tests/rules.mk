@@ -7,6 +7,6 @@ build/insncount.so: tools/insncount.c
 	$Q$(CC) -std=gnu2x $(WARN) -O2 -shared -fPIC -fvisibility=hidden -o $@ $<
 
 # The host machine with another app_main: opens a data disk and checks it.
-build/host/dbcheck: build/host/tests/tools/dbcheck.o build/host/parts.a $(call third_libs,host)
+build/host/dbcheck: build/host/tests/tools/dbcheck.o build/host/parts.a $(patsubst %,build/host/lib/%.a,$(LIBS))
 	$(call say,HOSTLD,$@)
 	$Q$(host_CC) $(host_LINK) -Wl,--allow-multiple-definition -o $@ $^ $(SLIRP_LIBS) -lm -lpthread

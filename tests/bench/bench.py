@@ -216,7 +216,7 @@ def loads(a, token, policy):
 
 def prepare(a):
     token = a.login()
-    made = a.post("/api/v1/policies", {"title": "Measured again and again", "description": "x" * 200}, token=token)
+    made = a.post("/api/v1/policies", {"title": "Measured again and again", "body": "x" * 200}, token=token)
     if made.status != 201:
         raise AssertionError(made)
     return token, made.json()["id"]

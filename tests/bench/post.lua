@@ -5,7 +5,7 @@ function setup(thread) thread:set("id", thread_count); thread_count = thread_cou
 function init() n = 0; run = os.time() % 100000 end
 function request()
     n = n + 1
-    local body = string.format('{"title":"Measured policy %d-%d-%d","description":"%s"}', run, id, n, string.rep("x", 200))
+    local body = string.format('{"title":"Measured policy %d-%d-%d","body":"%s"}', run, id, n, string.rep("x", 200))
     return wrk.format("POST", "/api/v1/policies",
                       {["Content-Type"] = "application/json", ["Authorization"] = "Bearer " .. os.getenv("TOKEN")}, body)
 end

@@ -41,7 +41,7 @@ LOG_MAGIC = 0x6a736677736872
 WRITERS = 4
 DISK_MIB = 64
 DBCHECK = os.path.join(TOP, "build/host/dbcheck")
-ROWS_SQL = "SELECT title || '|' || coalesce(description, '') FROM policy ORDER BY title"
+ROWS_SQL = "SELECT title || '|' || body FROM policy ORDER BY title"
 
 
 # ---- The log ---------------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ class Load:
         for n in range(first, first + count):
             self.sent.add((writer, n))
             answer = a.post("/api/v1/policies", {"title": title_of(writer, n),
-                                                 "description": body_of(self.seed, writer, n)},
+                                                 "body": body_of(self.seed, writer, n)},
                             token=token, connection=connection)
             if answer.status != 201:
                 self.wrong.append(answer)
@@ -239,7 +239,7 @@ def check_in_guest(image, load, certain):
             page = a.get(f"/api/v1/policies?limit=100&offset={offset}", token=token).json()
             for item in page["items"]:
                 whole = a.get("/api/v1/policies/" + item["id"], token=token).json()
-                rows.append(whole["title"] + "|" + whole["description"])
+                rows.append(whole["title"] + "|" + whole["body"])
             offset += len(page["items"])
             if not page["items"] or offset >= page["total"]:
                 break

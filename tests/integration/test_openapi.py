@@ -82,4 +82,5 @@ class OpenApi(AppliancePerClass):
                 with self.subTest(path):
                     answer = self.a.get(path, token=token)
                     self.assertNotIn(answer.status, (404, 405, 500), answer)
-                    self.assertIn(str(answer.status), list(o["responses"]) + ["default"])
+                    if "default" not in o["responses"]:
+                        self.assertIn(str(answer.status), o["responses"])

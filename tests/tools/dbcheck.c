@@ -12,6 +12,7 @@
  * sound, every statement ran; 1: not, and the reason is on the console. */
 #include "app/audit/audit.h"
 #include "kernel/base/limits.h"
+#include "kernel/base/log.h"
 #include "kernel/core/disk.h"
 #include "kernel/core/fiber.h"
 #include "kernel/core/loop.h"
@@ -76,6 +77,7 @@ static void checking(void *arg) {
 
 void app_main(const struct boot_info *boot) {
     statements = boot->command_line;
+    log_console_level_set(LOG_ERROR); /* what a recovery has to say is not ours to print */
     memory_init(boot->heap_bytes);
     loop_init();
     struct fiber *f;
