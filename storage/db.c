@@ -2,7 +2,7 @@
 /* db.c — the database opens, closes and says how it is.
  *
  * Memory (the budget MEMORY_SQL): a quarter for the cache below the connections (pages.c), an eighth
- * for the writer's pages, an eighth for the readers', a sixteenth for the log's window (wal.c); the
+ * for the writer's pages, an eighth for the readers', an eighth for the log's window (wal.c); the
  * rest is schemas, statements and sorting. A machine of 64 MiB gets two readers.
  *
  * Opening: volume -> stores -> recovery by the writer's first read -> migrations. Closing: a
@@ -35,7 +35,7 @@ rc_t db_stores_open(void) {
     db->store = (struct store){.on_error = repair_ask};
     rc_t rc = pages_open(&db->store.pages, &db->volume, MIN(bytes / 4, MIB(256)));
     if (rc) return rc;
-    rc = wal_open(&db->store.wal, &db->volume, MIN(MAX(bytes / 16, KIB(256)), MIB(8)));
+    rc = wal_open(&db->store.wal, &db->volume, MIN(MAX(bytes / 8, KIB(256)), MIB(8)));
     if (rc) pages_close(&db->store.pages);
     return rc;
 }
@@ -59,7 +59,10 @@ static void limits_divide(void) {
     db->pages_hard = (u32)(s->pages.at.bytes / LAYOUT_PAGE_BYTES);
     reserve = MAX(db->pages_hard / 64, PAGES_HEADROOM_MIN);
     db->pages_soft = db->pages_hard - reserve;
-    db->checkpoint_frames = MIN(CHECKPOINT_FRAMES, wal_frames_max(&s->wal) / 4);
+    /* What a checkpoint copies should still be in the log's window: read back from the disk, a frame
+     * costs more than it cost to write. */
+    u32 near = s->wal.window_bytes / 4 * 3 / WAL_FRAME_BYTES;
+    db->checkpoint_frames = MIN(MIN(CHECKPOINT_FRAMES, near), wal_frames_max(&s->wal) / 4);
     db->log_frames = db->checkpoint_frames * 3;
 }
 
