@@ -331,3 +331,73 @@ TEST(a_flush_of_others_that_fails_fails_the_commit) {
     log_console_level_set(LOG_WARN);
     sim_stop();
 }
+
+/* Opening anew may fail as well: then there is no database for a while, which everybody is told. */
+static u32 heard_down;
+static void read_all_the_time(void *arg) {
+    struct db_txn *t;
+    bool *stop = arg;
+    while (!*stop) {
+        rc_t rc = db_read_begin(&t);
+        if (rc) {
+            EXPECT_RC(rc, RC_IO);
+            heard_down++;
+        } else {
+            fiber_sleep_ms(30); /* repair waits for this one */
+            db_read_end(t);
+        }
+        fiber_sleep_ms(7);
+    }
+}
+static void heal_and_stop(void *stop) {
+    heal(NULL);
+    *(bool *)stop = true;
+}
+TEST(a_repair_that_fails_is_tried_again) {
+    log_console_level_set(LOG_ERROR + 1);
+    heard_down = 0;
+    for (u64 nth = 2; nth < 9; nth++) {
+        bool stop = false;
+        storage_begin(&machine);
+        EXPECT_OK(storage_open());
+        EXPECT_OK(storage_put_one(1, 1));
+        sim_disk_fail(0, DISK_FLUSH, 1, RC_IO, false);
+        EXPECT_RC(storage_put_one(1, 2), RC_IO);
+        EXPECT_RC(storage_put_one(1, 3), RC_IO);
+        sim_disk_fail(0, DISK_READ, nth, RC_IO, false); /* the first read is the probe's */
+        storage_fiber(read_all_the_time, &stop);
+        storage_fiber(heal_and_stop, &stop);
+        storage_run();
+        EXPECT_EQ(storage_number("SELECT count(*) FROM item WHERE writer=1"), 1);
+        db_close();
+        sim_stop();
+    }
+    EXPECT(heard_down > 3);
+    log_console_level_set(LOG_WARN);
+}
+
+/* A disk that forgot what it had acknowledged: said loudly, and what is left is used. */
+TEST(lost_acknowledged_rows_are_told) {
+    storage_begin(&machine);
+    EXPECT_OK(storage_open());
+    EXPECT_OK(storage_put_one(1, 1));
+    EXPECT_OK(storage_put_one(1, 2));
+    log_console_level_set(LOG_ERROR + 1);
+    u64 last = vfs_wal_committed_end() - 2000; /* not in the block the next commit writes */
+    sim_disk_rot(0, db->volume.parts[VOLUME_WAL].first_block * 512 + last, 1);
+    sim_disk_fail(0, DISK_FLUSH, 1, RC_IO, false);
+    EXPECT_RC(storage_put_one(1, 3), RC_IO);
+    storage_fiber(heal, NULL);
+    u64 seq = log_next_seq();
+    storage_run();
+    char line[LOG_LINE_MAX];
+    size_t n;
+    bool said = false;
+    for (; log_read(&seq, line, sizeof line, &n) == RC_OK; seq++)
+        said |= str_find(str_of(line, n), S("lost acknowledged rows")) < n;
+    EXPECT(said);
+    EXPECT_EQ(storage_number("SELECT count(*) FROM item WHERE writer=1"), 1);
+    db_close();
+    log_console_level_set(LOG_WARN);
+    sim_stop();
+}
