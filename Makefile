@@ -278,7 +278,9 @@ run-host:
 	$Qtools/run.sh --target host $(RUN)
 gdb: guest
 	$Qtools/gdb.sh $(RUN)
-bench: guest release-host image build/insncount.so
+bench:
+	$Qtools/setup.sh bench
+	$Q$(MAKE) --no-print-directory guest release-host image build/insncount.so
 	$Qpython3 tests/bench/bench.py
 size: guest
 	$Qtools/size.sh build/guest/openpolicy.debug.elf $(ELF)

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# setup.sh [run|test] — install with apt what building and running (run) or also testing (test, the
+# setup.sh [run|test|bench] — install with apt what building and running (run) or also testing (test, the
 # default) needs and this machine lacks. Says what it installs; with nothing missing it needs no
-# network, no root, and a few milliseconds. Called by `make run`, `make run-host` and `make test`.
+# network, no root, and a few milliseconds. Called by `make run`, `run-host`, `test` and `bench`.
 set -eu
 export LC_ALL=C
 
@@ -10,13 +10,17 @@ export LC_ALL=C
 run='gcc libc6-dev make binutils meson ninja-build libslirp-dev patch xz-utils bzip2 python3 brotli
      qemu-system-x86 qemu-utils ipxe-qemu ovmf ca-certificates'
 # Fuzzers and the second compiler; clients that speak to the appliance; what reads its disks.
-test='clang libclang-rt-dev llvm curl openssl sqlite3 python3-pytest gdb iproute2 mtools dosfstools
+test='clang libclang-rt-dev llvm curl openssl sqlite3 python3-jsonschema gdb iproute2 mtools dosfstools
       prometheus git file'
+
+# The load generator.
+bench='wrk iproute2'
 
 case ${1:-test} in
 run) packages=$run ;;
 test) packages="$run $test" ;;
-*) echo "usage: tools/setup.sh [run|test]" >&2; exit 64 ;;
+bench) packages="$run $bench" ;;
+*) echo "usage: tools/setup.sh [run|test|bench]" >&2; exit 64 ;;
 esac
 command -v dpkg-query >/dev/null || {
     echo "setup: this is not a Debian system; install by hand what provides: $packages" >&2
