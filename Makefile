@@ -40,7 +40,7 @@ GUEST_CC  ?= $(CC)
 CLANG     ?= clang
 export LC_ALL := C
 MAKEFLAGS += --no-builtin-rules
-ifeq ($(filter -j%,$(MAKEFLAGS)),)
+ifeq ($(filter -j%,$(MAKEFLAGS))$(filter-out 0,$(MAKELEVEL)),) # a make inside shares its parent's
 MAKEFLAGS += -j$(shell nproc)
 endif
 .DEFAULT_GOAL := all

@@ -9,7 +9,7 @@
 set -u
 cd "$(dirname "$0")/.."
 mkdir -p build
-unset MAKEFLAGS MFLAGS # each suite is a make of its own, with its own -j
+unset MAKEFLAGS MFLAGS MAKELEVEL # each suite is a make of its own, with its own -j
 passed=0 failed=0
 report=
 
