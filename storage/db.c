@@ -61,7 +61,7 @@ static void limits_divide(void) {
     db->pages_soft = db->pages_hard - reserve;
     /* What a checkpoint copies should still be in the log's window: read back from the disk, a frame
      * costs more than it cost to write. */
-    u32 near = s->wal.window_bytes / 4 * 3 / WAL_FRAME_BYTES;
+    u32 near = s->wal.window_bytes_max / 4 * 3 / WAL_FRAME_BYTES;
     db->checkpoint_frames = MIN(MIN(CHECKPOINT_FRAMES, near), wal_frames_max(&s->wal) / 4);
     db->log_frames = db->checkpoint_frames * 3;
 }

@@ -43,7 +43,7 @@ rc_t pages_open(struct pages *p, const struct volume *v, size_t cache_bytes) {
     while (p->set_count * 2 * PAGES_WAYS * (size_t)LAYOUT_PAGE_BYTES <= cache_bytes)
         p->set_count *= 2;
     size_t slots = (size_t)p->set_count * PAGES_WAYS;
-    p->slots = memory_alloc(MEMORY_SQL, slots * LAYOUT_PAGE_BYTES);
+    p->slots = memory_zero(MEMORY_SQL, slots * sizeof *p->slots);
     p->holds = memory_zero(MEMORY_SQL, slots * sizeof *p->holds);
     p->hands = memory_zero(MEMORY_SQL, p->set_count);
     p->run = memory_alloc(MEMORY_SQL, PAGES_RUN_PAGES * LAYOUT_PAGE_BYTES);
@@ -59,6 +59,7 @@ rc_t pages_open(struct pages *p, const struct volume *v, size_t cache_bytes) {
 }
 
 void pages_close(struct pages *p) {
+    for (u32 i = 0; p->slots && i < p->set_count * PAGES_WAYS; i++) memory_free(MEMORY_SQL, p->slots[i]);
     memory_free(MEMORY_SQL, p->slots);
     memory_free(MEMORY_SQL, p->holds);
     memory_free(MEMORY_SQL, p->hands);
@@ -71,19 +72,27 @@ void pages_close(struct pages *p) {
 static u8 *cache_find(const struct pages *p, u32 number) {
     u32 first = (number & (p->set_count - 1)) * PAGES_WAYS;
     for (u32 i = first; i < first + PAGES_WAYS; i++)
-        if (p->holds[i] == number) return p->slots + (size_t)i * LAYOUT_PAGE_BYTES;
+        if (p->holds[i] == number) return p->slots[i];
+    return NULL;
+}
+
+/* The next way of the page's set; where memory is short, one that has its page already. */
+static u8 *cache_replace(struct pages *p, u32 number) {
+    u32 set = number & (p->set_count - 1);
+    for (u32 tries = 0; tries < PAGES_WAYS; tries++) {
+        u32 i = set * PAGES_WAYS + (p->hands[set]++ & (PAGES_WAYS - 1));
+        if (!p->slots[i]) p->slots[i] = memory_alloc(MEMORY_SQL, LAYOUT_PAGE_BYTES);
+        if (!p->slots[i]) continue;
+        p->holds[i] = number;
+        return p->slots[i];
+    }
     return NULL;
 }
 
 static void cache_keep(struct pages *p, u32 number, const void *page) {
     u8 *slot = cache_find(p, number);
-    if (!slot) {
-        u32 set = number & (p->set_count - 1);
-        u32 i = set * PAGES_WAYS + (p->hands[set]++ & (PAGES_WAYS - 1));
-        p->holds[i] = number;
-        slot = p->slots + (size_t)i * LAYOUT_PAGE_BYTES;
-    }
-    memcpy(slot, page, LAYOUT_PAGE_BYTES);
+    if (!slot) slot = cache_replace(p, number);
+    if (slot) memcpy(slot, page, LAYOUT_PAGE_BYTES);
 }
 
 /* ---- Reading --------------------------------------------------------------------------------- */

@@ -19,7 +19,7 @@ struct pages {
     struct store_disk at;
     u64 size; /* of the database file in bytes */
     /* The cache, shared by all connections: SQLite's own caches are emptied by each commit. */
-    u8 *slots;       /* set_count * PAGES_WAYS pages */
+    u8 **slots;      /* set_count * PAGES_WAYS pages, each allocated when first used */
     u32 *holds;      /* per slot: page number (from 1), 0: free */
     u8 *hands;       /* per set: the way replaced next */
     u32 set_count;   /* a power of two */
@@ -48,13 +48,13 @@ struct wal {
     u64 size;   /* of the log file as SQLite sees it */
     u64 synced; /* bytes known durable from the start of the log */
     u8 *window; /* a ring: byte `o` of the log at window[o % window_bytes] */
-    u32 window_bytes;
+    u32 window_bytes, window_bytes_max; /* powers of two; it grows when the log does */
     u64 start, end;           /* these bytes of the log are in the window; start on a block */
     u64 dirty_from, dirty_to; /* these are not on the disk yet; equal: none */
     bool recovering;          /* one reader alone: read ahead into the window */
     u64 writes;               /* disk operations, for tests and figures */
 };
-rc_t wal_open(struct wal *w, const struct volume *v, size_t window_bytes);
+rc_t wal_open(struct wal *w, const struct volume *v, size_t window_bytes_max);
 /* SQLite has read what was there; its frames end at this byte, and wal_open made them durable. */
 void wal_recovered(struct wal *w, u64 committed_end);
 void wal_close(struct wal *w);

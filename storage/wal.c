@@ -49,15 +49,15 @@ static u32 be32(const u8 *p) { return (u32)p[0] << 24 | (u32)p[1] << 16 | (u32)p
 /* Only whether there is a log at all; its checksums are SQLite's to judge. */
 static bool header_there(const u8 *block) { return (be32(block) & ~1u) == 0x377f0682; }
 
-rc_t wal_open(struct wal *w, const struct volume *v, size_t window_bytes) {
+rc_t wal_open(struct wal *w, const struct volume *v, size_t window_bytes_max) {
     const struct volume_part_info *part = &v->parts[VOLUME_WAL];
     u64 bytes = part->block_count * v->info.block_bytes;
     *w = (struct wal){.recovering = true};
     w->at = (struct store_disk){v->disk, v->info.block_bytes, part->first_block,
                                 bytes - bytes % LAYOUT_PAGE_BYTES};
-    w->window_bytes = READ_AHEAD_BYTES;
-    while (w->window_bytes * 2u <= window_bytes && w->window_bytes < (1u << 30))
-        w->window_bytes *= 2u;
+    w->window_bytes = w->window_bytes_max = READ_AHEAD_BYTES;
+    while (w->window_bytes_max * 2u <= window_bytes_max && w->window_bytes_max < (1u << 30))
+        w->window_bytes_max *= 2u;
     w->window = memory_alloc(MEMORY_SQL, w->window_bytes);
     if (!w->window) return RC_NO_MEMORY;
     rc_t rc = log_disk_read(w, 0, w->window, LAYOUT_PAGE_BYTES);
@@ -126,9 +126,26 @@ static rc_t window_move(struct wal *w, u64 at) {
     return rc;
 }
 
-/* Lets the oldest bytes go until [start, upto) fits. */
+/* A ring of twice the size with the same bytes; without the memory it stays as it is. */
+static void window_grow(struct wal *w) {
+    struct wal grown = *w;
+    grown.window_bytes = w->window_bytes * 2;
+    grown.window = memory_alloc(MEMORY_SQL, grown.window_bytes);
+    if (!grown.window) return;
+    for (u64 at = w->start; at < w->end;) {
+        size_t index = (size_t)(at % w->window_bytes);
+        size_t n = (size_t)MIN(w->end - at, (u64)(w->window_bytes - index));
+        window_copy_in(&grown, at, w->window + index, n);
+        at += n;
+    }
+    memory_free(MEMORY_SQL, w->window);
+    *w = grown;
+}
+
+/* Makes [start, upto) fit: by growing, or by letting the oldest bytes go. */
 static rc_t window_slide(struct wal *w, u64 upto) {
     u64 need = block_up(w, upto);
+    if (need - w->start > w->window_bytes && w->window_bytes < w->window_bytes_max) window_grow(w);
     if (need - w->start <= w->window_bytes) return RC_OK;
     u64 start = need - w->window_bytes;
     bool clean = w->dirty_from == w->dirty_to || start <= block_down(w, w->dirty_from);

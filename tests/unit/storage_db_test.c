@@ -207,7 +207,7 @@ static void hold_a_snapshot(void *arg) {
     EXPECT_RC(rc, RC_FULL);
     EXPECT(platform_clock_ns() - start < 5 * NS_PER_S); /* one wait, not one for each commit */
     EXPECT(vfs_wal_frames() > wal_frames_max(&db->store.wal) / 8 * 7);
-    EXPECT_EQ(storage_number("SELECT count(*) FROM item"), rows);
+    if (DB_READERS > 1) EXPECT_EQ(storage_number("SELECT count(*) FROM item"), rows);
     db_read_end(t);
     EXPECT_OK(storage_put_one(3, 3));
     EXPECT(vfs_wal_frames() < 100); /* it has started over */
@@ -318,7 +318,7 @@ static void endless(void *arg) {
     (void)arg;
     u64 start = platform_clock_ns();
     EXPECT_OK(db_read_begin(&t));
-    t->c->limit_ns = 100 * NS_PER_US; /* a turn of the simulated clock is 1 us */
+    t->c->limit_ns = 30 * NS_PER_US; /* a turn of the simulated clock is 1 us */
     EXPECT_RC(
         db_run(
             t,
@@ -326,7 +326,7 @@ static void endless(void *arg) {
         RC_TIMEOUT);
     db_read_end(t);
     u64 us = (platform_clock_ns() - start) / NS_PER_US;
-    EXPECT(us >= 100 && us < 200);
+    EXPECT(us >= 30 && us < 130);
 }
 static void ticker(void *arg) {
     u32 *ticks = arg;
