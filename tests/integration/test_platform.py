@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """test_platform.py: what the appliance says about itself and how it is configured: health, metrics,
 logs, configuration, certificate, pages, API document, stopping; and starting without a usable disk."""
+import concurrent.futures
 import hashlib
 import json
 import os
@@ -146,6 +147,45 @@ class Platform(AppliancePerClass):
         self.assertEqual(self.admin("GET", "/metrics").status, 200)
         self.admin("DELETE", "/api/v1/config/metrics.public")
         self.assertEqual(self.a.get("/metrics").status, 200)
+
+    # ---- the same request twice ------------------------------------------------------------------
+
+    def test_a_post_sent_twice_with_one_key_acts_once(self):
+        policy = {"title": "One policy, however often it is sent", "body": "Text."}
+        key = {"Idempotency-Key": "retry-1"}
+        count = lambda: self.admin("GET", "/api/v1/policies?limit=1").json()["total"]
+        before = count()
+        first = self.admin("POST", "/api/v1/policies", policy, headers=key)
+        self.assertEqual(first.status, 201, first)
+        again = self.admin("POST", "/api/v1/policies", policy, headers=key)
+        self.assertEqual((again.status, again.body), (first.status, first.body))
+        self.assertEqual(again.headers["location"], first.headers["location"])
+        self.assertEqual(again.headers["idempotency-replayed"], "true")
+        self.assertNotIn("idempotency-replayed", first.headers)
+        self.assertNotEqual(again.headers["x-request-id"], first.headers["x-request-id"])
+        self.assertEqual(count(), before + 1)
+        other = self.admin("POST", "/api/v1/policies", dict(policy, body="Other."), headers=key)
+        self.assertEqual(self.problem(other, 422)["code"], "idempotency_key_reused")
+        bad = self.admin("POST", "/api/v1/policies", policy, headers={"Idempotency-Key": "a b"})
+        self.assertEqual(self.problem(bad, 400)["code"], "idempotency_key_invalid")
+        refused = self.admin("POST", "/api/v1/policies", {"title": ""}, headers={"Idempotency-Key": "retry-2"})
+        same = self.admin("POST", "/api/v1/policies", {"title": ""}, headers={"Idempotency-Key": "retry-2"})
+        self.assertEqual((refused.status, same.status), (422, 422))
+        self.assertEqual(count(), before + 1)
+
+    def test_twenty_retries_at_once_act_once(self):
+        policy = {"title": "Twenty at once, one of them counts", "body": "Text."}
+        lines = [self.a.connection() for _ in range(20)]
+        for line in lines:  # one by one: QEMU's network takes few new connections at a time
+            line.connect()
+        with concurrent.futures.ThreadPoolExecutor(20) as pool:
+            answers = list(pool.map(lambda line: self.admin(
+                "POST", "/api/v1/policies", policy, headers={"Idempotency-Key": "storm"}, connection=line), lines))
+        for line in lines:
+            line.close()
+        made = {a.json()["id"] for a in answers if a.status == 201}
+        self.assertEqual(len(made), 1)
+        self.assertLessEqual({a.status for a in answers}, {201, 409})
 
     # ---- metrics ---------------------------------------------------------------------------------
 

@@ -6,6 +6,12 @@
   var text = document.getElementById("state-text");
   var list = document.getElementById("checks");
 
+  var words = {};
+  list.dataset.words.split("|").forEach(function (pair) {
+    words[pair.split("=")[0]] = pair.split("=")[1];
+  });
+  function say(word) { return words[word] || word; }
+
   function show(kind, words) {
     line.className = "state " + kind;
     if (text.textContent !== words) text.textContent = words;
@@ -16,8 +22,8 @@
     (checks || []).forEach(function (check) {
       var name = document.createElement("dt");
       var value = document.createElement("dd");
-      name.textContent = check.name;
-      value.textContent = check.status + (check.detail ? ": " + check.detail : "");
+      name.textContent = say(check.name);
+      value.textContent = say(check.status) + (check.detail ? ": " + check.detail : "");
       list.append(name, value);
     });
     list.hidden = !list.firstChild;
