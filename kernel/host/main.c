@@ -29,7 +29,7 @@ static const char help[] =
     "  --memory MIB        memory to plan with (default 256)\n"
     "  --cpus N            threads: the loop and N-1 workers (default 2)\n"
     "  --append \"WORDS\"    the kernel command line\n"
-    "  --test              a panic ends the process with status 134\n"
+    "  --test              a test watches (or test=1 among the words): a panic ends with 134\n"
     "  --help              this text\n";
 
 void host_refuse(const char *fmt, ...) {
@@ -128,6 +128,14 @@ static void parse(int argc, char **argv) {
     if (optind < argc) host_refuse("%s: not a flag; try --help", argv[optind]);
 }
 
+/* A word of the command line, as the guest reads it. */
+static bool has_word(str line, str wanted) {
+    str word;
+    while (str_split(&line, ' ', &word))
+        if (str_eq(word, wanted)) return true;
+    return false;
+}
+
 void platform_exit(int status) {
     host_disks_stop();
     host_console_restore();
@@ -140,6 +148,7 @@ int main(int argc, char **argv) {
     static_assert(ARRAY_LEN(host_options.disks) == DISK_MAX, "one name per disk");
     host_clock_start();
     parse(argc, argv);
+    if (has_word(str_from_c(host_options.command_line), S("test=1"))) host_options.test = true;
     host_crash_start();
     host_wait_start();
     struct boot_info boot = {
