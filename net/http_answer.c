@@ -188,7 +188,13 @@ static bool content_type_fits(str t) {
 
 static rc_t send_bytes(struct http_active *a, str bytes) {
     if (a->answer_failed) return RC_CLOSED;
-    rc_t rc = stream_write(a->conn->stream, bytes, HTTP_STALL_TIMEOUT_MS);
+    size_t took = 0;
+    rc_t rc = stream_write_some(a->conn->stream, bytes, &took);
+    if (!rc && took < bytes.len) { /* the peer has to read first */
+        http_wait_begin(a);
+        rc = stream_write(a->conn->stream, str_skip(bytes, took), HTTP_STALL_TIMEOUT_MS);
+        http_wait_end(a);
+    }
     if (rc) {
         a->answer_failed = true;
         a->conn->close = true;

@@ -71,8 +71,11 @@ rc_t http_body_read(struct http_exchange *x, void *to, size_t room, size_t *got)
         }
         if (taken != RC_AGAIN) return taken;
         seen = view.len; /* part of a trailer line: more must come than what is here */
+        http_wait_begin(a);
         rc = stream_wait_more(s, seen, platform_clock_ns() + stall);
+        http_wait_end(a);
     }
+    if (a->body_done) http_slow_body_end(a);
     return rc ? broken(a, rc) : RC_OK;
 }
 

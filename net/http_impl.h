@@ -36,6 +36,9 @@ struct http_active {
     struct http_conn *conn;
     struct http_active *next_free;
     struct arena arena;
+    struct http_active *wait_prev, *wait_next; /* those parked for the peer, longest first */
+    u64 wait_since_ns;                         /* 0: not parked */
+    bool slow_body;                            /* counted in http_slow_bodies */
     bool expect_continue, chunked, body_started, body_broken;
     u64 body_left; /* with a length: bytes not yet read */
     bool body_done;
@@ -72,6 +75,14 @@ size_t http_problem_format(int status, const char *detail, const char *id, char 
 /* A refusal before there is an exchange: head and body, ready to write. */
 str http_refusal_text(int status, const char *detail, bool close, char *to, size_t room);
 void http_answer_finish(struct http_active *a); /* after the handler: whatever is missing */
+
+/* http_wait.c: who keeps a fiber waiting for his peer, and who has to give it back */
+void http_wait_begin(struct http_active *a);
+void http_wait_end(struct http_active *a);
+bool http_wait_relieve(u64 parked_ns_min); /* ends the longest wait; false: none is that long */
+void http_slow_body_begin(struct http_active *a); /* its body has not all come yet */
+void http_slow_body_end(struct http_active *a);
+u32 http_slow_bodies(void);
 
 /* http_body.c */
 /* Takes in what nobody read; false: too much, close instead. */

@@ -163,6 +163,7 @@ static void exchange_end(struct http_active *a) {
     if (c->server->options.logged)
         c->server->options.logged(&a->x, platform_clock_ns() - a->x.started_ns);
     bool failed = a->answer_failed && a->answer != ANSWER_NONE;
+    http_slow_body_end(a);
     c->active = NULL;
     active_free(a);
     if (c->close || c->server->draining) {
@@ -283,6 +284,17 @@ static bool early_body_missing(struct http_conn *c, const struct http_head *h, s
     return here < c->need;
 }
 
+/* May this request have a fiber? See http_wait.c. */
+static bool fiber_granted(struct http_active *a, const struct http_head *h, size_t here) {
+    bool complete = !h->chunked && (!h->has_length || here - h->length >= h->content_length);
+    u32 capacity = fiber_capacity();
+    if (fiber_count() * 4 >= capacity * 3) (void)http_wait_relieve(NS_PER_S);
+    if (complete) return true;
+    if (http_slow_bodies() * 2 >= capacity && !http_wait_relieve(NS_PER_S)) return false;
+    http_slow_body_begin(a);
+    return true;
+}
+
 static void on_head(struct http_conn *c, str bytes, struct http_active *a,
                     const struct http_head *h) {
     struct http_refusal no = {0};
@@ -308,7 +320,8 @@ static void on_head(struct http_conn *c, str bytes, struct http_active *a,
     }
     exchange_begin(c, a, h);
     struct fiber *f;
-    if (fiber_start("http", exchange_run, a, &f)) {
+    if (!fiber_granted(a, h, bytes.len) || fiber_start("http", exchange_run, a, &f)) {
+        http_slow_body_end(a);
         active_free(a);
         conn_busy(c, h);
         return;

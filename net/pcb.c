@@ -53,7 +53,7 @@ static struct pcb_table {
     u64 key[2];
     u32 count, max;
     struct half_open slots[HALF_OPEN_MAX], *free_slot;
-    u32 half_open;
+    u32 half_open, half_open_max;
     u32 sweep;       /* where the search for TIME_WAIT blocks goes on */
     u32 timer_at;    /* next bucket of the tick */
     bool slow_phase; /* every second tick is tcp_slowtmr's */
@@ -134,6 +134,8 @@ void pcb_init(u32 connections_max) {
     table->key[0] = (u64)net_random_u32() << 32 | net_random_u32();
     table->key[1] = (u64)net_random_u32() << 32 | net_random_u32() | 1;
     table->max = connections_max;
+    /* At most half of the blocks, or a flood would lock out what comes back with a cookie. */
+    table->half_open_max = MIN(HALF_OPEN_MAX - HALF_OPEN_KEPT, connections_max / 2);
     table->free_slot = NULL;
     for (u32 i = 0; i < HALF_OPEN_MAX; i++) {
         table->slots[i] = (struct half_open){table->free_slot, false};
@@ -458,7 +460,7 @@ static bool door_syn(const struct segment *s) {
         table->stats.refused++;
         return true;
     }
-    if (table->half_open < HALF_OPEN_MAX - HALF_OPEN_KEPT) return false;
+    if (table->half_open < table->half_open_max) return false;
     table->stats.half_open_full++;
     table->cookies_until_ns = platform_clock_ns() + COOKIE_WINDOW_NS;
     cookie_send(s);

@@ -199,6 +199,12 @@ rc_t stream_write(struct stream *s, str bytes, u64 stall_ms) {
     return RC_OK;
 }
 
+void stream_give_up(struct stream *s) {
+    if (!s->why) s->why = RC_TIMEOUT;
+    if (s->reader) fiber_wake(s->reader);
+    if (s->writer) fiber_wake(s->writer);
+}
+
 void stream_flush(struct stream *s) {
     if (s->pcb) (void)tcp_output(s->pcb);
 }

@@ -312,6 +312,48 @@ TEST(slow_clients_stall_nobody) {
     end();
 }
 
+/* Large bodies that never come: each would hold a fiber, and there are more of them than fibers. */
+TEST(slow_large_bodies_leave_fibers) {
+    struct peer_conn *slow[50];
+    u32 refused = 0;
+    begin();
+    for (u32 i = 0; i < ARRAY_LEN(slow); i++) {
+        slow[i] = peer_open(PORT);
+        peer_write(
+            slow[i],
+            i % 2 ? S("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nx")
+                  : S("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nx"));
+    }
+    peer_run(50);
+    EXPECT(fiber_count() <= fiber_capacity() / 2);
+    for (u32 round = 0; round < 10; round++) {
+        struct peer_conn *c = peer_ask(PORT, S("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), 5);
+        EXPECT_EQ(peer_status(c), 200);
+        conn_send(c, P_RST | P_ACK, NULL, 0);
+        peer_close(c);
+        for (u32 i = 0; i < ARRAY_LEN(slow); i++)
+            if (!slow[i]->finished && !slow[i]->reset) conn_send(slow[i], P_ACK | P_PSH, "y", 1);
+        peer_run(2000);
+    }
+    /* A large body that does come is taken: the longest wait gives way. */
+    static char request[40000];
+    int head = sprintf(request, "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 30000\r\n\r\n");
+    memset(request + head, 'x', 30000);
+    struct peer_conn *c = peer_ask(PORT, str_of(request, (size_t)head + 30000), 200);
+    EXPECT_EQ(peer_status(c), 200);
+    conn_send(c, P_RST | P_ACK, NULL, 0);
+    peer_close(c);
+    peer_run(60000);
+    for (u32 i = 0; i < ARRAY_LEN(slow); i++) {
+        refused += peer_status(slow[i]) == 503;
+        EXPECT(slow[i]->finished || slow[i]->reset);
+        peer_close(slow[i]);
+    }
+    EXPECT(refused >= 50 - fiber_capacity() / 2 - 20);
+    EXPECT_EQ(http_slow_bodies(), 0);
+    end();
+}
+
 /* More requests at once than fibers: the rest get 503 and may ask again on the same connection. */
 TEST(no_fiber_is_503) {
     struct peer_conn *c[40];
