@@ -12,14 +12,20 @@
 
 enum http_conn_state { CONN_IDLE, CONN_HEAD, CONN_EARLY_BODY, CONN_ACTIVE };
 
+/* Connections without an exchange, longest there first. */
+struct http_conn_queue {
+    struct http_conn *first, *last;
+};
+
 struct http_conn {
     struct stream *stream;
     struct http_server *server;
     struct http_conn *prev, *next;           /* all of the server's */
-    struct http_conn *idle_prev, *idle_next; /* idle ones, longest first */
+    struct http_conn *queue_prev, *queue_next; /* in `queue` */
+    struct http_conn_queue *queue; /* idle or reading; NULL: active */
     struct timer timer;
     enum http_conn_state state;
-    bool close, is_idle, blank_skipped;
+    bool close, blank_skipped;
     struct http_scan scan;
     u32 requests;
     size_t need;    /* EARLY_BODY: bytes that must wait before a fiber is started */
@@ -57,7 +63,8 @@ struct http_active {
 struct http_server {
     struct http_server_options options;
     struct stream_listener *listener;
-    struct http_conn *conns, *idle_first, *idle_last;
+    struct http_conn *conns;
+    struct http_conn_queue idle, reading; /* between requests; with part of one */
     bool draining;
 };
 

@@ -10,10 +10,10 @@
  * the answer is 503 with Retry-After, made here. Requests that were sent ahead (pipelining) wait in
  * the stream until their turn, so answers leave in order.
  *
- * When the process has as many connections as it may, the one idle longest makes room; when none
- * is idle the newcomer is reset.
+ * When the process has as many connections as it may, the one idle longest makes room, or the one
+ * whose request has been coming longest; when there is none the newcomer is reset.
  *
- * Always true: a connection in IDLE state is in the idle list and in no other; `active` is set only
+ * Always true: a connection is in the queue of its state, and in none while ACTIVE; `active` is set only
  * in ACTIVE; a connection is freed only with its stream closed. */
 #include "net/http_impl.h"
 #include "net/url.h"
@@ -67,36 +67,30 @@ static void active_free(struct http_active *a) {
     }
 }
 
-static void idle_leave(struct http_conn *c) {
-    struct http_server *s = c->server;
-    if (!c->is_idle) return;
-    c->is_idle = false;
-    if (c->idle_prev)
-        c->idle_prev->idle_next = c->idle_next;
-    else
-        s->idle_first = c->idle_next;
-    if (c->idle_next)
-        c->idle_next->idle_prev = c->idle_prev;
-    else
-        s->idle_last = c->idle_prev;
+static void queue_leave(struct http_conn *c) {
+    struct http_conn_queue *q = c->queue;
+    if (!q) return;
+    c->queue = NULL;
+    if (c->queue_prev) c->queue_prev->queue_next = c->queue_next;
+    else q->first = c->queue_next;
+    if (c->queue_next) c->queue_next->queue_prev = c->queue_prev;
+    else q->last = c->queue_prev;
 }
 
-static void idle_join(struct http_conn *c) {
-    struct http_server *s = c->server;
-    c->is_idle = true;
-    c->idle_next = NULL;
-    c->idle_prev = s->idle_last;
-    if (s->idle_last)
-        s->idle_last->idle_next = c;
-    else
-        s->idle_first = c;
-    s->idle_last = c;
+static void queue_join(struct http_conn *c, struct http_conn_queue *q) {
+    queue_leave(c);
+    c->queue = q;
+    c->queue_next = NULL;
+    c->queue_prev = q->last;
+    if (q->last) q->last->queue_next = c;
+    else q->first = c;
+    q->last = c;
 }
 
 static void conn_free(struct http_conn *c, bool abort) {
     struct http_server *s = c->server;
     CHECK(!c->active);
-    idle_leave(c);
+    queue_leave(c);
     timer_stop(&c->timer);
     if (c->prev)
         c->prev->next = c->next;
@@ -116,7 +110,7 @@ static void conn_rest(struct http_conn *c) {
     c->scan = (struct http_scan){0};
     c->blank_skipped = false;
     c->need = 0;
-    idle_join(c);
+    queue_join(c, &c->server->idle);
     (void)timer_start(&c->timer, loop_now_ns() + HTTP_IDLE_TIMEOUT_MS * NS_PER_MS);
 }
 
@@ -307,6 +301,7 @@ static void on_head(struct http_conn *c, str bytes, struct http_active *a,
             return;
         }
         c->state = CONN_EARLY_BODY;
+        queue_join(c, &c->server->reading);
         (void)timer_start(&c->timer, loop_now_ns() + HTTP_STALL_TIMEOUT_MS * NS_PER_MS);
         return;
     }
@@ -327,6 +322,7 @@ static void on_head(struct http_conn *c, str bytes, struct http_active *a,
         return;
     }
     stream_consume(c->stream, h->length);
+    queue_leave(c);
     c->active = a;
     c->state = CONN_ACTIVE;
 }
@@ -355,6 +351,7 @@ static void conn_try_head(struct http_conn *c, str bytes) {
     }
     if (c->state == CONN_IDLE) {
         c->state = CONN_HEAD;
+        queue_join(c, &c->server->reading);
         (void)timer_start(&c->timer, loop_now_ns() + HTTP_HEAD_TIMEOUT_MS * NS_PER_MS);
     }
 }
@@ -368,7 +365,7 @@ static void on_readable(void *arg) {
         return;
     }
     if (c->state == CONN_IDLE) {
-        idle_leave(c);
+        queue_leave(c);
         c->started_ns = loop_now_ns();
         bool blank = bytes.ptr[0] == '\r' && !c->blank_skipped;
         if (blank && bytes.len >= 2 && bytes.ptr[1] == '\n') { /* RFC 9112 2.2: one, no more */
@@ -377,7 +374,7 @@ static void on_readable(void *arg) {
             bytes = stream_peek(c->stream);
         }
         if (!bytes.len || (blank && bytes.len == 1 && bytes.ptr[0] == '\r')) {
-            idle_join(c); /* nothing of a request yet: its idle time runs on */
+            queue_join(c, &c->server->idle); /* nothing of a request yet: its idle time runs on */
             return;
         }
     }
@@ -437,10 +434,13 @@ static void on_accepted(void *arg, struct stream *stream) {
     stream_events_set(stream, &conn_events, c);
 }
 
+/* The connection idle longest makes room; none idle: the one whose request has been coming longest,
+ * if that is a second or more. */
 static bool on_shed(void *arg) {
     struct http_server *s = arg;
-    if (!s->idle_first) return false;
-    conn_free(s->idle_first, true);
+    struct http_conn *c = s->idle.first ? s->idle.first : s->reading.first;
+    if (!c || (c->queue == &s->reading && loop_now_ns() - c->started_ns < NS_PER_S)) return false;
+    conn_free(c, true);
     return true;
 }
 
@@ -465,7 +465,8 @@ void http_server_drain(struct http_server *s) {
     s->draining = true;
     stream_unlisten(s->listener);
     s->listener = NULL;
-    while (s->idle_first) conn_free(s->idle_first, false);
+    while (s->idle.first) conn_free(s->idle.first, false);
+    while (s->reading.first) conn_free(s->reading.first, false);
 }
 
 bool http_server_drained(const struct http_server *s) {

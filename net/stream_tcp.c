@@ -312,12 +312,21 @@ void stream_callbacks_set(struct stream *s) {
     net_address_from_ip(&s->pcb->local_ip, s->pcb->local_port, &s->local);
 }
 
+/* One stream fewer: one that only drains, else one its owner can do without. */
+static bool room_made(struct stream_listener *l) {
+    struct stream *draining = streams->drain_first;
+    if (!draining) return l->options.shed && l->options.shed(l->options.arg);
+    struct tcp_pcb *pcb = draining->pcb;
+    stream_free_soon(draining);
+    if (pcb) pcb_abort(pcb);
+    return true;
+}
+
 err_t stream_on_accept(void *arg, struct tcp_pcb *pcb, err_t e) {
     struct stream_listener *l = arg;
     if (e != ERR_OK || !pcb || !l) return ERR_VAL;
     pcb_accepted(pcb, NULL);
-    if (streams->count >= stream_max() && (!l->options.shed || !l->options.shed(l->options.arg)))
-        return ERR_MEM; /* lwIP resets it */
+    if (streams->count >= stream_max() && !room_made(l)) return ERR_MEM; /* lwIP resets it */
     struct stream *s = stream_new();
     if (!s) return ERR_MEM;
     s->pcb = pcb;

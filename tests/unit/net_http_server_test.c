@@ -3,6 +3,7 @@
  * http_cases.h gets its answer and its end; keep-alive, pipelining, slow and silent clients,
  * timeouts, limits, draining. */
 #include "net/http_server.c"
+#include "net/stream_impl.h"
 #include "tests/test.h"
 #include "tests/unit/http_cases.h"
 #include "tests/unit/net_peer.h"
@@ -382,6 +383,38 @@ TEST(no_fiber_is_503) {
         peer_run(1);
         peer_close(c[i]);
     }
+    end();
+}
+
+/* All connections taken: the longest idle one goes, then the slowest head; with neither, a reset.
+ */
+TEST(too_many_connections_shed_the_idle) {
+    begin();
+    struct peer_conn *idle = ask(S("GET / HTTP/1.1\r\nHost: a\r\n\r\n")), *slow = peer_open(PORT);
+    peer_write(slow, S("GET / HT"));
+    peer_run(2000);
+    static struct stream *fillers[CONNECTION_MAX]; /* nobody's: they use up the count */
+    u32 count = 0;
+    while (stream_count() < stream_max()) REQUIRE((fillers[count++] = stream_new()) != NULL);
+    struct peer_conn *one = peer_ask(PORT, S("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), 20);
+    EXPECT_EQ(peer_status(one), 200);
+    EXPECT(idle->reset && !slow->reset);
+    hold_ms = 3000;
+    peer_write(one, S("GET / HTTP/1.1\r\nHost: a\r\n\r\n")); /* now active: not to be shed */
+    peer_run(20);
+    struct peer_conn *two = peer_open(PORT);
+    EXPECT(two->established && !two->reset);
+    EXPECT(slow->reset);
+    peer_write(two, S("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+    peer_run(20);
+    struct peer_conn *three = peer_open(PORT);
+    EXPECT(three->reset);
+    hold_ms = 0;
+    conn_send(one, P_RST | P_ACK, NULL, 0);
+    conn_send(two, P_RST | P_ACK, NULL, 0);
+    peer_run(5000);
+    peer_close(idle), peer_close(slow), peer_close(one), peer_close(two), peer_close(three);
+    while (count) stream_free_soon(fillers[--count]);
     end();
 }
 
