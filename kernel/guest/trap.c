@@ -9,6 +9,7 @@
  * Faults that may come from a bad stack run on stacks of their own (IST), with guard pages, so a
  * stack overflow is a page fault with a report and never a triple fault. */
 #include "kernel/guest/guest.h"
+#include "kernel/base/panic.h"
 #include "kernel/platform.h"
 
 enum { FAULT_STACK_BYTES = 16384, IST_DOUBLE = 1, IST_PAGE, IST_NMI, IST_MACHINE, IST_COUNT = 4 };
@@ -118,12 +119,13 @@ static NORETURN void exception(struct trap_frame *f) {
     if (f->vector == EXC_NMI && stopping) cpu_stop();
     if (!trap_fault) trap_fault = f;
     u64 at = f->vector == EXC_PAGE ? cr2_read() : 0;
-    const char *note = "";
+    const char *note = "", *owner = NULL;
+    if (f->vector == EXC_PAGE) owner = panic_stack_owner((const void *)(uintptr_t)at);
     if (f->vector == EXC_PAGE && at < 0x10000) note = " (null pointer)";
     else if (f->vector == EXC_PAGE && page_is_guard(at)) note = " (stack overflow: guard page)";
-    panic("exception %u, %s%s: error 0x%llx, address 0x%llx, thread %u", (unsigned)f->vector,
+    panic("exception %u, %s%s: error 0x%llx, address 0x%llx, thread %u%s%s", (unsigned)f->vector,
           exception_names[f->vector & 31], note, (unsigned long long)f->error,
-          (unsigned long long)at, platform_thread());
+          (unsigned long long)at, platform_thread(), owner ? ", fiber " : "", owner ? owner : "");
 }
 
 /* ---- Interrupts ------------------------------------------------------------------------------ */

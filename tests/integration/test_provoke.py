@@ -114,7 +114,7 @@ class LastWords(unittest.TestCase):
         if TARGET == "host":
             self.ends("stack", r"stack-overflow|PANIC .*provoked-stack")
         else:
-            self.ends("stack", r"PANIC .*(stack overflow|guard)", r"dig\+0x")
+            self.ends("stack", r"PANIC .*stack overflow.*provoked-stack", r"dig\+0x")
 
 
 if __name__ == "__main__":
