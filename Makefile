@@ -19,7 +19,7 @@
 #   make coverage           line coverage of the unit tests, by folder
 #   make bench              measured figures of this machine
 #   make size               what takes the bytes of the image
-#   make gdb                boot, stop at the first instruction, attach gdb (tools/gdb.py)
+#   make gdb                start stopped, attach gdb; `continue` runs to app_main (tools/gdb.py)
 #   make image              build/openpolicy.img and .qcow2: disks for BIOS and UEFI machines
 #   make asm                disassembly and symbols: build/guest/openpolicy.{asm,sym}
 #   make clean              remove what was built (keeps build/deps); distclean: all of build/

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# gdb.sh [run.sh arguments...] — boot the guest, stopped at its first instruction, and attach gdb.
+# gdb.sh [run.sh arguments...] — start the guest, stopped before its first instruction, and attach gdb;
+# `continue` runs to app_main.
 # GDB_ARGS="-batch -ex ..." runs gdb without a person. The machine ends when gdb does.
 set -eu
 cd "$(dirname "$0")/.."
@@ -22,4 +23,4 @@ until [ -S "$socket" ]; do
     sleep 0.1
 done
 echo "The console goes to $work/serial while gdb runs."
-gdb -q -nx -x .gdbinit -ex "target remote $socket" ${GDB_ARGS:-} build/guest/openpolicy.debug.elf
+gdb -q -nx -x .gdbinit -ex "target remote $socket" -ex 'thbreak app_main' ${GDB_ARGS:-} build/guest/openpolicy.debug.elf
