@@ -38,6 +38,7 @@
 #define COOKIE_WINDOW_NS (180 * NS_PER_S) /* how long after a flood its cookies are looked for */
 #define TIMER_STEPS 8u                    /* a tick is spread once there are many blocks */
 #define TIMER_SPREAD_FROM 1024u
+static_assert(BUCKETS % (64 * TIMER_STEPS) == 0, "a step is whole words of the bitmap");
 
 struct half_open { /* a block whose third packet has not come */
     struct half_open *next_free;
@@ -55,7 +56,7 @@ static struct pcb_table {
     struct half_open slots[HALF_OPEN_MAX], *free_slot;
     u32 half_open, half_open_max;
     u32 sweep;       /* where the search for TIME_WAIT blocks goes on */
-    u32 timer_at;    /* next bucket of the tick */
+    u32 timer_at;    /* next 64 buckets of the tick */
     bool slow_phase; /* every second tick is tcp_slowtmr's */
     u8 timer_mirror; /* lwIP's private tcp_timer_ctr, counted along */
     u64 cookies_until_ns;
@@ -308,31 +309,37 @@ static void timer_round(void (*fn)(void)) {
     fn();
 }
 
-static void timer_bucket(u32 b) {
-    u32 before = select_bucket(b);
+/* On the lists of the bucket in place. */
+static void timer_bucket(void) {
     timer_round(tcp_fasttmr);
-    if (table->slow_phase) {
-        u32 ticks = tcp_ticks;
-        tcp_ticks = ticks - 1; /* tcp_slowtmr adds it back: one tick per tick, not per bucket */
-        timer_round(tcp_slowtmr);
-        CHECK(tcp_ticks == ticks);
+    if (!table->slow_phase) return;
+    u32 ticks = tcp_ticks;
+    tcp_ticks = ticks - 1; /* tcp_slowtmr adds it back: one tick per tick, not per bucket */
+    timer_round(tcp_slowtmr);
+    CHECK(tcp_ticks == ticks);
+}
+
+static void timer_word(u32 word) {
+    u64 bits = table->in_use[word];
+    if (table->current / 64 == word) bits |= 1ull << table->current % 64;
+    for (; bits; bits &= bits - 1) {
+        u32 b = word * 64 + (u32)__builtin_ctzll(bits);
+        if (bucket_empty(b)) continue;
+        (void)select_bucket(b);
+        timer_bucket();
     }
-    (void)select_bucket(before);
 }
 
 void pcb_timer(void) {
     u32 steps = table->count < TIMER_SPREAD_FROM ? 1 : TIMER_STEPS;
-    u32 end = MIN(table->timer_at + BUCKETS / steps, BUCKETS);
+    u32 end = MIN(table->timer_at + BUCKETS / 64 / steps, BUCKETS / 64), before = table->current;
     if (table->timer_at == 0) {
         table->slow_phase = !table->slow_phase;
         if (table->slow_phase) tcp_ticks++;
     }
-    for (u32 b = table->timer_at; b < end; b++) {
-        bool current_here = table->current / 64 == b / 64;
-        if (b % 64 == 0 && !table->in_use[b / 64] && !current_here) b += 63; /* none of these */
-        else if (!bucket_empty(b)) timer_bucket(b);
-    }
-    table->timer_at = end == BUCKETS ? 0 : end;
+    for (u32 word = table->timer_at; word < end; word++) timer_word(word);
+    (void)select_bucket(before);
+    table->timer_at = end == BUCKETS / 64 ? 0 : end;
 }
 
 /* ---- The door ----------------------------------------------------------------------------------
