@@ -374,7 +374,8 @@ static void on_readable(void *arg) {
             bytes = stream_peek(c->stream);
         }
         if (!bytes.len || (blank && bytes.len == 1 && bytes.ptr[0] == '\r')) {
-            queue_join(c, &c->server->idle); /* nothing of a request yet: its idle time runs on */
+            if (stream_complete(c->stream)) conn_free(c, false);
+            else queue_join(c, &c->server->idle); /* nothing of a request yet: its idle time runs on */
             return;
         }
     }

@@ -194,6 +194,25 @@ TEST(a_head_may_come_byte_by_byte) {
     end();
 }
 
+/* Half an empty line, half a head, half a body, and then the client's end: no more can come. */
+TEST(a_client_that_ends_in_the_middle) {
+    static const char *const parts[] = {
+        "\r", "\r\n", "\r\n\r", "GET / HT",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nab"};
+    begin();
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        struct peer_conn *c = ask(S("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+        peer_write(c, str_from_c(parts[i]));
+        peer_run(5);
+        EXPECT(!c->finished || i == 2); /* "\r\n\r" is wrong at once */
+        conn_send(c, P_FIN | P_ACK, NULL, 0);
+        peer_run(20);
+        EXPECT(c->finished);
+        peer_close(c);
+    }
+    end();
+}
+
 TEST(head_answers_carry_no_body) {
     begin();
     struct peer_conn *c = ask(S("HEAD /unread HTTP/1.1\r\nHost: a\r\n\r\n"));
