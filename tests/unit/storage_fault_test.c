@@ -401,3 +401,32 @@ TEST(lost_acknowledged_rows_are_told) {
     log_console_level_set(LOG_WARN);
     sim_stop();
 }
+
+/* A page that cannot be read fails the request that wanted it, and no other. */
+static void read_a_bad_page(void *arg) {
+    struct db_status s;
+    bool complete;
+    (void)arg;
+    for (u64 n = 0; n < 8; n++) EXPECT_OK(storage_put_one(1, n));
+    EXPECT_OK(checkpoint_run(&complete));
+    EXPECT(complete);
+    size_t slots = (size_t)db->store.pages.set_count * PAGES_WAYS;
+    memset(db->store.pages.holds, 0, slots * sizeof *db->store.pages.holds);
+    sim_disk_fail(0, DISK_READ, 2, RC_IO, false);
+    EXPECT_EQ(storage_number("SELECT count(body) FROM item"), -1);
+    db_status_get(&s);
+    EXPECT(!s.healthy);
+    EXPECT_OK(storage_put_one(1, 100)); /* writing goes on: no write failed */
+    EXPECT_EQ(storage_number("SELECT count(body) FROM item"), 9);
+    heal(NULL);
+}
+TEST(a_bad_page_fails_one_request) {
+    storage_begin(&machine);
+    EXPECT_OK(storage_open());
+    log_console_level_set(LOG_ERROR + 1);
+    storage_fiber(read_a_bad_page, NULL);
+    storage_run();
+    db_close();
+    log_console_level_set(LOG_WARN);
+    sim_stop();
+}

@@ -33,7 +33,7 @@ struct plan { /* shared with the life's process */
 };
 static struct plan *plan;
 
-static const struct sim_options machine = {
+static struct sim_options machine = {
     .disk_count = 1, .disk_bytes = DISK_BYTES, .log_bytes_max = MIB(64)};
 
 static u32 mixed(u64 writer, u64 i, u32 below) {
@@ -250,6 +250,19 @@ TEST(a_cut_at_any_moment_loses_nothing_acknowledged) {
            (unsigned long long)v.flushes, (unsigned long long)sim_disk_log_count(0), v.wrong);
     EXPECT(v.flushes >= 30);
     EXPECT(v.states >= 20);
+    sim_stop();
+}
+
+/* Larger blocks, torn inside: the seams between commits are rewritten eight sectors at a time. */
+TEST(the_same_on_a_disk_with_blocks_of_4096_bytes) {
+    plan_make();
+    machine.block_bytes = 4096;
+    if (live(HONEST, test_seed())) {
+        struct verdicts v = sweep(stride(10), true);
+        printf("power: blocks of 4096: %u states, %u wrong\n", v.states, v.wrong);
+        EXPECT(v.states >= 15);
+    }
+    machine.block_bytes = 0;
     sim_stop();
 }
 
