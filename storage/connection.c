@@ -123,6 +123,19 @@ rc_t connection_number(struct connection *c, const char *sql, s64 *out) {
     return rc;
 }
 
+rc_t connection_text_is(struct connection *c, const char *sql, const char *want, bool *out) {
+    sqlite3_stmt *s = NULL;
+    u64 spent = 0;
+    bool row = false;
+    int code = sqlite3_prepare_v3(c->handle, sql, -1, 0, &s, NULL);
+    if (code) return connection_error(c, code);
+    rc_t rc = connection_step(c, s, &spent, &row);
+    const char *text = !rc && row ? (const char *)sqlite3_column_text(s, 0) : NULL;
+    *out = text && strcmp(text, want) == 0;
+    sqlite3_finalize(s);
+    return rc;
+}
+
 /* ---- Opening --------------------------------------------------------------------------------- */
 
 static int configure(struct connection *c, u32 cache_kib) {

@@ -19,8 +19,8 @@ struct db *const db = &the_db;
 
 #define CHECKPOINT_FRAMES 1000u /* 4 MiB of log: recovery reads it in a few large pieces */
 #define CLOSE_STEP_MS 5u
-#define CLOSE_STEPS 2000u /* ten seconds for those who are busy */
-#define PAGES_HEADROOM_MIN 32u  /* for deleting when full */
+#define CLOSE_STEPS 2000u      /* ten seconds for those who are busy */
+#define PAGES_HEADROOM_MIN 32u /* for deleting when full */
 
 /* ---- Parts ----------------------------------------------------------------------------------- */
 
@@ -66,6 +66,30 @@ static void limits_divide(void) {
     db->log_frames = db->checkpoint_frames * 3;
 }
 
+/* Another program may have had this database. Pages of another size would not fit what lies below,
+ * and without the log there would have to be a rollback journal, for which there is no place. */
+static rc_t check_shape(struct diag *why) {
+    s64 page_bytes = 0;
+    bool wal = false;
+    rc_t rc = connection_number(&db->writer, "PRAGMA page_size", &page_bytes);
+    if (!rc) rc = connection_text_is(&db->writer, "PRAGMA journal_mode", "wal", &wal);
+    if (rc) {
+        diag_set(why, "the database cannot be read: %s", db->writer.error);
+    } else if (page_bytes != LAYOUT_PAGE_BYTES) {
+        diag_set(
+            why,
+            "the database has pages of %lld bytes, not %u: another program changed it; VACUUM it "
+            "there with page_size %u, or restore a backup",
+            (long long)page_bytes, LAYOUT_PAGE_BYTES, LAYOUT_PAGE_BYTES);
+        rc = RC_CORRUPT;
+    } else if (!wal) {
+        diag_set(why, "the database is not in WAL mode: another program changed it; run PRAGMA "
+                      "journal_mode=WAL there, or restore a backup");
+        rc = RC_CORRUPT;
+    }
+    return rc;
+}
+
 /* Opens the writer; its first read runs SQLite's recovery of the log. */
 rc_t db_writer_open(struct diag *why) {
     s64 pages = 0;
@@ -81,6 +105,7 @@ rc_t db_writer_open(struct diag *why) {
     u64 committed = vfs_wal_committed_end();
     wal_recovered(&db->store.wal, committed);
     if (committed) log_info("storage", "log recovered", "frames=%u", vfs_wal_frames());
+    if ((rc = check_shape(why))) return rc;
     sqlite3_snprintf(sizeof pragma, pragma, "PRAGMA max_page_count=%u", db->pages_soft);
     rc = connection_exec(&db->writer, pragma);
     if (rc) diag_set(why, "the database cannot be used: %s", db->writer.error);
@@ -161,7 +186,8 @@ static bool in_use(void) {
 void db_close(void) {
     if (!db->open) return;
     db->stopping = true;
-    for (u32 i = 0; in_use() && fiber_inside() && i < CLOSE_STEPS; i++) fiber_sleep_ms(CLOSE_STEP_MS);
+    for (u32 i = 0; in_use() && fiber_inside() && i < CLOSE_STEPS; i++)
+        fiber_sleep_ms(CLOSE_STEP_MS);
     db->open = false;
     timer_stop(&db->repair_timer);
     readers_wake();

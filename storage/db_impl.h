@@ -69,6 +69,7 @@ void connection_close(struct connection *c);
 rc_t connection_fixed(struct connection *c, enum fixed which);
 rc_t connection_exec(struct connection *c, const char *sql); /* any number of statements, no rows */
 rc_t connection_number(struct connection *c, const char *sql, s64 *out); /* the first column */
+rc_t connection_text_is(struct connection *c, const char *sql, const char *want, bool *out);
 rc_t connection_step(struct connection *c, sqlite3_stmt *s, u64 *spent_ns, bool *out_row);
 rc_t connection_error(struct connection *c, int code); /* keeps the text; rc_from_sqlite */
 rc_t rc_from_sqlite(int code);

@@ -59,7 +59,8 @@ rc_t pages_open(struct pages *p, const struct volume *v, size_t cache_bytes) {
 }
 
 void pages_close(struct pages *p) {
-    for (u32 i = 0; p->slots && i < p->set_count * PAGES_WAYS; i++) memory_free(MEMORY_SQL, p->slots[i]);
+    for (u32 i = 0; p->slots && i < p->set_count * PAGES_WAYS; i++)
+        memory_free(MEMORY_SQL, p->slots[i]);
     memory_free(MEMORY_SQL, p->slots);
     memory_free(MEMORY_SQL, p->holds);
     memory_free(MEMORY_SQL, p->hands);

@@ -60,7 +60,8 @@ static void watch_fiber(void *arg) {
 void repair_watch(void) {
     u64 now = platform_clock_ns();
     bool due = now - db->watched_ns >= (u64)WATCH_EVERY_MS * NS_PER_MS;
-    if (!due || !db->open || db->watching || db->repairing || db->stopping || !loop_running()) return;
+    if (!due || !db->open || db->watching || db->repairing || db->stopping || !loop_running())
+        return;
     db->watched_ns = now;
     db->watching = fiber_start("storage-watch", watch_fiber, NULL, NULL) == RC_OK;
 }

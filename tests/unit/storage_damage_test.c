@@ -11,7 +11,9 @@ static void damage(u8 *region, u32 bytes) {
         u32 at = (u32)(x >> 8) % (bytes - 64);
         switch (x & 3) {
         case 0: region[at] ^= (u8)(1u << (x >> 40 & 7)); break;
-        case 1: region[(at & ~4095u) + (x >> 40 & 127)] = (u8)(x >> 48); break; /* a page's header */
+        case 1:
+            region[(at & ~4095u) + (x >> 40 & 127)] = (u8)(x >> 48);
+            break; /* a page's header */
         case 2: memset(region + at, (int)(x >> 48), 1 + (x >> 40) % 60); break;
         default: /* one page over another */
             memmove(region + (at & ~4095u) % (bytes - 8192),

@@ -3,6 +3,7 @@
  * writer, and writers that come together share a flush. */
 #include "storage/db.c"
 #include "tests/storage.h"
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -447,6 +448,38 @@ TEST(migrations_run_once_in_order_and_fail_whole) {
     sim_stop();
 }
 
+/* ---- What others may have done to it --------------------------------------------------------- */
+
+TEST(a_database_of_another_shape_is_refused) {
+    static const struct {
+        u32 at;
+        u8 bytes[2];
+        const char *word;
+    } edits[] = {{16, {0x02, 0x00}, ""},
+                 {16, {0x20, 0x00}, ""},
+                 {16, {0x00, 0x01}, ""},
+                 {18, {0x01, 0x01}, "not in WAL mode"},
+                 {0, {'X', 'X'}, "not a database"}};
+    for (u32 i = 0; i < ARRAY_LEN(edits); i++) {
+        struct volume v;
+        struct diag why = {0};
+        begin();
+        for (u64 n = 0; n < 50; n++) EXPECT_OK(storage_put_one(1, n));
+        db_close();
+        EXPECT_OK(volume_open(&v, &why));
+        u8 *page = sim_disk_bytes(0) + v.parts[VOLUME_DATABASE].first_block * v.info.block_bytes;
+        memcpy(page + edits[i].at, edits[i].bytes, 2);
+        log_console_level_set(LOG_ERROR + 1);
+        rc_t rc = db_open(&v, storage_schemas, &why);
+        log_console_level_set(LOG_WARN);
+        EXPECT(rc != RC_OK);
+        if (!rc) db_close();
+        if (!strstr(why.text, edits[i].word)) printf("%u: %s\n", i, why.text);
+        EXPECT(why.text[0] && strstr(why.text, edits[i].word));
+        sim_stop();
+    }
+}
+
 /* ---- What Linux sees ------------------------------------------------------------------------- */
 
 TEST(sqlite3_opens_the_partition_after_a_clean_stop) {
@@ -471,8 +504,21 @@ TEST(sqlite3_opens_the_partition_after_a_clean_stop) {
     int status = pclose(p);
     if (n || status == 0) EXPECT_STR(str_of(said, n), S("ok\n300\n"));
     else printf("no sqlite3 here: the file was not opened by it\n");
-    unlink(path);
     EXPECT(memcmp(sim_disk_bytes(0) + v.parts[VOLUME_WAL].first_block * v.info.block_bytes,
                   "\0\0\0\0", 4) == 0);
+    /* And back: what sqlite3 added is there. */
+    snprintf(command, sizeof command, "sqlite3 %s \"INSERT INTO item VALUES(6, 6, x'07')\"", path);
+    if (n && system(command) == 0) {
+        fd = open(path, O_RDONLY);
+        ssize_t got =
+            pread(fd, sim_disk_bytes(0) + part->first_block * v.info.block_bytes, bytes, 0);
+        close(fd);
+        EXPECT(got >= 4096);
+        EXPECT_OK(storage_open());
+        EXPECT_EQ(storage_number("SELECT count(*) FROM item"), 301);
+        EXPECT_OK(storage_put_one(7, 7));
+        db_close();
+    }
+    unlink(path);
     sim_stop();
 }

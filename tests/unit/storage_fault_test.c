@@ -311,8 +311,11 @@ static void commit_while_probing(void *arg) {
     commit_rc = storage_put_one(4, 4);
 }
 TEST(a_flush_of_others_that_fails_fails_the_commit) {
-    static const struct sim_options slow = {.seed = 9, .disk_count = 1, .disk_bytes = MIB(16),
-                                            .disk_ns_min = NS_PER_MS, .disk_ns_max = NS_PER_MS};
+    static const struct sim_options slow = {.seed = 9,
+                                            .disk_count = 1,
+                                            .disk_bytes = MIB(16),
+                                            .disk_ns_min = NS_PER_MS,
+                                            .disk_ns_max = NS_PER_MS};
     storage_begin(&slow);
     EXPECT_OK(storage_open());
     log_console_level_set(LOG_ERROR + 1);
