@@ -15,7 +15,7 @@
 #include "kernel/platform.h"
 
 enum { BUFFER_BYTES = 2048, HEAD_BYTES = sizeof(struct virtio_net_head) };
-enum { RX_BUFFERS = 256, TX_BUFFERS = 128, FRAME_BUFFERS_MAX = 2 };
+enum { RX_BUFFERS = 256, TX_BUFFERS = 128 };
 static_assert(NIC_FRAME_MAX + HEAD_BYTES <= BUFFER_BYTES, "a frame fits one buffer");
 
 struct nic {
@@ -147,12 +147,14 @@ static void rx_doorbell(struct nic *n) {
     virtio_kick(n->v, NET_RX_QUEUE, &n->rx);
 }
 
-/* The further buffers of one frame: copied behind what is there. false: the device lied. */
-static bool rx_rest(struct nic *n, u32 more, u8 *to, size_t room, size_t *len) {
+/* The further buffers of one frame, appended while there is room; *whole is false when it does not
+ * fit (a sender may put giants on the wire). false: the device lied, 5.1.6.4: they come together. */
+static bool rx_rest(struct nic *n, u32 more, u8 *to, size_t room, size_t *len, bool *whole) {
     while (more--) {
         void *buffer;
         u32 bytes;
-        if (ring_poll(&n->rx, &buffer, &bytes)) return false; /* 5.1.6.4: they come together */
+        if (ring_poll(&n->rx, &buffer, &bytes)) return false;
+        if (bytes > room - *len) *whole = false;
         size_t take = MIN((size_t)bytes, room - *len);
         memcpy(to + *len, buffer, take);
         *len += take;
@@ -177,14 +179,15 @@ rc_t platform_nic_recv(u32 nic, void *to, size_t room, size_t *out_len, u32 *out
         struct virtio_net_head head;
         memcpy(&head, buffer, HEAD_BYTES);
         u32 count = n->v->features & NET_MRG_RXBUF ? head.buffers : 1;
-        size_t len = bytes > HEAD_BYTES ? MIN((size_t)bytes - HEAD_BYTES, room) : 0;
+        size_t got = bytes > HEAD_BYTES ? bytes - HEAD_BYTES : 0, len = MIN(got, room);
+        bool whole = got <= room;
         memcpy(to, (u8 *)buffer + HEAD_BYTES, len);
         rx_lend(n, buffer);
-        if (count == 0 || count > FRAME_BUFFERS_MAX || !rx_rest(n, count - 1, to, room, &len)) {
-            nic_kill(n, "frame in too many buffers");
+        if (count == 0 || count > n->rx.size || !rx_rest(n, count - 1, to, room, &len, &whole)) {
+            nic_kill(n, "frame in buffers that never came");
             return RC_AGAIN;
         }
-        if (len < 14) continue; /* not even an Ethernet header */
+        if (!whole || len < 14) continue; /* a giant, or not even an Ethernet header: dropped */
         *out_len = len;
         *out_flags = head.flags & (NET_HEAD_NEEDS_CSUM | NET_HEAD_DATA_VALID) ? NIC_RX_CSUM_OK : 0u;
         return RC_OK;
@@ -198,6 +201,7 @@ u32 nic_look(void) {
     for (u32 i = 0; i < nic_count; i++) {
         struct nic *n = &nics[i];
         if (!n->open || n->v->dead) continue;
+        rx_doorbell(n); /* a caller may have stopped exactly at the last frame */
         if (ring_has_used(&n->rx)) bits |= WAIT_NIC;
         if (n->starved && ring_has_used(&n->tx)) {
             n->starved = false;
