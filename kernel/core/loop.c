@@ -46,6 +46,9 @@ struct loop {
     struct hook hooks[LOOP_HOOK_MAX];
     struct loop_stats stats;
     u64 stall_said_ns; /* when a stall was last logged */
+    /* The longest turn of this span and of the one before: reading changes nothing, so that any
+     * number of readers see the same, and a stall stays visible between two scrapes. */
+    u64 lag_ns, lag_before_ns, lag_until_ns;
     /* Shared with the other threads. */
     struct platform_lock lock;
     struct post_list remote;
@@ -54,6 +57,7 @@ static struct loop boot_loop;
 static struct loop *const here = &boot_loop;
 
 #define SLOW_TURN_NS ((u64)LOOP_SLICE_US * 50 * NS_PER_US)
+#define LAG_SPAN_NS (10 * NS_PER_S)
 #define STALL_NS (250 * NS_PER_MS)     /* worth a line in the log ... */
 #define STALL_SAY_NS (10 * NS_PER_S)   /* ... but not a flood of them */
 
@@ -144,13 +148,20 @@ static bool run_pollers(u32 bits) {
     return any;
 }
 
+static void turn_lag_span(u64 now_ns) {
+    bool next = now_ns < here->lag_until_ns + LAG_SPAN_NS;
+    here->lag_before_ns = next ? here->lag_ns : 0; /* slept through a whole span: all is old */
+    here->lag_ns = 0;
+    here->lag_until_ns = now_ns + LAG_SPAN_NS;
+}
+
 static void account(u64 busy_ns, u64 idle_ns) {
     struct loop_stats *s = &here->stats;
     s->turns++;
     s->busy_ns += busy_ns;
     s->idle_ns += idle_ns;
-    if (busy_ns <= s->lag_us_max * NS_PER_US) return; /* the usual case: nothing to note */
-    s->lag_us_max = busy_ns / NS_PER_US;
+    if (here->now_ns >= here->lag_until_ns) turn_lag_span(here->now_ns);
+    if (busy_ns > here->lag_ns) here->lag_ns = busy_ns;
 }
 
 static void note_slow(u64 busy_ns) {
@@ -192,6 +203,7 @@ void loop_run(void) {
 }
 
 void loop_stats_get(struct loop_stats *out) {
+    bool old = platform_clock_ns() >= here->lag_until_ns + LAG_SPAN_NS;
     *out = here->stats;
-    here->stats.lag_us_max = 0;
+    out->lag_us_max = old ? 0 : MAX(here->lag_ns, here->lag_before_ns) / NS_PER_US;
 }

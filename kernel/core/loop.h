@@ -37,7 +37,7 @@ void loop_post_from_any(struct loop_post *post); /* any thread */
 
 struct loop_stats {
     u64 turns, busy_ns, idle_ns; /* since start */
-    u64 lag_us_max;              /* longest turn since last asked; reset by reading */
+    u64 lag_us_max;              /* longest turn of the last 10 to 20 seconds */
     u64 slow_turns;              /* turns longer than LOOP_SLICE_US * 50 */
 };
 void loop_stats_get(struct loop_stats *out);
