@@ -22,21 +22,21 @@ static struct {
     char issuer[64]; /* "urn:uuid:..." */
     bool ready;
     u64 floor_ns, floor_clock_ns;
-} token;
+} token_of_loop;
 
 /* ---- Time
  * ------------------------------------------------------------------------------------------- */
 
 void auth_now_floor(u64 utc_ns) {
-    if (utc_ns <= token.floor_ns) return;
-    token.floor_ns = utc_ns;
-    token.floor_clock_ns = platform_clock_ns();
+    if (utc_ns <= token_of_loop.floor_ns) return;
+    token_of_loop.floor_ns = utc_ns;
+    token_of_loop.floor_clock_ns = platform_clock_ns();
 }
 
 /* A machine without a clock must not make expired tokens good again. */
 u64 auth_now_ns(void) {
     u64 wall = platform_wall_ns();
-    u64 at_least = token.floor_ns + (platform_clock_ns() - token.floor_clock_ns);
+    u64 at_least = token_of_loop.floor_ns + (platform_clock_ns() - token_of_loop.floor_clock_ns);
     if (wall) return wall;
     return at_least;
 }
@@ -56,8 +56,9 @@ static rc_t key_read(bool *found) {
         "(SELECT max(refreshed_ns) FROM session) FROM auth_key ORDER BY created_ns DESC LIMIT 1");
     if (rc == RC_OK) rc = db_next(r);
     if (rc == RC_OK) {
-        rc = es256_load(db_column_text(r, 0), db_column_text(r, 1), &token.key);
-        if (rc == RC_OK) rc = str_to_c(db_column_text(r, 2), token.issuer, sizeof token.issuer);
+        rc = es256_load(db_column_text(r, 0), db_column_text(r, 1), &token_of_loop.key);
+        if (rc == RC_OK)
+            rc = str_to_c(db_column_text(r, 2), token_of_loop.issuer, sizeof token_of_loop.issuer);
         *found = rc == RC_OK;
         auth_now_floor((u64)db_column_int(r, 3));
     }
@@ -101,10 +102,10 @@ static rc_t key_create(void) {
     char issuer[64] = "urn:uuid:";
     memcpy(issuer + 9, text.ptr, text.len + 1);
     if ((rc = key_write(&job.key, str_from_c(issuer)))) return rc;
-    token.key = job.key;
-    memcpy(token.issuer, issuer, sizeof issuer);
+    token_of_loop.key = job.key;
+    memcpy(token_of_loop.issuer, issuer, sizeof issuer);
     secret_wipe(&job, sizeof job);
-    log_info("auth", "made the key that signs tokens", "kid=%s", token.key.kid);
+    log_info("auth", "made the key that signs tokens", "kid=%s", token_of_loop.key.kid);
     return RC_OK;
 }
 
@@ -113,7 +114,7 @@ rc_t token_start(struct diag *why) {
     rc_t rc = key_read(&found);
     if (rc == RC_OK && !found) rc = key_create();
     if (rc) diag_set(why, "the key that signs tokens could not be read or made (%s)", rc_name(rc));
-    token.ready = rc == RC_OK;
+    token_of_loop.ready = rc == RC_OK;
     return rc;
 }
 
@@ -127,7 +128,7 @@ struct sign_job {
 };
 static void sign(void *arg) {
     struct sign_job *job = arg;
-    job->rc = es256_sign(&token.key, job->message, job->signature);
+    job->rc = es256_sign(&token_of_loop.key, job->message, job->signature);
 }
 
 rc_t token_issue(struct arena *a, const struct user *user, str session_id, str *out) {
@@ -136,9 +137,9 @@ rc_t token_issue(struct arena *a, const struct user *user, str session_id, str *
     str token_id;
     rc_t rc = id_make(id, &token_id);
     if (rc) return rc;
-    job.message =
-        jwt_unsigned(a, str_from_c(token.issuer), AUDIENCE, str_from_c(token.key.kid), user->id,
-                     session_id, token_id, user->role, (s64)(auth_now_ns() / NS_PER_S));
+    job.message = jwt_unsigned(a, str_from_c(token_of_loop.issuer), AUDIENCE,
+                               str_from_c(token_of_loop.key.kid), user->id, session_id, token_id,
+                               user->role, (s64)(auth_now_ns() / NS_PER_S));
     if (!job.message.ptr) return RC_NO_MEMORY;
     if ((rc = worker_run(sign, &job)) || (rc = job.rc)) return rc;
     *out = jwt_signed(a, job.message, job.signature);
@@ -154,7 +155,8 @@ struct verify_job {
 };
 static void verify(void *arg) {
     struct verify_job *job = arg;
-    job->rc = es256_verify(token.key.public_key, job->jwt->signed_part, job->jwt->signature);
+    job->rc =
+        es256_verify(token_of_loop.key.public_key, job->jwt->signed_part, job->jwt->signature);
 }
 
 /* Copies into the request's arena: the cache may change while the request parks. */
@@ -174,7 +176,8 @@ static rc_t actor_fill(struct arena *a, const struct token_proof *p, struct acto
 }
 
 static rc_t verify_slowly(struct arena *a, str text, struct token_proof *out, const char **why) {
-    struct jwt_expected expected = {str_from_c(token.issuer), AUDIENCE, str_from_c(token.key.kid),
+    struct jwt_expected expected = {str_from_c(token_of_loop.issuer), AUDIENCE,
+                                    str_from_c(token_of_loop.key.kid),
                                     (s64)(auth_now_ns() / NS_PER_S)};
     struct jwt jwt;
     struct user user;
@@ -206,7 +209,7 @@ static rc_t verify_slowly(struct arena *a, str text, struct token_proof *out, co
 rc_t token_verify(struct arena *a, str text, struct actor *out, const char **why) {
     struct token_proof proof;
     *why = "not a token of ours";
-    if (!token.ready) return RC_AGAIN;
+    if (!token_of_loop.ready) return RC_AGAIN;
     if (text.len == 0 || text.len > TOKEN_MAX) return RC_DENIED;
     if (token_cache_find(text, auth_now_ns(), &proof)) return actor_fill(a, &proof, out);
     u64 generation = token_cache_generation();
@@ -219,8 +222,8 @@ rc_t token_verify(struct arena *a, str text, struct actor *out, const char **why
 void jwks_get(struct request *rq) {
     struct json_writer w;
     char x[48], y[48];
-    base64url_encode(token.key.public_key, 32, x);
-    base64url_encode(token.key.public_key + 32, 32, y);
+    base64url_encode(token_of_loop.key.public_key, 32, x);
+    base64url_encode(token_of_loop.key.public_key + 32, 32, y);
     json_open(&w, 4096);
     json_object(&w, NULL);
     json_array(&w, "keys");
@@ -229,7 +232,7 @@ void jwks_get(struct request *rq) {
     json_text(&w, "crv", S("P-256"));
     json_text(&w, "use", S("sig"));
     json_text(&w, "alg", S("ES256"));
-    json_text(&w, "kid", str_from_c(token.key.kid));
+    json_text(&w, "kid", str_from_c(token_of_loop.key.kid));
     json_text(&w, "x", str_from_c(x));
     json_text(&w, "y", str_from_c(y));
     json_object_end(&w);
