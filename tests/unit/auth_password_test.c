@@ -70,23 +70,28 @@ TEST(good_passwords_pass) {
     EXPECT(!weak("a quiet river runs north", ""));
 }
 
-static void begin(u64 heap, u32 workers) {
-    struct sim_options machine = {.seed = 1, .worker_count = workers};
+/* One machine for all tests; memory is divided anew for each. */
+static void begin(u64 heap) {
+    static const struct sim_options machine = {.seed = 1, .worker_count = 2};
+    static bool started;
     password_stop();
     memset(slots, 0, sizeof slots);
-    sim_start(&machine);
-    memory_init(MIB(4096)); /* stacks are never given back: room for every test's */
-    loop_init();
-    REQUIRE(fiber_init(48) == RC_OK);
+    if (!started) {
+        sim_start(&machine);
+        memory_init(MIB(4096));
+        loop_init();
+        REQUIRE(fiber_init(48) == RC_OK);
+        EXPECT_OK(worker_init());
+        started = true;
+    }
     memory_init(heap);
-    EXPECT_OK(worker_init());
     EXPECT_OK(password_start());
 }
 
 TEST(hashes_verify_and_differ_each_time) {
     char one[PHC_ROOM], two[PHC_ROOM];
     bool match;
-    begin(MIB(200), 2);
+    begin(MIB(200));
     REQUIRE(password_hash(S("a quiet river"), one) == RC_OK);
     REQUIRE(password_hash(S("a quiet river"), two) == RC_OK);
     EXPECT(strcmp(one, two) != 0);
@@ -98,7 +103,6 @@ TEST(hashes_verify_and_differ_each_time) {
     EXPECT_OK(password_verify(S(""), str_from_c(one), &match));
     EXPECT(!match);
     EXPECT_OK(password_verify_nobody(S("anything")));
-    sim_stop();
 }
 
 /* Made by the reference implementation: echo -n "..." | argon2 somesaltsomesalt -id -t 2 -k 19456
@@ -106,13 +110,12 @@ TEST(hashes_verify_and_differ_each_time) {
 TEST(agrees_with_the_reference) {
     struct hashing h = {.password = S("password"), .salt = "somesaltsomesalt"};
     u8 wanted[HASH_BYTES];
-    begin(MIB(200), 2);
+    begin(MIB(200));
     EXPECT_OK(hash(&h));
     EXPECT_EQ(argon2id_hash_raw(COST_PASSES, COST_KIB, 1, "password", 8, "somesaltsomesalt", 16,
                                 wanted, HASH_BYTES),
               ARGON2_OK);
     EXPECT(memcmp(h.hash, wanted, HASH_BYTES) == 0);
-    sim_stop();
 }
 
 TEST(only_our_own_strings_are_read) {
@@ -131,10 +134,9 @@ TEST(only_our_own_strings_are_read) {
         PHC_PREFIX "AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
     };
     bool match;
-    begin(MIB(200), 2);
+    begin(MIB(200));
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         EXPECT_RC(password_verify(S("x"), str_from_c(bad[i]), &match), RC_CORRUPT);
-    sim_stop();
 }
 
 static int done, busy;
@@ -146,7 +148,7 @@ static void one_login(void *arg) {
 }
 
 TEST(a_storm_queues_then_sheds) {
-    begin(MIB(200), 2);
+    begin(MIB(200));
     done = busy = 0;
     for (int i = 0; i < 40; i++) storage_fiber(one_login, NULL);
     storage_run();
@@ -154,12 +156,11 @@ TEST(a_storm_queues_then_sheds) {
     EXPECT(done >= QUEUE_MAX);
     EXPECT(busy > 0);
     for (u32 i = 0; i < SLOTS_MAX; i++) EXPECT(!slots[i].taken);
-    sim_stop();
 }
 
 TEST(the_smallest_machine_hashes_one_at_a_time) {
     struct memory_use use;
-    begin(MIB(56), 2);
+    begin(MIB(56));
     EXPECT_EQ(slot_count, 1);
     EXPECT(slots[0].memory != NULL); /* kept: it might not come back */
     done = busy = 0;
@@ -168,12 +169,11 @@ TEST(the_smallest_machine_hashes_one_at_a_time) {
     EXPECT_EQ(done, 8);
     memory_use_get(MEMORY_PASSWORD, &use);
     EXPECT(use.used >= SLOT_BYTES && use.used < 2 * SLOT_BYTES);
-    sim_stop();
 }
 
 TEST(idle_memory_is_given_back) {
     struct memory_use use;
-    begin(MIB(400), 2);
+    begin(MIB(400));
     done = busy = 0;
     for (int i = 0; i < 4; i++) storage_fiber(one_login, NULL);
     storage_run();
@@ -184,5 +184,4 @@ TEST(idle_memory_is_given_back) {
     }
     memory_use_get(MEMORY_PASSWORD, &use);
     EXPECT_EQ(use.used, 0);
-    sim_stop();
 }
