@@ -256,8 +256,8 @@ fuzz-smoke: $(addprefix build/fuzz/fuzz/,$(FUZZ))
 	$QT=$(or $(T),4) tools/fuzz.sh $^
 fuzz: build/fuzz/fuzz/$(F)_fuzz
 	$QT=$(or $(T),60) tools/fuzz.sh $^
-layers: $(call objects,host)
-	$Qtools/layers.sh build/host $^
+layers: $(call objects,host) $(call objects,guest)
+	$Qtools/layers.sh build/host $(call objects,host) -- build/guest $(call objects,guest)
 tidy: export COMPILE = $(CC) $(filter-out -M% $(SANITIZE),$(host_FLAGS)) $(INC_tests)
 tidy: | $(LIB_HEADERS) $(GEN)
 	$Qtools/tidy.sh
