@@ -190,7 +190,7 @@ static rc_t send_bytes(struct http_active *a, str bytes) {
     if (a->answer_failed) return RC_CLOSED;
     size_t took = 0;
     rc_t rc = stream_write_some(a->conn->stream, bytes, &took);
-    if (!rc && took < bytes.len) { /* the peer has to read first */
+    if (!rc && (took < bytes.len || stream_is_tls(a->conn->stream))) { /* the peer may have to read */
         http_wait_begin(a);
         rc = stream_write(a->conn->stream, str_skip(bytes, took), HTTP_STALL_TIMEOUT_MS);
         http_wait_end(a);

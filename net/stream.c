@@ -196,6 +196,12 @@ rc_t stream_write(struct stream *s, str bytes, u64 stall_ms) {
         if (rc) return rc;
         if (s->why) return s->why;
     }
+    /* A record that found no memory in TCP is ours to see out: its owner may close next. */
+    while (s->tls && s->pcb && !s->why && !tls_session_flush(s)) {
+        rc_t rc = wait_for(&s->writer, platform_clock_ns() + stall_ms * NS_PER_MS);
+        if (rc) return rc;
+        if (s->why) return s->why;
+    }
     return RC_OK;
 }
 

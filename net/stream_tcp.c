@@ -250,6 +250,10 @@ static err_t on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e) {
         pbuf_free(p);
         return ERR_OK;
     }
+    if (!s->window_opened) { /* RFC 6928: ten segments may go before the first acknowledgement */
+        s->window_opened = true;
+        pcb->cwnd = MAX(pcb->cwnd, (tcpwnd_size_t)(10 * pcb->mss));
+    }
     if (stream_bytes_reserve(&s->rx, p->tot_len, stream_bytes_max())) return ERR_MEM;
     (void)pbuf_copy_partial(p, s->rx.ptr + s->rx.at + s->rx.len, p->tot_len, 0);
     s->rx.len += p->tot_len;
