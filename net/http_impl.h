@@ -10,7 +10,7 @@
 #define HTTP_ID_LEN 26
 #define HTTP_EXTRA_MAX 4096u /* fields a handler adds to its answer */
 
-enum http_conn_state { CONN_IDLE, CONN_HEAD, CONN_EARLY_BODY, CONN_ACTIVE };
+enum http_conn_state { CONN_IDLE, CONN_HEAD, CONN_EARLY_BODY, CONN_STARVED, CONN_ACTIVE };
 
 /* Connections without an exchange, longest there first. */
 struct http_conn_queue {

@@ -3,11 +3,12 @@
  *
  *   IDLE --first byte--> HEAD --complete--> (EARLY_BODY) --> ACTIVE --answered--> IDLE
  *    |75 s                |10 s: 408         |30 s: 408        a fiber has it
- *    close                any doubt: 4xx, close
+ *    close                any doubt: 4xx, close              (STARVED: none free, 1 s: 503)
  *
  * A connection that is slow costs its few hundred bytes and no fiber: only a complete, unambiguous
- * head starts one, and a body that fits beside its head is waited for first. When no fiber is free
- * the answer is 503 with Retry-After, made here. Requests that were sent ahead (pipelining) wait in
+ * head starts one, and a body that fits beside its head is waited for first. A request for
+ * which no fiber is free waits for the next one, at most a second; then its answer is 503 with
+ * Retry-After, made here. Requests that were sent ahead (pipelining) wait in
  * the stream until their turn, so answers leave in order.
  *
  * When the process has as many connections as it may, the one idle longest makes room, or the one
@@ -23,11 +24,17 @@
 #include "kernel/core/memory.h"
 #include "kernel/platform.h"
 
+#define STARVED_MS 1000u     /* how long a request waits for a fiber before its 503 */
 #define ACTIVE_SPARE_MAX 32u /* exchanges kept ready */
 
 struct http_stats http_counters;
 static struct http_active *spare;
 static u32 spare_count;
+
+static struct http_conn_queue starved; /* whole requests for which no fiber was free, oldest first */
+static bool starved_again;             /* one joined since starved_run looked */
+static void starved_run(void *arg);
+static struct loop_post starved_post = {.fn = starved_run};
 
 static void on_timer(void *arg);
 static void on_readable(void *arg);
@@ -160,6 +167,7 @@ static void exchange_end(struct http_active *a) {
     http_slow_body_end(a);
     c->active = NULL;
     active_free(a);
+    if (starved.first) loop_post(&starved_post); /* this fiber is free once it has returned */
     if (c->close || c->server->draining) {
         conn_free(c, failed);
         return;
@@ -278,6 +286,14 @@ static bool early_body_missing(struct http_conn *c, const struct http_head *h, s
     return here < c->need;
 }
 
+/* The request stays in its stream and is read again when a fiber ends. */
+static void starved_join(struct http_conn *c) {
+    if (c->state != CONN_STARVED) (void)timer_start(&c->timer, loop_now_ns() + STARVED_MS * NS_PER_MS);
+    c->state = CONN_STARVED;
+    queue_join(c, &starved);
+    starved_again = true;
+}
+
 /* May this request have a fiber? See http_wait.c. */
 static bool fiber_granted(struct http_active *a, const struct http_head *h, size_t here) {
     bool complete = !h->chunked && (!h->has_length || here - h->length >= h->content_length);
@@ -315,10 +331,12 @@ static void on_head(struct http_conn *c, str bytes, struct http_active *a,
     }
     exchange_begin(c, a, h);
     struct fiber *f;
-    if (!fiber_granted(a, h, bytes.len) || fiber_start("http", exchange_run, a, &f)) {
+    bool granted = fiber_granted(a, h, bytes.len);
+    if (!granted || fiber_start("http", exchange_run, a, &f)) {
         http_slow_body_end(a);
         active_free(a);
-        conn_busy(c, h);
+        if (granted) starved_join(c);
+        else conn_busy(c, h);
         return;
     }
     stream_consume(c->stream, h->length);
@@ -356,9 +374,30 @@ static void conn_try_head(struct http_conn *c, str bytes) {
     }
 }
 
+static void starved_run(void *arg) {
+    (void)arg;
+    starved_again = false;
+    while (starved.first && !starved_again && fiber_count() < fiber_capacity()) {
+        struct http_conn *c = starved.first;
+        queue_leave(c);
+        conn_try_head(c, stream_peek(c->stream));
+    }
+}
+
+/* It has waited long enough. */
+static void starved_end(struct http_conn *c) {
+    static struct http_field fields[HTTP_HEADER_COUNT_MAX];
+    struct http_refusal no;
+    struct http_head head;
+    queue_leave(c);
+    rc_t rc = http_head_parse(stream_peek(c->stream), &head, fields, &no);
+    CHECK(rc == RC_OK); /* it was, when it joined */
+    conn_busy(c, &head);
+}
+
 static void on_readable(void *arg) {
     struct http_conn *c = arg;
-    if (c->state == CONN_ACTIVE) return; /* the fiber was woken; what is ahead waits */
+    if (c->state >= CONN_STARVED) return; /* it has, or waits for, a fiber; what is ahead waits */
     str bytes = stream_peek(c->stream);
     if (!bytes.len) {
         if (stream_ended(c->stream)) conn_free(c, false);
@@ -406,6 +445,7 @@ static void on_timer(void *arg) {
     case CONN_EARLY_BODY:
         conn_refuse(c, 408, "The body of the request did not come in time.");
         return;
+    case CONN_STARVED: starved_end(c); return;
     case CONN_ACTIVE: return; /* the exchange has its own deadlines */
     }
 }

@@ -374,7 +374,24 @@ TEST(slow_large_bodies_leave_fibers) {
     end();
 }
 
-/* More requests at once than fibers: the rest get 503 and may ask again on the same connection. */
+/* More requests at once than fibers: the rest wait their turn. */
+TEST(a_burst_waits_for_fibers) {
+    struct peer_conn *c[60];
+    begin();
+    for (u32 i = 0; i < ARRAY_LEN(c); i++) c[i] = peer_open(PORT);
+    hold_ms = 100;
+    for (u32 i = 0; i < ARRAY_LEN(c); i++) peer_write(c[i], S("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+    peer_run(ARRAY_LEN(c) * 100 / fiber_capacity() + 300);
+    for (u32 i = 0; i < ARRAY_LEN(c); i++) {
+        EXPECT_EQ(peer_status(c[i]), 200);
+        conn_send(c[i], P_RST | P_ACK, NULL, 0);
+        peer_run(1);
+        peer_close(c[i]);
+    }
+    end();
+}
+
+/* When none comes free: 503, and they may ask again on the same connection. */
 TEST(no_fiber_is_503) {
     struct peer_conn *c[40];
     u32 ok = 0, busy = 0;
@@ -385,7 +402,7 @@ TEST(no_fiber_is_503) {
         hold_ms = 5000;
         peer_write(c[i], S("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
     }
-    peer_run(20);
+    peer_run(STARVED_MS + 100);
     for (u32 i = 0; i < ARRAY_LEN(c); i++) busy += peer_status(c[i]) == 503;
     EXPECT_EQ(busy, ARRAY_LEN(c) - fiber_capacity());
     EXPECT(str_find(peer_in(c[39]), S("Retry-After: ")) < c[39]->in_len);
