@@ -28,7 +28,7 @@ struct claim { /* a key whose handler runs in this moment */
 static struct claim *running;
 static s64 purged_s;
 
-static const char *const steps[] = {
+static const char *const key_steps[] = {
     "CREATE TABLE idempotency ("
     " owner TEXT NOT NULL, key TEXT NOT NULL, made_s INTEGER NOT NULL,"
     " request BLOB NOT NULL," /* 16 bytes that tell one request from another */
@@ -38,7 +38,7 @@ static const char *const steps[] = {
     "CREATE INDEX idempotency_made ON idempotency (made_s);",
     NULL,
 };
-static const struct db_schema schema = {.module = "idempotency", .steps = steps};
+static const struct db_schema key_schema = {.module = "idempotency", .steps = key_steps};
 
 static s64 now_s(void) { return (s64)(platform_wall_ns() / NS_PER_S); }
 
@@ -223,4 +223,4 @@ rc_t idempotency_begin(struct request *rq) {
 
 void idempotency_end(struct request *rq) { release(rq->before_answer_arg); }
 
-const struct module idempotency_module = {.name = "idempotency", .schema = &schema};
+const struct module idempotency_module = {.name = "idempotency", .schema = &key_schema};
