@@ -40,7 +40,10 @@ static void refuse_body(struct request *rq, rc_t rc) {
         http_close_after(rq->x);
         reply_problem(rq, 408, "body_late", "The body did not arrive in time.");
         return;
-    case RC_CLOSED: http_close_after(rq->x); return; /* nobody is left to answer */
+    case RC_CLOSED: /* it may have ended only its own side, and listen still */
+        http_close_after(rq->x);
+        reply_problem(rq, 400, "body_cut_short", "The body ended before its end.");
+        return;
     default: reply_rc(rq, rc, "The body"); return;
     }
 }

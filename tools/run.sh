@@ -201,6 +201,7 @@ user)
     static=
     [ -z "$config" ] || static=$(tr -d '\n' <"$config" |
         sed -n 's/.*address"[[:space:]]*:[[:space:]]*"\([0-9]*\.[0-9]*\.[0-9]*\)\.\([0-9]*\)\/24".*/\1 \2/p')
+    for octet in ${static//./ }; do [ "${#octet}" -le 3 ] && [ "$octet" -le 255 ] || static=; done
     nic=user,id=n0
     [ -z "$static" ] || nic+=,net=${static% *}.0/24,host=${static% *}.254,dhcpstart=${static/ /.}
     for pair in "$https:443" "$http:80" "$resp:6379"; do
