@@ -43,6 +43,11 @@ TEST(the_document_is_the_tables) {
     openapi_write(&w, list);
     EXPECT(!w.out.failed);
     EXPECT_EQ(w.depth, 0);
+    if (JSON_DEPTH_MAX < 16) { /* the tiny build's scan refuses any document as deep as this */
+        EXPECT_RC(json_scan(buf_str(&w.out), &why), RC_LIMIT);
+        json_close(&w);
+        return;
+    }
     arena_open(&arena, NULL, 0, MIB(4));
     if (json_parse(&arena, buf_str(&w.out), &root, &why)) { /* refuses a key twice, too */
         test_fail(__FILE__, __LINE__, "%s", why.text);
