@@ -52,6 +52,7 @@ struct wal {
     u64 start, end;           /* these bytes of the log are in the window; start on a block */
     u64 dirty_from, dirty_to; /* these are not on the disk yet; equal: none */
     bool recovering;          /* one reader alone: read ahead into the window */
+    u32 in_flight;            /* writes out of the window that the disk has not done */
     u64 writes;               /* disk operations, for tests and figures */
 };
 rc_t wal_open(struct wal *w, const struct volume *v, size_t window_bytes_max);

@@ -107,8 +107,10 @@ static rc_t window_write(struct wal *w) {
     if (to > w->end) memset(w->window + w->end % w->window_bytes, 0, (size_t)(to - w->end));
     size_t index = (size_t)(from % w->window_bytes), n = (size_t)(to - from);
     size_t first = MIN(n, w->window_bytes - index);
+    w->in_flight++;
     rc_t rc = log_disk_write(w, from, w->window + index, first);
     if (!rc && first < n) rc = log_disk_write(w, from + first, w->window, n - first);
+    w->in_flight--;
     if (!rc) w->dirty_from = w->dirty_to = w->end;
     return rc;
 }
@@ -128,6 +130,7 @@ static rc_t window_move(struct wal *w, u64 at) {
 
 /* A ring of twice the size with the same bytes; without the memory it stays as it is. */
 static void window_grow(struct wal *w) {
+    if (w->in_flight) return; /* the device reads from it */
     struct wal grown = *w;
     grown.window_bytes = w->window_bytes * 2;
     grown.window = memory_alloc(MEMORY_SQL, grown.window_bytes);

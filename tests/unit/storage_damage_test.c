@@ -51,5 +51,5 @@ static void run(bool log, u32 rounds) {
     sim_stop();
 }
 
-TEST(damaged_pages_give_errors) { run(false, 150); }
-TEST(damaged_logs_give_errors) { run(true, 100); }
+TEST(damaged_pages_give_errors) { run(false, 80); }
+TEST(damaged_logs_give_errors) { run(true, 60); }
