@@ -108,8 +108,22 @@ void reply_location(struct request *rq, const char *fmt, ...) {
     if (rq->location.ptr) field(rq, S("Location"), rq->location);
 }
 
+/* "\"<version>\"" at the end of `to`: on every read of every document, so without printf. */
+#define TAG_ROOM 24u
+static str tag_of(s64 version, char to[TAG_ROOM]) {
+    u64 left = version < 0 ? 0 - (u64)version : (u64)version;
+    char *at = to + TAG_ROOM;
+    *--at = '"';
+    do *--at = (char)('0' + left % 10);
+    while (left /= 10);
+    if (version < 0) *--at = '-';
+    *--at = '"';
+    return str_of(at, (size_t)(to + TAG_ROOM - at));
+}
+
 void reply_etag(struct request *rq, s64 version) {
-    rq->etag = arena_printf(rq->arena, "\"%lld\"", (long long)version);
+    char text[TAG_ROOM];
+    rq->etag = arena_copy(rq->arena, tag_of(version, text));
     if (rq->etag.ptr) field(rq, S("ETag"), rq->etag);
 }
 
@@ -129,8 +143,8 @@ static bool tag_listed(struct request *rq, str name, str want, bool weak, bool *
 }
 
 bool request_if_match(struct request *rq, s64 version, bool required) {
-    char text[32];
-    int n = snprintf(text, sizeof text, "\"%lld\"", (long long)version);
+    char text[TAG_ROOM];
+    str tag = tag_of(version, text);
     bool any = false;
     if (!http_field(rq->http, S("If-Match")).ptr) {
         if (!required) return true;
@@ -138,7 +152,7 @@ bool request_if_match(struct request *rq, s64 version, bool required) {
                       "Send If-Match with the ETag of the version you changed.");
         return false;
     }
-    if (tag_listed(rq, S("If-Match"), str_of(text, (size_t)n), false, &any)) return true;
+    if (tag_listed(rq, S("If-Match"), tag, false, &any)) return true;
     reply_etag(rq, version);
     reply_problem(rq, 412, "changed_meanwhile",
                   "It was changed meanwhile: read it again, apply your change, send the new ETag.");
