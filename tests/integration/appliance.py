@@ -71,6 +71,17 @@ def free_port():
     raise RuntimeError("no free port on 127.0.0.1")
 
 
+def accept_queue(port):
+    """Connections to a local port that its listener has not taken yet; 0 when nobody listens."""
+    wanted = f"0100007F:{port:04X}"
+    with open("/proc/net/tcp", encoding="ascii") as f:
+        for line in f:
+            field = line.split()
+            if field[1] == wanted and field[3] == "0A":
+                return int(field[4].split(":")[1], 16)
+    return 0
+
+
 def until(what, seconds, step=0.02, why="condition"):
     """Calls `what` until it gives something true; that is the result. Bounded."""
     deadline = time.monotonic() + seconds
@@ -199,6 +210,7 @@ class Appliance:
         self.host, self.http_port, self.https_port = host, None, None
         self.process = self.console = None
         self._qmp = None
+        self._opening = threading.Lock()
 
     # ---- life ------------------------------------------------------------------------------------
 
@@ -333,12 +345,25 @@ class Appliance:
 
     # ---- talk ------------------------------------------------------------------------------------
 
+    def _connect(self, address, timeout=30, source=None):
+        """QEMU's user network listens with a queue of one: more at once and some are reset before
+        the appliance has heard of them. So connections are opened one after the other, each seen
+        out of that queue before the next."""
+        with self._opening:
+            s = socket.create_connection(address, timeout, source)
+            if address[0] == "127.0.0.1":
+                until(lambda: accept_queue(address[1]) == 0, 20, step=0.002, why="accept queue")
+            return s
+
     def connection(self, tls=False, timeout=30):
         if tls:
             context = ssl._create_unverified_context()
-            return http.client.HTTPSConnection(self.host, self.https_port, timeout=timeout,
-                                               context=context)
-        return http.client.HTTPConnection(self.host, self.http_port, timeout=timeout)
+            c = http.client.HTTPSConnection(self.host, self.https_port, timeout=timeout,
+                                            context=context)
+        else:
+            c = http.client.HTTPConnection(self.host, self.http_port, timeout=timeout)
+        c._create_connection = self._connect
+        return c
 
     def request(self, method, path, body=None, *, token=None, headers=None, tls=False, timeout=30,
                 connection=None):
@@ -388,7 +413,7 @@ class Appliance:
                 return t.getpeercert(True)
 
     def socket(self, timeout=10):
-        return socket.create_connection((self.host, self.http_port), timeout)
+        return self._connect((self.host, self.http_port), timeout)
 
     def raw(self, data, timeout=10):
         """Sends these bytes on a new connection, returns all that comes until it is closed (or,
