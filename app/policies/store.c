@@ -183,8 +183,7 @@ static rc_t index_write(struct db_txn *t, s64 num, const struct policy_index *x)
 }
 
 static rc_t tags_write(struct db_txn *t, const struct policy *p) {
-    rc_t rc = db_run(t, "DELETE FROM policy_tag WHERE policy=?1", DB_INT(p->num));
-    if (rc) return rc;
+    if (str_eq(p->tags, S("[]"))) return RC_OK;
     return db_run(t, "INSERT INTO policy_tag(tag,policy) SELECT value,?1 FROM json_each(?2)",
                   DB_INT(p->num), DB_TEXT(p->tags));
 }
@@ -235,6 +234,7 @@ rc_t policy_update(struct db_txn *t, const struct policy *p, const struct policy
                DB_TEXT(p->priority), DB_TEXT(p->impact), DB_TEXT(p->language), DB_INT(p->version),
                DB_INT(p->revision), DB_INT(p->updated_ns));
     if (rc == RC_OK) rc = version_write(t, p, who->user_id, who->email);
+    if (rc == RC_OK) rc = db_run(t, "DELETE FROM policy_tag WHERE policy=?1", DB_INT(p->num));
     if (rc == RC_OK) rc = tags_write(t, p);
     if (rc == RC_OK) rc = db_run(t, "DELETE FROM policy_fts WHERE rowid=?1", DB_INT(p->num));
     return rc ? rc : index_write(t, p->num, index);
