@@ -89,6 +89,7 @@ rc_t password_verify(str password, str phc, bool *out_match);
 rc_t password_verify_nobody(str password);
 rc_t password_start(void);
 void password_stop(void);
+void password_trim(void); /* gives idle memory back now: nobody is about to log in */
 
 /* ---- delay.c: failed logins cost time
  * --------------------------------------------------------------- */

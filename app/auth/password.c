@@ -191,6 +191,13 @@ void password_stop(void) {
     }
 }
 
+void password_trim(void) {
+    for (u32 i = 0; i < slot_count; i++) {
+        timer_stop(&slots[i].idle);
+        slot_idle(&slots[i]);
+    }
+}
+
 static struct slot *free_slot(void) {
     struct slot *without = NULL;
     for (u32 i = 0; i < slot_count; i++) {

@@ -287,6 +287,7 @@ static void compare(void *arg) {
     if (rc)
         log_error("auth", "admin.password could not be compared with the account", "rc=%s",
                   rc_name(rc));
+    password_trim();
     secret_wipe(&configured, sizeof configured);
 }
 
@@ -295,6 +296,7 @@ static rc_t configured_create(struct arena *a, str email, str password) {
         .email = email, .role = S("admin"), .state = S("active"), .name = S("Administrator")};
     char phc[PHC_ROOM];
     rc_t rc = password_hash(password, phc);
+    password_trim();
     if (rc) return rc;
     user.phc = str_from_c(phc);
     return configured_write(a, user.id, email, user.phc, &user);
