@@ -20,6 +20,7 @@ import argparse
 import os
 import re
 import shutil
+import signal
 import socket
 import ssl
 import statistics
@@ -329,6 +330,7 @@ def main():
     for tool in ("wrk", "ip", "unshare", "qemu-system-x86_64"):
         if not shutil.which(tool):
             sys.exit(f"bench: {tool} is missing: tools/setup.sh installs it")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started ends too
     enter_namespace()
     os.environ.setdefault("OPENPOLICY_ACCEL", "tcg")
     directory = tempfile.mkdtemp(prefix="openpolicy-bench-")
