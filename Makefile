@@ -250,7 +250,7 @@ tsan: $(patsubst %,build/tsan/unit/%,core_worker_test core_loop_test core_fiber_
 	$Q$(shell setarch -R true 2>/dev/null && echo setarch -R) tools/unit.sh $^
 integration: $(if $(filter guest,$(TARGET)),guest image probe $(SELFTEST),host)
 	$Qpython3 tests/integration/appliance.py --target $(TARGET) $(ONLY)
-test-power: guest host
+test-power: guest host build/host/dbcheck
 	$Qpython3 tests/integration/power_cut.py
 fuzz-smoke: $(addprefix build/fuzz/fuzz/,$(FUZZ))
 	$QT=$(or $(T),4) tools/fuzz.sh $^
