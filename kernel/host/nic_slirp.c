@@ -5,15 +5,18 @@
  *   10.0.2.0/24   .2 gateway, .3 DNS, .15 the appliance (by DHCP)      fd00::/64   ::2, ::3
  *   127.0.0.1:PORT  ->  10.0.2.15:443 | 80 | 6379
  *
- * Frames from libslirp wait in a ring of FRAMES_MAX; beyond that they are dropped, and TCP sends
- * them again. Frames for it wait in another, until the loop is about to sleep: libslirp needs more
- * stack than a fiber has. Its descriptors join each sleep of wait.c. */
+ * Frames from libslirp wait in a ring of FRAMES_MAX. While more than half of it is in use libslirp
+ * is left alone, neither fed nor polled, so that a burst waits instead of being lost and sent again
+ * a second later; only what it says beyond that in one breath is dropped. Frames for it wait in
+ * `out` until the loop is about to sleep: libslirp needs more stack than a fiber has. Its
+ * descriptors join each sleep of wait.c. */
 #include "kernel/host/host_impl.h"
 #include <errno.h>
 #include <slirp/libslirp.h>
 #include <stdlib.h>
 
-#define FRAMES_MAX 512u
+#define FRAMES_MAX 1024u
+#define FRAMES_BUSY (FRAMES_MAX / 2)
 #define TIMERS_MAX 4u
 
 struct frame {
@@ -35,6 +38,7 @@ static struct {
     bool out_refused; /* a frame found no room */
     struct slirp_timer timers[TIMERS_MAX];
     struct host_poll *poll; /* during one sleep */
+    bool left_alone;        /* in this sleep: the ring is too full to hear more */
 } user;
 
 /* ---- What libslirp asks of us ---------------------------------------------------------------- */
@@ -157,10 +161,13 @@ static rc_t user_send(const u8 *frame, size_t n) {
 
 /* On the loop's own stack. It may answer at once (ARP, ICMP, a SYN's reply): do not sleep on it. */
 static void out_empty(void) {
-    for (u32 i = 0; i < user.out_count; i++)
-        slirp_input(user.slirp, user.out[i].bytes, user.out[i].length);
-    user.out_count = 0;
-    if (user.count || user.out_refused) host_raise(WAIT_NIC);
+    u32 fed = 0;
+    for (; fed < user.out_count && user.count < FRAMES_BUSY; fed++)
+        slirp_input(user.slirp, user.out[fed].bytes, user.out[fed].length);
+    user.out_count -= fed;
+    if (fed && user.out_count)
+        memmove(user.out, user.out + fed, user.out_count * sizeof *user.out);
+    if (user.count || user.out_count || user.out_refused) host_raise(WAIT_NIC);
     user.out_refused = false;
 }
 
@@ -205,6 +212,8 @@ static void user_poll(struct host_poll *p) {
     if (!user.slirp) return;
     user.poll = p;
     out_empty();
+    user.left_alone = user.count >= FRAMES_BUSY;
+    if (user.left_alone) return;
     u32 timeout_ms = UINT32_MAX;
     slirp_pollfds_fill(user.slirp, &timeout_ms, add_poll, NULL);
     if (timeout_ms != UINT32_MAX)
@@ -216,6 +225,7 @@ static void user_poll(struct host_poll *p) {
 static u32 user_polled(struct host_poll *p) {
     if (!user.slirp) return 0;
     user.poll = p;
+    if (user.left_alone) return WAIT_NIC;
     slirp_pollfds_poll(user.slirp, 0, get_revents, NULL);
     u64 now = host_real_ns();
     for (u32 i = 0; i < TIMERS_MAX; i++) {
