@@ -12,7 +12,7 @@ class Refused(unittest.TestCase):
         with Appliance(config=config, wait=False) as a:
             if isinstance(config, str):
                 a.config = config
-            said = a.console.wait_for(r"(?i)configuration refused: (.*)", 30)
+            said = a.console.wait_for(r"(?i)configuration refused: (.+)\n", 30)
             for word in words:
                 self.assertIn(word, said[1])
             a.console.wait_for(r"listening", 30)

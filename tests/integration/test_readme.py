@@ -24,7 +24,7 @@ class Readme(unittest.TestCase):
 
     def test_first_five_minutes(self):
         with Appliance(config={"admin.email": None, "admin.password": None, "http.plain": True}) as a:
-            code = a.console.wait_for(r"setup code:\s+([0-9A-Z-]+)", 20)[1]
+            code = a.console.wait_for(r"setup code:\s+([0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4})", 20)[1]
             out = subprocess.run(["sh", "-c", self.script(a.https_port, code)], capture_output=True,
                                  text=True, timeout=120)
             statuses = re.findall(r"^STATUS (\d+) (\S+)$", out.stderr, re.M)
