@@ -18,6 +18,7 @@
 #   make tsan               the kernel's threads under the race detector
 #   make coverage           line coverage of the unit tests, by folder
 #   make bench              measured figures of this machine
+#   make build/host/opctl   the policy command (build/release-host/opctl: optimised)
 #   make size               what takes the bytes of the image
 #   make gdb                start stopped, attach gdb; `continue` runs to app_main (tools/gdb.py)
 #   make image              build/openpolicy.img and .qcow2: disks for BIOS and UEFI machines
@@ -51,7 +52,8 @@ say  = @printf '  %-8s%s\n' '$1' '$2'
 
 # ---- Layers, bottom-up (tools/layers.txt says who may use whom) ----------------------------------
 
-PORTABLE  := kernel/base kernel/core net storage app $(filter-out %.c %.h %.mk %.md %.def,$(wildcard app/*))
+PORTABLE  := kernel/base kernel/core net storage app \
+             $(filter-out %.c %.h %.mk %.md %.def,$(wildcard app/* app/policy/*))
 src        = $(sort $(wildcard $(addsuffix /*.c,$1) $(addsuffix /*.S,$1)))
 GUEST_SRC := $(call src,$(PORTABLE) kernel/guest $(wildcard kernel/guest/virtio))
 HOST_SRC  := $(call src,$(PORTABLE) kernel/host)
@@ -206,6 +208,17 @@ build/$1/openpolicy: $(call objects,$1) $(call third_libs,$1)
 	$$Q$$($1_CC) $$($1_LINK) -o $$@ $$^ $$(SLIRP_LIBS) -lm -lpthread
 endef
 $(foreach v,$(filter-out guest,$(VARIANTS)),$(eval $(call host_rules,$v)))
+
+# The policy engine as a command: the same objects as the appliance's, and tools/opctl.
+OPCTL_SRC = $(call src,tools/opctl)
+define opctl_rules # variant
+build/$1/opctl: $(patsubst %.c,build/$1/%.o,$(OPCTL_SRC) $(call src,kernel/base $(wildcard app/policy app/policy/*))) \
+                $(call third_libs,$1)
+	$$(call say,HOSTLD,$$@)
+	$$Q$$($1_CC) $$($1_LINK) -o $$@ $$^ -lm -lpthread
+-include $(patsubst %.c,build/$1/%.d,$(OPCTL_SRC))
+endef
+$(foreach v,host release-host coverage,$(eval $(call opctl_rules,$v)))
 
 # ---- Tests ---------------------------------------------------------------------------------------
 
