@@ -36,7 +36,9 @@ enum ast_term_kind { /* the reference's order of types continues value.h's */
 
 struct ast_term;
 struct ast_body;
+struct ast_expr;
 struct ast_pair { struct ast_term *key, *value; };
+struct ast_part { struct ast_term *text; struct ast_expr *expr; }; /* one of them; the other NULL */
 
 struct ast_term {
     u8 kind;
@@ -48,9 +50,10 @@ struct ast_term {
         value scalar;
         str var;                  /* "_" of the source is given a name of its own by the parser: "$0" ... */
         struct ast_term **terms;  /* ref: head, then operands | array, set: elements |
-                                     call: operator (a ref), then arguments |
-                                     template string: AST_STRING parts and terms in turn */
+                                     call: operator (a ref), then arguments */
         struct ast_pair *pairs;   /* object */
+        struct ast_part *parts;   /* template string: AST_STRING texts, and expressions (a term or
+                                     a call, perhaps with `with`) */
         struct {                  /* comprehensions */
             struct ast_term *head;  /* array, set; the value of an object's */
             struct ast_term *key;   /* object only */
@@ -75,13 +78,19 @@ enum ast_expr_kind {
 };
 struct ast_every { struct ast_term *key /* may be NULL */, *value, *domain; struct ast_body *body; };
 enum ast_logical_op { AST_AND, AST_OR };
-struct ast_logical { enum ast_logical_op op; struct ast_body *left, *right; };
+struct ast_logical {
+    enum ast_logical_op op;
+    bool explicit_left, explicit_right; /* written in braces: may declare variables */
+    struct ast_body *left, *right;
+};
 
 struct ast_expr {
     u8 kind;
     bool negated;
     bool generated;
     bool infix;             /* written with an operator: for the formatter */
+    bool explicit_body;     /* NOT: written in braces; `not f(x)` is a NOT too, without them */
+    bool from_assignment;   /* an eq the compiler made of := */
     u32 index;              /* position in its body as written */
     u32 count;              /* of terms */
     struct ast_term **terms; /* TERM: one; CALL: operator and arguments; SOME: the symbols */
