@@ -19,6 +19,7 @@
 #   make coverage           line coverage of the unit tests, by folder
 #   make bench              measured figures of this machine
 #   make build/host/opctl   the policy command (build/release-host/opctl: optimised)
+#   make profile ONLY=policy_post.c1   the guest's instructions per request, by function
 #   make size               what takes the bytes of the image
 #   make gdb                start stopped, attach gdb; `continue` runs to app_main (tools/gdb.py)
 #   make image              build/openpolicy.img and .qcow2: disks for BIOS and UEFI machines
@@ -126,7 +127,8 @@ VARIANTS := guest host release-host tiny coverage fuzz tsan
 INC_tests   = $(INC_net) $(INC_storage) $(INC_app)
 INC_of      = $(INC_$(firstword $(subst /, ,$1)))
 # Interrupt-side code leaves the vector registers alone, so handlers need not save them.
-FLAGS_of    = $(if $(filter kernel/guest/%,$1),-mgeneral-regs-only)
+FLAGS_of    = $(or $(if $(filter kernel/guest/bytes,$1),-fno-tree-loop-distribute-patterns),\
+                $(if $(filter kernel/guest/%,$1),-mgeneral-regs-only))
 
 # ---- Third-party libraries -----------------------------------------------------------------------
 
@@ -248,7 +250,7 @@ UNIT      := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/*_test.c))
 UNIT_RUN   = $(if $(ONLY),$(or $(foreach t,$(UNIT),$(if $(findstring $(ONLY),$t),$t)),$(UNIT)),$(UNIT))
 FUZZ      := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/*_fuzz.c)))
 
-.PHONY: test setup unit tiny tsan integration test-power fuzz fuzz-smoke layers tidy same coverage bench size gdb \
+.PHONY: test setup unit tiny tsan integration test-power fuzz fuzz-smoke layers tidy same coverage bench profile size gdb \
         image asm run run-host clean distclean help
 setup:
 	$Qtools/setup.sh
@@ -295,6 +297,10 @@ bench:
 	$Qtools/setup.sh bench
 	$Q$(MAKE) --no-print-directory guest release-host image build/insncount.so
 	$Qpython3 tests/bench/bench.py
+profile:
+	$Qtools/setup.sh bench
+	$Q$(MAKE) --no-print-directory guest build/insnprof.so
+	$Qpython3 tests/bench/bench.py --profile $(or $(ONLY),health.c1)
 size: guest
 	$Qtools/size.sh build/guest/openpolicy.debug.elf $(ELF)
 asm: guest

@@ -3,6 +3,7 @@
 """bench.py: the measured figures of this machine, one per line: `name value unit`.
 
     python3 tests/bench/bench.py [--runs N] [--seconds S] [--only WORD]... [--out FILE]
+    python3 tests/bench/bench.py --profile policy_post.c1 [--rows N]      see profile.py
 
 Load comes over a tap, in a network namespace made for the purpose (`unshare -rn`: no privileges
 needed), never over QEMU's user network, which is 3 to 5 times slower. wrk makes it. Each figure is
@@ -34,9 +35,11 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(TOP, "tests/integration"))
 from appliance import ADMIN_EMAIL, ADMIN_PASSWORD, Appliance  # noqa: E402
+import profile  # noqa: E402
 
 TAP, OURS, THEIRS, MAC = "tap0", "192.0.2.1", "192.0.2.2", "52:54:00:12:34:56"
 COUNTER = os.path.join(TOP, "build/insncount.so")
+PROFILER = os.path.join(TOP, "build/insnprof.so")
 
 
 # ---- The place ---------------------------------------------------------------------------------------
@@ -312,6 +315,26 @@ def load_instructions(figures, seconds, directory):
     figures.show()
 
 
+def load_profile(figures, wanted, seconds, rows, directory):
+    """Instructions and calls per request, by function."""
+    counter, disk = os.path.join(directory, "count"), os.path.join(directory, "profile.img")
+    with Place(disk, target="guest", machine="microvm", cpus=1,
+               qemu_args=["-plugin", f"{PROFILER},counter={counter}"]) as a:
+        token, policy = prepare(a)
+        for name, arguments in loads(a, token, policy):
+            if name != wanted:
+                continue
+            measure(name, 1, arguments)
+            before = profile.snapshot(counter)
+            requests, _, _, _, errors = measure(name, seconds, arguments)
+            functions = profile.by_function(before, profile.snapshot(counter),
+                                            os.path.join(TOP, "build/guest/openpolicy.debug.elf"))
+            figures.line(f"# {name}: {requests} requests, {errors} errors; instructions and calls per request")
+            for line in profile.report(functions, requests, rows):
+                figures.line(line)
+        a.stop()
+
+
 def sizes(figures):
     for name, path in (("elf", "build/guest/openpolicy.elf"), ("disk_qcow2", "build/openpolicy.qcow2")):
         full = os.path.join(TOP, path)
@@ -326,6 +349,8 @@ def main():
     ask.add_argument("--seconds", type=int, default=3)
     ask.add_argument("--only", action="append", default=[])
     ask.add_argument("--out")
+    ask.add_argument("--profile")
+    ask.add_argument("--rows", type=int, default=60)
     options = ask.parse_args()
     for tool in ("wrk", "ip", "unshare", "qemu-system-x86_64"):
         if not shutil.which(tool):
@@ -338,6 +363,9 @@ def main():
     figures = Figures(options.only, out)
     try:
         figures.line(machine_line())
+        if options.profile:
+            load_profile(figures, options.profile, options.seconds, options.rows, directory)
+            return
         sizes(figures)
         boots(figures, options.runs, directory)
         if figures.wanted("guest.") or any("guest" in w for w in options.only):
