@@ -2,8 +2,10 @@
 /* builtin.h — the functions every policy may call. One line each in builtin.def:
  *
  *   BUILTIN("name", function, arity, "type", flags)
+ *   BUILTIN_WITHOUT("name", arity, "type", flags)   the compiler or the machine does it: fn is NULL
  *
- * `type` is its declaration in the notation of compile/type.h: "(string, [any]) => boolean".
+ * `type` is its declaration in the notation of compile/type.h: "(x: string, y: any) => boolean"; the
+ * names of arguments, where given, are shown in messages.
  * Functions are given arguments of the right number, defined, of any kind: the compiler has only
  * checked what it could know. A function has one result:
  *
@@ -59,6 +61,7 @@ value builtin_fail_operand_because(struct builtin_call *c, u32 position, const c
 bool builtin_tick(struct builtin_call *c, u32 steps); /* false: stop, the budget is used up (set as failed) */
 
 /* ---- What a builtin may ask of its evaluation (implemented by the machine) ---- */
+bool evaluation_tick(struct evaluation *e, u32 steps);    /* false: budget or deadline is used up */
 u64 evaluation_now_ns(struct evaluation *e);              /* UTC, the same for the whole query */
 void evaluation_random(struct evaluation *e, void *to, size_t n);
 /* A memo for the whole query, keyed by (builtin, key): UNDEFINED when absent. */
