@@ -57,6 +57,11 @@ LIMIT(DB_STATEMENTS_MAX, 128, 4)  /* prepared statements kept per connection */
 /* JSON */
 LIMIT(JSON_DEPTH_MAX, 64, 8)
 
+/* Policy language */
+LIMIT(POLICY_SYNTAX_DEPTH_MAX, 100, 100) /* terms in terms; each level costs the parser, the compiler
+                                            and all who walk the tree a stack frame or a few */
+LIMIT(POLICY_SOURCE_BYTES_MAX, 67108864, 67108864) /* one text; offsets are 32 bits */
+
 /* Routes */
 LIMIT(ROUTE_MAX, 512, 512)
 LIMIT(ROUTE_PARAMS_MAX, 6, 6)

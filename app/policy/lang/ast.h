@@ -17,6 +17,8 @@ struct ast_location {
     const struct ast_file *file; /* NULL: made by the compiler */
     u32 row, column;             /* from 1; columns count characters as the reference does */
     u32 offset, len;             /* bytes in file->text that the node was read from */
+    u32 head;                    /* where row and column point: `offset`, unless the node is in
+                                    parentheses, which are part of its text but not of its place */
 };
 
 enum ast_term_kind { /* the reference's order of types continues value.h's */
@@ -38,12 +40,14 @@ struct ast_term;
 struct ast_body;
 struct ast_expr;
 struct ast_pair { struct ast_term *key, *value; };
-struct ast_part { struct ast_term *text; struct ast_expr *expr; }; /* one of them; the other NULL */
+struct ast_part { struct ast_term *text; struct ast_expr *expr; }; /* one of them; the other NULL.
+                                    `text` may be any scalar: {1} stands as it is */
 
 struct ast_term {
     u8 kind;
     bool multiline;  /* template string with backticks */
     bool generated;  /* a variable the compiler made */
+    u8 depth;        /* levels beneath, at most POLICY_SYNTAX_DEPTH_MAX in what the parser makes */
     u32 count;
     struct ast_location at;
     union {
@@ -101,10 +105,10 @@ struct ast_expr {
     u32 with_count;
     struct ast_location at;
 };
-struct ast_body { struct ast_expr **exprs; u32 count; };
+struct ast_body { struct ast_expr **exprs; u32 count; u8 depth; };
 
 struct ast_head {
-    str name;                /* the rule's name when its ref is a single variable, else empty */
+    str name;                /* the rule's name when its ref is a single variable or p[x], else empty */
     struct ast_term *ref;    /* always: p, p.q.r, p[x].q */
     struct ast_term *key;    /* partial set `contains key`, and v0's p[key] */
     struct ast_term *value;  /* NULL only for partial sets; `true` made by the parser if not written */
@@ -113,6 +117,7 @@ struct ast_head {
     bool is_function;        /* also with no arguments: f() */
     bool assign;             /* written with := */
     bool generated_value;    /* `true` was not written */
+    bool has_if, has_contains; /* these keywords were written */
     struct ast_location at;
 };
 enum ast_rule_kind { AST_SINGLE_VALUE, AST_MULTI_VALUE };

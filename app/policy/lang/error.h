@@ -26,6 +26,7 @@ struct policy_error {
     struct ast_location at;
     str *details; /* extra lines the reference prints below, e.g. the source line and a caret */
     u32 detail_count;
+    value detail; /* their JSON form, e.g. {"line": "p := ", "idx": 5}; UNDEFINED: none */
 };
 struct policy_errors {
     struct heap *heap; /* of the messages */
@@ -37,6 +38,8 @@ void policy_errors_open(struct policy_errors *e, struct heap *h, u32 count_max);
 struct policy_error *policy_error_add(struct policy_errors *e, enum policy_code code,
                                       const struct ast_location *at, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
+/* The source line of `offset` and a caret below the byte, as the reference shows where parsing ended. */
+void policy_error_show_line(struct policy_errors *e, struct policy_error *error, str text, u32 offset);
 void policy_errors_sort(struct policy_errors *e); /* by file, row, column, then message */
 /* "1 error occurred: a.rego:3: rego_parse_error: ...\n\t..." as the reference writes it. */
 void policy_errors_write(struct buf *to, const struct policy_errors *e);
