@@ -77,6 +77,8 @@ u32 stream_raw_room(struct stream *s);
 /* tls_session.c */
 rc_t tls_session_open_server(struct stream *s);
 rc_t tls_session_open_client(struct stream *s, str server_name);
+bool tls_session_make_room(void);               /* ends a connection that has never said a word */
+bool tls_session_dropped(const struct stream *s); /* refused before any arithmetic: reset it */
 void tls_session_close(struct stream *s);       /* may outlive the stream while a worker has it */
 void tls_session_notify(struct stream *s);      /* close_notify, best effort */
 void tls_session_input(struct stream *s);       /* bytes or the end have come below */

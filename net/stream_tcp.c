@@ -198,7 +198,8 @@ void stream_deliver(void) {
         s->queued = false;
         s->holds++;
         if (s->state != STREAM_DEAD) deliver_one(s);
-        if (orphan(s)) stream_close(s); /* an alert may still be on its way */
+        if (orphan(s) && tls_session_dropped(s)) stream_abort(s);
+        else if (orphan(s)) stream_close(s); /* an alert may still be on its way */
         s->holds--;
         if (s->state == STREAM_DEAD && !s->queued && !s->dirty && !s->holds) stream_free_now(s);
     }
@@ -316,10 +317,12 @@ void stream_callbacks_set(struct stream *s) {
     net_address_from_ip(&s->pcb->local_ip, s->pcb->local_port, &s->local);
 }
 
-/* One stream fewer: one that only drains, else one its owner can do without. */
+/* One stream fewer: one that only drains, else one that has said nothing, else one its owner can do
+ * without. */
 static bool room_made(struct stream_listener *l) {
     struct stream *draining = streams->drain_first;
-    if (!draining) return l->options.shed && l->options.shed(l->options.arg);
+    if (!draining)
+        return tls_session_make_room() || (l->options.shed && l->options.shed(l->options.arg));
     struct tcp_pcb *pcb = draining->pcb;
     stream_free_soon(draining);
     if (pcb) pcb_abort(pcb);
@@ -397,6 +400,7 @@ void stream_drain(struct stream *s) {
     s->state = STREAM_DRAINING;
     s->events = NULL;
     s->reader = s->writer = NULL;
+    if (s->tls) tls_session_close(s); /* nothing more is read or written: its memory is free now */
     stream_bytes_free(&s->rx);
     tcp_err(pcb, NULL);
     for (u32 n; unread; unread -= n) {

@@ -34,6 +34,7 @@ static struct tls {
 struct tls_stats tls_counters;
 void tls_stats_get(struct tls_stats *out) {
     *out = tls_counters;
+    tls_admit_stats(out);
 }
 
 /* ---- What the library asks of a machine ------------------------------------------------------- */

@@ -23,6 +23,10 @@ struct tls_identity_info {
 rc_t tls_identity_info_get(struct tls_identity_info *out); /* RC_NOT_FOUND */
 
 struct tls_stats {
-    u64 handshakes, resumed, failed, refused, handshake_us_total;
+    u64 handshakes, resumed, failed, handshake_us_total;
+    u64 started;  /* worked on at all */
+    u64 refused;  /* no certificate, no memory */
+    u64 shed;     /* dropped: too many, too late, gone before their turn */
+    u32 waiting, in_progress; /* now */
 };
 void tls_stats_get(struct tls_stats *out);

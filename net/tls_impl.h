@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tls_impl.h — what tls.c (the library and who we are), tls_identity.c (keys and certificates) and
- * tls_session.c (records of one stream) share. Not for other folders. */
+/* tls_impl.h — what tls.c (the library and who we are), tls_identity.c (keys and certificates),
+ * tls_admit.c (whose turn it is) and tls_session.c (records of one stream) share. Not for other
+ * folders. */
 #pragma once
 #include "net/tls.h"
 #include "mbedtls/pk.h"
@@ -33,3 +34,29 @@ rc_t tls_identity_parse(str key_pem, str chain_pem, struct tls_identity **out, s
 void tls_identity_free(struct tls_identity *id);
 
 extern struct tls_stats tls_counters;
+
+/* tls_admit.c: the order in which handshakes are worked on. A session's place in it: */
+struct tls_line {
+    struct tls_turn *first, *last;
+    u32 count;
+};
+struct tls_turn;
+struct tls_turn_calls {
+    bool (*step)(struct tls_turn *t); /* gives its next step to a worker; false: it has ended */
+    void (*shed)(struct tls_turn *t, rc_t why); /* must end it */
+};
+struct tls_turn {
+    struct tls_turn *prev, *next;
+    struct tls_line *line; /* NULL: in none */
+    const struct tls_turn_calls *calls;
+    u64 since_ns, deadline_ns; /* in this line; over by then, or dropped */
+    u64 busy_ns;               /* its steps so far */
+    bool started, running;
+};
+void tls_turn_init(struct tls_turn *t, const struct tls_turn_calls *calls, u64 deadline_ns);
+rc_t tls_turn_ask(struct tls_turn *t); /* bytes to work on; RC_LIMIT: too many wait, the caller ends it */
+void tls_turn_done(struct tls_turn *t, u64 busy_ns); /* the step is over */
+void tls_turn_end(struct tls_turn *t, bool finished); /* no more steps; may be said again */
+void tls_admit_again(void);                           /* memory has come back */
+struct tls_turn *tls_admit_silent(void); /* can be done without: has not said a word for long */
+void tls_admit_stats(struct tls_stats *out);

@@ -9,6 +9,9 @@
  * touches no session. A stream that dies meanwhile leaves the session behind; the job's end frees
  * it. Records are symmetric arithmetic, a few microseconds, and stay on the loop.
  *
+ * A server's session waits for its turn (tls_admit.c) with the client's hello unread, and the
+ * library's buffers, 26 KiB, are made when the turn comes.
+ *
  * Always true: while `working`, only the worker uses ssl, in, out; plain is the loop's. A record is
  * made only when TCP has room for it; what still finds no room waits in `out` and goes first.
  * A handshake that is not over after HANDSHAKE_MS ends. */
@@ -34,13 +37,15 @@ struct tls_session {
     mbedtls_ssl_context ssl;
     struct tls_identity *identity; /* NULL for a client */
     struct stream *stream;         /* NULL: it has died, the worker still runs */
+    struct tls_turn turn;          /* a server's */
     struct job job;
     struct timer timer;
     struct flat in, out;
     struct stream_bytes plain;
-    u64 begun_ns;
-    int result; /* of the last step */
-    bool working, ready, failed, closed_by_peer, has_timer;
+    u64 begun_ns, step_ns; /* step_ns, result: of the last step */
+    int result;
+    bool working, ready, failed, closed_by_peer;
+    bool dropped; /* before its turn came: not worth a goodbye */
 };
 
 /* ---- Bytes ------------------------------------------------------------------------------------ */
@@ -109,68 +114,106 @@ bool tls_session_flush(struct stream *s) {
     return t->out.len == 0;
 }
 
+static struct tls_session *session_of(struct tls_turn *turn) {
+    return CONTAINER_OF(turn, struct tls_session, turn);
+}
+static bool on_turn(struct tls_turn *turn);
+static void on_shed(struct tls_turn *turn, rc_t why);
+static const struct tls_turn_calls turn_calls = {on_turn, on_shed};
+
 /* ---- Birth and death -------------------------------------------------------------------------- */
 
 static void session_free(struct tls_session *t) {
     CHECK(!t->working);
-    if (t->has_timer) timer_stop(&t->timer);
+    timer_stop(&t->timer);
+    if (t->identity) tls_turn_end(&t->turn, false);
     mbedtls_ssl_free(&t->ssl);
     tls_identity_release(t->identity);
     flat_free(&t->in);
     flat_free(&t->out);
     stream_bytes_free(&t->plain);
     memory_free(MEMORY_TLS, t);
+    tls_admit_again();
+}
+
+/* Before its turn came: a reset, no arithmetic. */
+static void drop(struct tls_session *t, rc_t why) {
+    t->failed = t->dropped = true;
+    tls_turn_end(&t->turn, false);
+    if (!t->stream->why) t->stream->why = why;
+    stream_queue(t->stream, EVENT_CLOSED);
 }
 
 static void on_timeout(void *arg) {
     struct tls_session *t = arg;
     if (t->ready || !t->stream) return;
-    tls_counters.failed++;
-    t->stream->why = RC_TIMEOUT;
-    stream_queue(t->stream, EVENT_CLOSED);
+    if (t->identity && !t->turn.started) {
+        tls_counters.shed++;
+        drop(t, RC_TIMEOUT);
+    } else {
+        tls_counters.failed++;
+        if (!t->stream->why) t->stream->why = RC_TIMEOUT;
+        stream_queue(t->stream, EVENT_CLOSED);
+    }
     stream_deliver();
 }
 
-static rc_t session_new(struct stream *s, const mbedtls_ssl_config *settings,
-                        struct tls_identity *id) {
-    struct tls_session *t = memory_zero(MEMORY_TLS, sizeof *t);
-    if (!t) {
-        tls_identity_release(id);
-        return RC_NO_MEMORY;
-    }
-    t->stream = s;
-    t->identity = id;
-    t->begun_ns = platform_clock_ns();
-    mbedtls_ssl_init(&t->ssl);
+/* The library's part. Out of memory half-way it drops its settings and keeps what it has made, and
+ * mbedtls_ssl_free() then looks at settings that are not there (mbedTLS 3.6.7): so they come back. */
+static rc_t library_open(struct tls_session *t, const mbedtls_ssl_config *settings) {
     if (mbedtls_ssl_setup(&t->ssl, settings)) {
-        session_free(t);
+        t->ssl.MBEDTLS_PRIVATE(conf) = settings;
         return RC_NO_MEMORY;
     }
     mbedtls_ssl_set_bio(&t->ssl, t, bio_send, bio_recv, NULL);
+    return RC_OK;
+}
+
+/* Takes over `id`. */
+static struct tls_session *session_new(struct stream *s, struct tls_identity *id) {
+    struct tls_session *t = memory_zero(MEMORY_TLS, sizeof *t);
+    if (!t) {
+        tls_identity_release(id);
+        return NULL;
+    }
+    t->stream = s;
+    t->begun_ns = platform_clock_ns();
+    mbedtls_ssl_init(&t->ssl);
     timer_init(&t->timer, on_timeout, t);
-    t->has_timer = true;
+    t->identity = id;
+    if (id) tls_turn_init(&t->turn, &turn_calls, t->begun_ns + HANDSHAKE_MS * NS_PER_MS);
     if (timer_start_after_ms(&t->timer, HANDSHAKE_MS)) {
         session_free(t);
-        return RC_LIMIT;
+        return NULL;
     }
-    s->tls = t;
-    return RC_OK;
+    return t;
 }
 
 rc_t tls_session_open_server(struct stream *s) {
     struct tls_identity *id = tls_identity_current();
-    rc_t rc = id ? session_new(s, &id->settings, id) : RC_DENIED;
-    if (rc) tls_counters.refused++;
-    return rc;
+    s->tls = id ? session_new(s, id) : NULL;
+    if (s->tls) return RC_OK;
+    tls_counters.refused++;
+    return id ? RC_NO_MEMORY : RC_DENIED;
 }
 
 rc_t tls_session_open_client(struct stream *s, str server_name) {
     char name[256];
     const mbedtls_ssl_config *settings = tls_client_settings();
     if (!settings || str_to_c(server_name, name, sizeof name)) return RC_INVALID;
-    rc_t rc = session_new(s, settings, NULL);
+    s->tls = session_new(s, NULL);
+    if (!s->tls) return RC_NO_MEMORY;
+    rc_t rc = library_open(s->tls, settings);
     if (!rc && mbedtls_ssl_set_hostname(&s->tls->ssl, name)) rc = RC_NO_MEMORY;
-    return rc;
+    return rc; /* the caller closes the stream, and the session with it */
+}
+
+bool tls_session_make_room(void) {
+    struct tls_turn *turn = tls_admit_silent();
+    if (!turn) return false;
+    tls_counters.shed++;
+    stream_abort(session_of(turn)->stream);
+    return true;
 }
 
 void tls_session_close(struct stream *s) {
@@ -190,7 +233,9 @@ void tls_session_notify(struct stream *s) {
 
 static void step_on_worker(void *arg) {
     struct tls_session *t = arg;
+    u64 began_ns = platform_clock_ns();
     t->result = mbedtls_ssl_handshake(&t->ssl);
+    t->step_ns = platform_clock_ns() - began_ns;
 }
 
 static void fail(struct tls_session *t, int e) {
@@ -198,6 +243,7 @@ static void fail(struct tls_session *t, int e) {
     if (t->failed) return;
     t->failed = true;
     if (!t->ready) tls_counters.failed++;
+    if (t->identity) tls_turn_end(&t->turn, false);
     tls_words(e, words, sizeof words);
     log_debug("tls", "connection ends", "error=%s", LOGSTR(str_from_c(words)));
     if (!t->stream->why) t->stream->why = t->ready ? RC_IO : rc_from_tls(e);
@@ -207,17 +253,19 @@ static void fail(struct tls_session *t, int e) {
 static void handshake_over(struct tls_session *t) {
     t->ready = true;
     timer_stop(&t->timer);
+    if (t->identity) tls_turn_end(&t->turn, true);
     tls_counters.handshakes++;
     tls_counters.handshake_us_total += (platform_clock_ns() - t->begun_ns) / NS_PER_US;
     stream_queue(t->stream, EVENT_READ | EVENT_WRITE);
 }
 
-static void step_begin(struct tls_session *t);
+static void step_wanted(struct tls_session *t);
 
 static void step_done(void *arg) {
     struct tls_session *t = arg;
     struct stream *s = t->stream;
     t->working = false;
+    if (t->identity) tls_turn_done(&t->turn, t->step_ns);
     if (!s) {
         session_free(t);
         return;
@@ -228,34 +276,64 @@ static void step_done(void *arg) {
     else if (t->result != MBEDTLS_ERR_SSL_WANT_READ && t->result != MBEDTLS_ERR_SSL_WANT_WRITE)
         fail(t, t->result);
     else
-        step_begin(t);
+        step_wanted(t);
     stream_deliver();
 }
 
-/* Hands what has come to a worker, if something has. A client's first step has nothing to read. */
-static void step_begin(struct tls_session *t) {
+/* Hands what has come to a worker. False: that failed, and the session with it. */
+static bool step_begin(struct tls_session *t) {
     struct stream *s = t->stream;
-    if (t->working || t->ready || t->failed) return;
-    str raw = stream_raw_peek(s);
-    bool first = !t->identity && t->ssl.MBEDTLS_PRIVATE(state) == MBEDTLS_SSL_HELLO_REQUEST;
-    if (!raw.len && !first) {
-        if (s->ended) fail(t, MBEDTLS_ERR_SSL_CONN_EOF);
-        return;
+    str raw = str_take(stream_raw_peek(s), KIB(32));
+    if (raw.len && flat_add(&t->in, raw.ptr, (u32)raw.len)) {
+        fail(t, MBEDTLS_ERR_SSL_ALLOC_FAILED);
+        return false;
     }
-    if (raw.len) {
-        if (flat_add(&t->in, raw.ptr, (u32)MIN(raw.len, (size_t)KIB(32)))) {
-            fail(t, MBEDTLS_ERR_SSL_ALLOC_FAILED);
-            return;
-        }
-        stream_raw_consume(s, MIN(raw.len, (size_t)KIB(32)));
-    }
+    stream_raw_consume(s, raw.len);
     t->job = (struct job){.fn = step_on_worker, .done = step_done, .arg = t};
     t->working = true;
-    if (worker_submit(&t->job)) {
-        t->working = false;
-        tls_counters.refused++;
-        fail(t, MBEDTLS_ERR_SSL_ALLOC_FAILED);
+    if (!worker_submit(&t->job)) return true;
+    t->working = false;
+    tls_counters.refused++;
+    fail(t, MBEDTLS_ERR_SSL_ALLOC_FAILED);
+    return false;
+}
+
+static bool on_turn(struct tls_turn *turn) {
+    struct tls_session *t = session_of(turn);
+    bool fresh = t->ssl.MBEDTLS_PRIVATE(conf) == NULL;
+    if (!fresh || !library_open(t, &t->identity->settings)) return step_begin(t);
+    tls_counters.refused++;
+    drop(t, RC_NO_MEMORY);
+    return false;
+}
+
+static void on_shed(struct tls_turn *turn, rc_t why) {
+    drop(session_of(turn), why);
+}
+
+/* What has come wants a worker. A client's first step has nothing to read. */
+static void step_wanted(struct tls_session *t) {
+    struct stream *s = t->stream;
+    if (t->working || t->ready || t->failed || s->why) return;
+    bool some = stream_raw_peek(s).len > 0;
+    if (!t->identity) {
+        bool first = t->ssl.MBEDTLS_PRIVATE(state) == MBEDTLS_SSL_HELLO_REQUEST;
+        if (some || first) (void)step_begin(t);
+        else if (s->ended) fail(t, MBEDTLS_ERR_SSL_CONN_EOF);
+        return;
     }
+    if (s->ended && !t->turn.started && some) { /* it has gone before its turn came */
+        tls_counters.shed++;
+        drop(t, RC_CLOSED);
+    } else if (some) {
+        if (tls_turn_ask(&t->turn)) drop(t, RC_LIMIT);
+    } else if (s->ended) {
+        fail(t, MBEDTLS_ERR_SSL_CONN_EOF);
+    }
+}
+
+bool tls_session_dropped(const struct stream *s) {
+    return s->tls && s->tls->dropped;
 }
 
 /* ---- Records ---------------------------------------------------------------------------------- */
@@ -285,7 +363,7 @@ void tls_session_input(struct stream *s) {
     struct tls_session *t = s->tls;
     if (t->working) return;
     if (!t->ready) {
-        step_begin(t);
+        step_wanted(t);
         return;
     }
     (void)tls_session_flush(s);

@@ -51,6 +51,11 @@ READ(read_http_out, http_stats, http_stats_get, s.bytes_out)
 READ(read_tls_handshakes, tls_stats, tls_stats_get, s.handshakes)
 READ(read_tls_resumed, tls_stats, tls_stats_get, s.resumed)
 READ(read_tls_failed, tls_stats, tls_stats_get, s.failed)
+READ(read_tls_started, tls_stats, tls_stats_get, s.started)
+READ(read_tls_shed, tls_stats, tls_stats_get, s.shed)
+READ(read_tls_refused, tls_stats, tls_stats_get, s.refused)
+READ(read_tls_waiting, tls_stats, tls_stats_get, s.waiting)
+READ(read_tls_in_progress, tls_stats, tls_stats_get, s.in_progress)
 double read_tls_expiry(void) {
     struct tls_identity_info info;
     return tls_identity_info_get(&info) ? 0 : (double)(info.not_after_ns / NS_PER_S);

@@ -32,6 +32,9 @@ LIMIT(REQUEST_ARENA_MAX, 8388608, 1048576) /* body 1 MiB, its tree, and the answ
 LIMIT(NIC_MAX, 4, 4)
 LIMIT(CONNECTION_MAX, 16384, 64)  /* scaled down with RAM; beyond: oldest idle closed, then RST */
 
+LIMIT(TLS_STARTED_MAX, 256, 4)    /* handshakes begun; the rest waits. Half of MEMORY_TLS at most */
+LIMIT(TLS_WAITING_MAX, 4096, 8)   /* hellos that wait, a few KiB each; beyond: reset */
+
 /* HTTP (RFC 9110 4.1, 9112 3): a client never needs more, a hostile one gets no more */
 LIMIT(HTTP_LINE_MAX, 8192, 256)      /* request line or one field line; 414 / 431 */
 LIMIT(HTTP_HEAD_MAX, 16384, 512)     /* whole head; 431 */

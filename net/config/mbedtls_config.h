@@ -69,6 +69,7 @@ time_t tls_time(time_t *out);
 #define MBEDTLS_PK_WRITE_C
 #define MBEDTLS_PK_PARSE_EC_EXTENDED
 #define MBEDTLS_PSA_CRYPTO_C /* TLS 1.3 is built on it */
+#define MBEDTLS_PSA_KEY_STORE_DYNAMIC /* a key per handshake in progress: no fixed table of 32 */
 
 /* Certificates */
 #define MBEDTLS_ASN1_PARSE_C

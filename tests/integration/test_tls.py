@@ -2,11 +2,15 @@
 """test_tls.py: port 443 as other people's TLS sees it (Python's ssl, openssl s_client)."""
 import hashlib
 import re
+import resource
+import selectors
 import socket
 import ssl
 import subprocess
+import threading
+import time
 
-from appliance import AppliancePerClass, read_all
+from appliance import AppliancePerClass, read_all, until
 
 
 class Tls(AppliancePerClass):
@@ -106,3 +110,126 @@ class Tls(AppliancePerClass):
                         s.sendall(bytes([byte]))
                     incoming.write(s.recv(65536))
             self.assertIn(t.version(), ("TLSv1.2", "TLSv1.3"))
+
+
+class Opener:
+    """One client without a thread: handshake, one request, the answer. `outcome` is None while it
+    runs, then "served", or what kept it from being served."""
+    REQUEST = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+    def __init__(self, sock, context):
+        self.sock, self.outcome, self.got, self.greeted = sock, None, b"", False
+        sock.setblocking(False)
+        self.tls = context.wrap_socket(sock, do_handshake_on_connect=False)
+        self.step()
+
+    def step(self):
+        try:
+            if not self.greeted:
+                self.tls.do_handshake()
+                self.greeted = True
+                self.tls.sendall(self.REQUEST)
+            while True:
+                piece = self.tls.recv(4096)
+                if not piece:
+                    break
+                self.got += piece
+            self.end("served" if self.got.startswith(b"HTTP/1.1 200") else "cut short")
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            pass
+        except OSError as e:
+            self.end("served" if self.got.startswith(b"HTTP/1.1 200") else type(e).__name__)
+
+    def end(self, outcome):
+        self.outcome = outcome
+        self.tls.close()
+
+
+class ManyOpeners(AppliancePerClass):
+    """Far more handshakes than the machine can do: those it does are no fewer than when it is left
+    in peace, and who was there before hardly notices."""
+    COUNT = 1000
+    options = {"cpus": 1}
+
+    @classmethod
+    def setUpClass(cls):
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # QEMU and the process inherit it
+        super().setUpClass()
+        cls.context = ssl._create_unverified_context()
+
+    def connect(self):
+        return self.a._connect(("127.0.0.1", self.a.https_port))
+
+    def run_openers(self, sockets, seconds):
+        """All say hello at once. When each was served, and how many had which outcome."""
+        served, outcomes, left = [], {}, len(sockets)
+        end = time.monotonic() + seconds
+        with selectors.DefaultSelector() as selector:
+            for s in sockets:
+                opener = Opener(s, self.context)
+                selector.register(opener.tls, selectors.EVENT_READ, opener)
+            while left and time.monotonic() < end:
+                for key, _ in selector.select(1):
+                    key.data.step()
+                    outcome = key.data.outcome
+                    if not outcome:
+                        continue
+                    selector.unregister(key.fileobj)
+                    left -= 1
+                    outcomes[outcome] = outcomes.get(outcome, 0) + 1
+                    if outcome == "served":
+                        served.append(time.monotonic())
+        self.assertEqual(left, 0, f"clients nobody told anything: {left} ({outcomes})")
+        return served, outcomes
+
+    def in_peace(self, seconds):
+        """Handshakes per second, a few clients at a time."""
+        end, began, done = time.monotonic() + seconds, time.monotonic(), 0
+        while time.monotonic() < end:
+            _, outcomes = self.run_openers([self.connect() for _ in range(8)], 60)
+            self.assertEqual(outcomes, {"served": 8})
+            done += 8
+        return done / (time.monotonic() - began)
+
+    def metric(self, name):
+        return float(re.search(rf"^{name} (\S+)$", self.a.get("/metrics").body.decode(), re.M)[1])
+
+    def test_a_thousand_at_once(self):
+        capacity = self.in_peace(4)
+        before, stop = self.a.connection(tls=True, timeout=60), threading.Event()
+        waits = []
+
+        def earlier_client():  # its handshake is over; it is served throughout
+            while not stop.is_set():
+                began = time.monotonic()
+                self.assertEqual(self.a.get("/healthz", connection=before).status, 200)
+                waits.append(time.monotonic() - began)
+                stop.wait(0.05)
+
+        self.assertEqual(self.a.get("/healthz", connection=before).status, 200)
+        there = threading.Thread(target=earlier_client)
+        there.start()
+        try:
+            began = time.monotonic()
+            sockets = [self.connect() for _ in range(self.COUNT)]
+            connected, began = time.monotonic() - began, time.monotonic()
+            served, outcomes = self.run_openers(sockets, 120)
+        finally:
+            stop.set()
+            there.join()
+        rate = len(served) / (max(served, default=began + 1) - began)
+        waits.sort()
+        said = (f"{rate:.1f} handshakes/s under {self.COUNT} openers, {capacity:.1f}/s in peace; {outcomes}; "
+                f"connected in {connected:.1f} s; "
+                f"earlier client {len(waits)} answers, median {waits[len(waits) // 2] * 1e3:.0f} ms, "
+                f"worst {waits[-1] * 1e3:.0f} ms")
+        print("          " + said, flush=True)
+        self.assertGreater(rate, capacity * 0.5, said)
+        self.assertGreater(len(waits), 20, said)
+        self.assertLess(waits[-1], 5, said)
+        self.assertGreater(self.metric("openpolicy_tls_handshakes_started_total"), len(served) - 1)
+        for name in ("waiting", "in_progress"):
+            until(lambda: self.metric("openpolicy_tls_handshakes_" + name) == 0, 15, step=0.2, why=name)
+
+    test_a_thousand_at_once.seconds_max = 280

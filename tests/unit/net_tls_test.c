@@ -378,6 +378,94 @@ TEST(a_client_vanishes_in_its_handshake) {
     EXPECT(use_now.used < KIB(64)); /* one identity, the ticket keys, nothing else */
 }
 
+/* ---- Without memory, and too many -------------------------------------------------------------- */
+
+static void nothing_is_left(void) {
+    struct tls_stats stats;
+    struct memory_use use_now;
+    quiet();
+    tls_stats_get(&stats);
+    EXPECT_EQ(stats.waiting, 0);
+    EXPECT_EQ(stats.in_progress, 0);
+    memory_use_get(MEMORY_TLS, &use_now);
+    EXPECT(use_now.used < KIB(64)); /* one identity, the ticket keys, nothing else */
+}
+
+/* The connection's own memory: the nth allocation fails while it is being accepted. */
+TEST(accepting_without_memory_refuses) {
+    begin();
+    for (u64 nth = 1; nth <= 24; nth++) {
+        memory_fault_set(nth, nth % 2);
+        struct peer_conn *c = peer_open(PORT);
+        peer_write(c, S("\x16\x03\x01\x02\x00\x01"));
+        peer_run(20);
+        memory_fault_set(0, false);
+        conn_send(c, P_RST | P_ACK, NULL, 0);
+        peer_close(c);
+        peer_run(20);
+    }
+    nothing_is_left();
+    serves(MBEDTLS_SSL_VERSION_TLS1_3, "TLSv1.3");
+}
+
+/* The nth allocation after the hello has left the client fails, once or for ever: from the buffers
+ * of the session through all of its arithmetic, until a handshake passes untouched. */
+static void handshakes_without_memory(mbedtls_ssl_protocol_version version, bool for_ever) {
+    u32 failures = 0;
+    bool whole = false;
+    for (u64 nth = 1; nth < 20000 && !whole; nth += 1 + nth / 12) {
+        struct client *c = client_open(version, cert_pem, "example.test");
+        EXPECT_EQ(mbedtls_ssl_handshake(&c->ssl), MBEDTLS_ERR_SSL_WANT_READ);
+        memory_fault_set(nth, for_ever);
+        peer_run(30);
+        memory_fault_set(0, false);
+        whole = client_handshake(c) == 0;
+        failures += !whole;
+        conn_send(c->conn, P_RST | P_ACK, NULL, 0);
+        client_close(c);
+    }
+    EXPECT(whole);
+    EXPECT(failures > 10);
+    nothing_is_left();
+}
+
+TEST(handshakes_without_memory_end_cleanly) {
+    begin();
+    handshakes_without_memory(MBEDTLS_SSL_VERSION_TLS1_3, false);
+    handshakes_without_memory(MBEDTLS_SSL_VERSION_TLS1_2, true);
+    serves(MBEDTLS_SSL_VERSION_TLS1_3, "TLSv1.3");
+}
+
+/* Many hellos in one batch while the budget holds a few sessions only: those that fit are served,
+ * the others wait for memory, some leave, and all that stay are served in the end. */
+TEST(many_at_once_share_a_small_budget) {
+    enum { MANY = 40 };
+    struct client *clients[MANY];
+    struct memory_use use_now;
+    u64 before = tls_counters.handshakes;
+    u32 served = 0, count = 0;
+    begin();
+    for (; count < MIN((u32)MANY, (u32)TLS_WAITING_MAX); count++)
+        clients[count] = client_open(MBEDTLS_SSL_VERSION_TLS1_3, cert_pem, "example.test");
+    for (u32 i = 0; i < count; i++)
+        EXPECT_EQ(mbedtls_ssl_handshake(&clients[i]->ssl), MBEDTLS_ERR_SSL_WANT_READ);
+    memory_use_get(MEMORY_TLS, &use_now);
+    size_t spare = KIB(240), all = use_now.limit - use_now.used;
+    REQUIRE(memory_charge(MEMORY_TLS, all - spare));
+    peer_run(50);
+    struct tls_stats stats;
+    tls_stats_get(&stats);
+    if (count == MANY) EXPECT(stats.waiting > 10);
+    EXPECT(stats.in_progress + (tls_counters.handshakes - before) > 0);
+    memory_refund(MEMORY_TLS, all - spare);
+    conn_send(clients[count - 1]->conn, P_RST | P_ACK, NULL, 0); /* gone while it waits */
+    conn_send(clients[count - 2]->conn, P_FIN | P_ACK, NULL, 0);
+    for (u32 i = 0; i + 2 < count; i++) served += client_handshake(clients[i]) == 0;
+    EXPECT_EQ(served, count - 2);
+    for (u32 i = 0; i < count; i++) client_close(clients[i]);
+    nothing_is_left();
+}
+
 /* ---- What the patches touch -------------------------------------------------------------------
  */
 
