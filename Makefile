@@ -264,6 +264,7 @@ tiny: $(addprefix build/tiny/unit/,$(UNIT_RUN))
 tsan: $(patsubst %,build/tsan/unit/%,core_worker_test core_loop_test core_fiber_test core_disk_test host_worker_test)
 	$Q$(shell setarch -R true 2>/dev/null && echo setarch -R) tools/unit.sh $^
 integration: $(if $(filter guest,$(TARGET)),guest image probe $(SELFTEST),host)
+	$QDEPS_LOCK=tests/deps.lock tools/deps.sh
 	$Qpython3 tests/integration/appliance.py --target $(TARGET) $(ONLY)
 test-power: guest host build/host/dbcheck
 	$Qpython3 tests/integration/power_cut.py

@@ -14,10 +14,11 @@
 # because other bytes than the pinned ones are never unpacked. The system's apt state is not touched:
 # lists and caches lie in build/deps/apt. What is unpacked already costs nothing, needs no network.
 # A tarball put into build/deps/tar by hand is taken as well (and verified).
+# DEPS_LOCK=FILE reads another list: tests/deps.lock, what only tests want.
 set -eu
 export LC_ALL=C
 cd "$(dirname "$0")/.."
-LOCK=tools/deps.lock
+LOCK=${DEPS_LOCK:-tools/deps.lock}
 mkdir -p build/deps/tar build/deps/apt
 DEPS=$(cd build/deps && pwd -P)
 LOG=$DEPS/apt/log
