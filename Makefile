@@ -225,7 +225,9 @@ $(foreach v,host release-host coverage,$(eval $(call opctl_rules,$v)))
 # ---- Tests ---------------------------------------------------------------------------------------
 
 # A unit test includes the .c it tests, so it links with every other object out of an archive: what
-# the test defines itself is not taken from there. The host's main() is renamed in it.
+# the test defines itself is not taken from there. The host's main() is renamed in it. Its malloc is
+# tests/main.c's, which can be told to find no memory.
+FAILING_MALLOC := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 define test_rules # variant
 build/$1/parts.a: $(call objects,$1) tests/main.c
 	$$(call say,AR,$$@)
@@ -235,7 +237,7 @@ build/$1/parts.a: $(call objects,$1) tests/main.c
 build/$1/unit/%: build/$1/tests/unit/%.o build/$1/tests/main.o build/$1/parts.a $(call third_libs,$1)
 	@mkdir -p $$(@D)
 	$$(call say,HOSTLD,$$@)
-	$$Q$$($1_CC) $$($1_LINK) -Wl,--allow-multiple-definition -o $$@ $$^ $$(SLIRP_LIBS) -lm -lpthread
+	$$Q$$($1_CC) $$($1_LINK) $$(FAILING_MALLOC) -Wl,--allow-multiple-definition -o $$@ $$^ $$(SLIRP_LIBS) -lm -lpthread
 build/$1/fuzz/%: build/$1/tests/fuzz/%.o build/$1/parts.a $(call third_libs,$1)
 	@mkdir -p $$(@D)
 	$$(call say,HOSTLD,$$@)

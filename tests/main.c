@@ -41,6 +41,49 @@ void test_fail(const char *file, int line, const char *fmt, ...) {
     failed_checks++;
 }
 
+/* ---- Memory that runs out: the linker sends every malloc of the test here ---------------------- */
+
+static u64 fail_nth, fail_count; /* relaxed: faults are for tests whose code runs on one thread */
+static bool fail_for_ever;
+
+u64 test_malloc_fail(u64 nth, bool for_ever) {
+    u64 failed = fail_count;
+    fail_count = 0;
+    fail_for_ever = for_ever;
+    __atomic_store_n(&fail_nth, nth, __ATOMIC_RELAXED);
+    return failed;
+}
+
+static bool fails_now(void) {
+    u64 nth = __atomic_load_n(&fail_nth, __ATOMIC_RELAXED);
+    if (__builtin_expect(nth == 0, 1)) return false;
+    if (nth > 1) {
+        __atomic_store_n(&fail_nth, nth - 1, __ATOMIC_RELAXED);
+        return false;
+    }
+    if (!fail_for_ever) __atomic_store_n(&fail_nth, 0, __ATOMIC_RELAXED);
+    fail_count++;
+    return true;
+}
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t n);
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t n);
+void *__wrap_malloc(size_t n) {
+    return fails_now() ? NULL : __real_malloc(n);
+}
+void *__wrap_calloc(size_t n, size_t size) {
+    return fails_now() ? NULL : __real_calloc(n, size);
+}
+void *__wrap_realloc(void *p, size_t n) {
+    return fails_now() ? NULL : __real_realloc(p, n);
+}
+
+/* ---- Pages that end where they end -------------------------------------------------------------- */
+
 /* [unmapped | pages | unmapped]; the pages hold s.len bytes, rounded up. */
 static char *guard(size_t len, size_t *out_bytes) {
     size_t bytes = ALIGN_UP(len ? len : 1, (size_t)4096);
@@ -134,6 +177,7 @@ int main(void) {
         if (only && !strstr(t->file, only) && !strstr(t->name, only)) continue;
         current = t;
         failed_checks = 0;
+        (void)test_malloc_fail(0, false);
         random_state = seed;
         alarm(TEST_SECONDS);
         t->run();

@@ -82,3 +82,8 @@ void test_exit(int status) NORETURN; /* for a fake platform_die: leaves at once,
 
 u64 test_seed(void);   /* of this run; printed at its start */
 u64 test_random(void); /* from the seed: the same in every run with it */
+
+/* The nth malloc, calloc or realloc from now (1: the next) of anything linked into the test finds no
+ * memory, with for_ever all after it; 0: none fails any more. Returns how many failed since it was
+ * last set: none means the case never got so far. */
+u64 test_malloc_fail(u64 nth, bool for_ever);

@@ -13,7 +13,7 @@ static struct {
     struct arena arena;
     bool answered, closed;
     int answers, status;
-    char type[64], body[8192], headers[4096];
+    char type[64], body[262144], headers[4096];
     str request_body;
     rc_t body_rc;
 } fake;
