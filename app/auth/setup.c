@@ -356,6 +356,7 @@ static rc_t configured_read(str *email, str *password, struct diag *why) {
     if (wrong || str_to_c(secret, configured.password, sizeof configured.password)) {
         diag_set(why, "the configured administrator was not made: %s",
                  wrong ? wrong : "bad password");
+        *email = str_of(NULL, 0); /* half a pair is none: nobody gets an account without a password */
         return RC_INVALID;
     }
     *password = str_from_c(configured.password);
