@@ -94,6 +94,7 @@ static rc_t check_shape(struct diag *why) {
 rc_t db_writer_open(struct diag *why) {
     s64 pages = 0;
     char pragma[48];
+    writer_forget();
     rc_t rc = connection_open(&db->writer, db->cache_kib_writer, db->statements_max, why);
     if (rc) return rc;
     db->writer.limit_ns = 0;

@@ -36,6 +36,11 @@ void db_read_end(struct db_txn *t);
 rc_t db_write_begin(struct db_txn **out);
 rc_t db_write_commit(struct db_txn *t); /* RC_FULL RC_IO: nothing of t remains */
 void db_write_rollback(struct db_txn *t);
+/* Lets t use the last part of a full disk, which is kept for statements that delete. */
+rc_t db_use_reserve(struct db_txn *t);
+/* Changes whenever something that was written is taken back or the database is opened anew: what a
+ * writer remembered of uncommitted rows is then no longer true. */
+u64 db_undone(void);
 
 /* Values for parameters ?1.. in order. */
 enum db_kind { DB_KIND_END, DB_KIND_NULL, DB_KIND_INT, DB_KIND_REAL, DB_KIND_TEXT, DB_KIND_BLOB };

@@ -144,6 +144,7 @@ rc_t db_writer_open(struct diag *why);
 
 void readers_wake(void);
 void writer_turn_pass(void); /* to the next in line */
+void writer_forget(void);    /* db_undone changes */
 void writer_end(void);       /* frees what writer.c keeps */
 
 void checkpoint_consider(void);     /* after a commit: starts one if the log is long */

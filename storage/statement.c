@@ -174,10 +174,8 @@ static rc_t note_lost(struct db_txn *t, rc_t rc) {
     return rc;
 }
 
-/* Rows that go make room: a full database must still let its content be deleted. */
-static rc_t make_roomy(struct db_txn *t, const char *sql) {
-    if (!t->writer || db->roomy || (sql[0] | 32) != 'd' || db_pages() + 64 < db->pages_soft)
-        return RC_OK;
+rc_t db_use_reserve(struct db_txn *t) {
+    if (!t->writer || db->roomy || db_pages() + 64 < db->pages_soft) return RC_OK;
     char pragma[48];
     sqlite3_snprintf(sizeof pragma, pragma, "PRAGMA max_page_count=%u", db->pages_hard);
     db->roomy = true;
@@ -187,7 +185,8 @@ static rc_t make_roomy(struct db_txn *t, const char *sql) {
 static rc_t start(struct db_txn *t, const char *sql, const struct db_value *values,
                   struct statement **out) {
     if (t->c->lost) return t->c->lost;
-    rc_t rc = make_roomy(t, sql);
+    /* Rows that go make room: a full database must still let its content be deleted. */
+    rc_t rc = (sql[0] | 32) == 'd' ? db_use_reserve(t) : RC_OK;
     if (!rc) rc = acquire(t->c, sql, out);
     if (rc) return note_lost(t, rc);
     rc = bind_all(t->c, *out, values);

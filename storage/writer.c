@@ -51,6 +51,10 @@ static void txn_give(struct db_txn *t) {
     db->free_txns = t;
 }
 
+static u64 undone; /* never starts over: the next database is another one */
+u64 db_undone(void) { return undone; }
+void writer_forget(void) { undone++; }
+
 void writer_end(void) {
     while (db->free_txns) {
         struct db_txn *t = db->free_txns;
@@ -80,6 +84,7 @@ static void group_limit_restore(void) {
 /* Ends the group: nothing of it is open any more, its members know. */
 static void group_end(rc_t rc) {
     struct db_txn *t = db->group_first;
+    if (rc) undone++;
     db->group_first = db->group_last = NULL;
     db->group_count = 0;
     db->group_open = false;
@@ -162,6 +167,7 @@ rc_t db_write_begin(struct db_txn **out) {
 /* Back to where t began; the others of its group stay in. */
 static void take_back(struct db_txn *t) {
     rc_t lost = db->writer.lost;
+    undone++;
     if (!lost && t->savepoint) {
         lost = connection_fixed(&db->writer, FIXED_BACK_TO);
         if (!lost) lost = connection_fixed(&db->writer, FIXED_RELEASE);

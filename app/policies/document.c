@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* document.c — one document: create, read, change, step through its workflow, remove.
  *
- *    body -> members checked -> may they? -> stems made -> one write: row, version, tags, index,
- *    event, audit row -> answer with ETag
+ *    body -> members checked -> may they? -> one write: row, tags, event, audit row
+ *         -> answer with ETag; the search index follows (index.c)
  *
  * Always true: what somebody may not read does not exist for them (404, so that a guess at an id
  * learns nothing); a change names the revision it was made from (If-Match: 428 without, 412 when
@@ -160,21 +160,27 @@ void policy_get(struct request *rq) {
 /* ---- Writing
  * -------------------------------------------------------------------------------------------- */
 
-/* Event for people, audit row for auditors, both in `t`. */
+static rc_t audit(struct db_txn *t, struct request *rq, const struct policy *p, const char *action,
+                  str from) {
+    char version[24];
+    return audit_add(
+        t, rq,
+        &(struct audit_event){
+            .action = action,
+            .resource = arena_printf(rq->arena, "policy/%.*s", STR(p->id)),
+            .result = "ok",
+            .detail =
+                arena_printf(rq->arena, "{\"version\":\"%.*s\",\"from\":\"%.*s\",\"to\":\"%.*s\"}",
+                             STR(version_name(p->version, version)), STR(from), STR(p->status)),
+        });
+}
+
+/* Event for people, audit row for auditors, both in `t`. `action` "policy.verb". */
 static rc_t record(struct db_txn *t, struct request *rq, const struct policy *p, const char *action,
                    str from, str comment) {
-    char version[24];
-    struct audit_event event = {
-        .action = action,
-        .resource = arena_printf(rq->arena, "policy/%.*s", STR(p->id)),
-        .result = "ok",
-        .detail =
-            arena_printf(rq->arena, "{\"version\":\"%.*s\",\"from\":\"%.*s\",\"to\":\"%.*s\"}",
-                         STR(version_name(p->version, version)), STR(from), STR(p->status)),
-    };
-    rc_t rc = policy_event(t, rq, p, str_find_byte(str_from_c(action), '.') + 1 + action, from,
-                           p->status, comment);
-    return rc ? rc : audit_add(t, rq, &event);
+    str verb = str_skip(str_from_c(action), sizeof "policy." - 1);
+    rc_t rc = policy_event(t, rq, p, verb, from, p->status, comment);
+    return rc ? rc : audit(t, rq, p, action, from);
 }
 
 static rc_t finish(struct db_txn *t, rc_t rc) {
@@ -188,16 +194,13 @@ static rc_t finish(struct db_txn *t, rc_t rc) {
 }
 
 static rc_t create_write(struct request *rq, struct policy *p) {
-    struct policy_index index;
     struct db_txn *t;
-    rc_t rc = policy_index_make(p, &index);
-    if (rc == RC_OK) rc = db_write_begin(&t);
-    if (rc == RC_OK) {
-        rc = policy_insert(t, p, &index);
-        if (rc == RC_OK) rc = record(t, rq, p, "policy.create", S(""), S(""));
-        rc = finish(t, rc);
-    }
-    policy_index_free(&index);
+    rc_t rc = db_write_begin(&t);
+    if (rc) return rc;
+    rc = policy_insert(t, p);
+    if (rc == RC_OK) rc = audit(t, rq, p, "policy.create", S(""));
+    rc = finish(t, rc);
+    if (rc == RC_OK) index_later();
     return rc;
 }
 
@@ -247,17 +250,14 @@ static void write_failed(struct request *rq, rc_t rc) {
 }
 
 static rc_t update_write(struct request *rq, const struct policy *before, const struct policy *p) {
-    struct policy_index index;
     struct db_txn *t;
-    rc_t rc = policy_index_make(p, &index);
-    if (rc == RC_OK) rc = db_write_begin(&t);
-    if (rc == RC_OK) {
-        rc = still(t, rq, before);
-        if (rc == RC_OK) rc = policy_update(t, p, &index, &rq->actor);
-        if (rc == RC_OK) rc = record(t, rq, p, "policy.update", before->status, S(""));
-        rc = finish(t, rc);
-    }
-    policy_index_free(&index);
+    rc_t rc = db_write_begin(&t);
+    if (rc) return rc;
+    rc = still(t, rq, before);
+    if (rc == RC_OK) rc = policy_update(t, p, &rq->actor);
+    if (rc == RC_OK) rc = record(t, rq, p, "policy.update", before->status, S(""));
+    rc = finish(t, rc);
+    if (rc == RC_OK) index_later();
     return rc;
 }
 

@@ -210,7 +210,8 @@ static rc_t listing_read(struct listing *l) {
     const char *from = l->search.count ? " FROM policy_fts JOIN policy p ON p.num=policy_fts.rowid"
                                        : " FROM policy p";
     struct db_txn *t;
-    rc_t rc = db_read_begin(&t);
+    rc_t rc = l->search.count ? index_catch_up() : RC_OK;
+    if (rc == RC_OK) rc = db_read_begin(&t);
     if (rc) return rc;
     rc = listing_count(t, l, from);
     if (rc == RC_OK) rc = listing_rows(t, l, from);

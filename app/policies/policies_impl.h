@@ -101,24 +101,29 @@ struct policy {                                                 /* texts in the 
     "p.status,p.author_id,p.author,p.approver_id,p.approver,p.version,p.revision,p.created_ns,"    \
     "p.updated_ns,p.approved_ns,p.published_ns"
 #define POLICY_COLUMN_COUNT 21
-struct policy_index { /* stems of one document, made before the write */
-    struct buf title, summary, body, tags;
-};
 extern const struct db_schema policies_schema;
 rc_t policy_read(struct db_rows *r, struct arena *a, struct policy *out);         /* no body */
 rc_t policy_by_id(struct db_txn *t, struct arena *a, str id, struct policy *out); /* with body */
-rc_t policy_index_make(const struct policy *p, struct policy_index *out); /* parks when large */
-void policy_index_free(struct policy_index *index);
-rc_t policy_insert(struct db_txn *t, struct policy *p, const struct policy_index *index);
+rc_t policy_insert(struct db_txn *t, struct policy *p);
 /* New content as a new version. */
-rc_t policy_update(struct db_txn *t, const struct policy *p, const struct policy_index *index,
-                   const struct actor *who);
+rc_t policy_update(struct db_txn *t, const struct policy *p, const struct actor *who);
 rc_t policy_delete(struct db_txn *t, const struct policy *p);
-rc_t policy_event(struct db_txn *t, struct request *rq, const struct policy *p, const char *action,
+rc_t policy_event(struct db_txn *t, struct request *rq, const struct policy *p, str action,
                   str from, str to, str comment);
 str version_name(s64 version, char to[24]); /* 3: "1.2" */
 bool version_parse(str text, s64 *out);
 void policy_json(struct json_writer *w, const char *key, const struct policy *p, bool with_body);
+
+/* ---- index.c: the search index, a moment behind the documents
+ * -------------------------------------------- */
+
+rc_t index_stale(struct db_txn *t, const struct policy *p); /* its content changed */
+rc_t index_drop(struct db_txn *t, const struct policy *p);  /* before its row is deleted */
+void index_later(void);                                     /* after a commit with new content */
+/* Parks until everything committed before the call can be found. */
+rc_t index_catch_up(void);
+rc_t index_start(struct diag *why);
+void index_stop(void);
 
 /* ---- Routes
  * ------------------------------------------------------------------------------------------------

@@ -92,13 +92,31 @@ static bool is_elision(str w) {
     return false;
 }
 
+/* Letters and digits of ASCII, most of what there is, without the general way through fold(). Gives
+ * where they end. */
+static size_t plain_letters(str text, size_t at, struct word *out) {
+    size_t n = out->len;
+    for (; at < text.len; at++) {
+        u8 c = (u8)text.ptr[at], low = c | 32; /* digits have that bit */
+        if ((u8)(low - 'a') >= 26 && (u8)(c - '0') >= 10) break;
+        if (n < WORD_MAX) out->text[n++] = (char)low;
+    }
+    out->len = n;
+    return at;
+}
+
 bool word_next(str text, size_t *at, struct word *out) {
     const u8 *p = (const u8 *)text.ptr;
     out->len = 0;
     while (*at < text.len) {
         char piece[5];
-        size_t len;
+        size_t len, before = out->len, letters_end = plain_letters(text, *at, out);
         bool mark;
+        if (letters_end > *at) {
+            if (before == 0) out->start = *at;
+            *at = out->end = letters_end;
+            continue;
+        }
         u32 c = character(p + *at, text.len - *at, &len);
         size_t n = fold(c, p + *at, len, piece, &mark);
         if (n == 0 && !mark && out->len) {

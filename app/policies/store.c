@@ -1,52 +1,72 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* store.c — rows of policy documents.
  *
- *    policy          what is now; revision counts every change (ETag), version every change of
- * content policy_version  each content there ever was: 1.0, 1.1, ... never changed policy_tag tag
- * -> document, for filters and counts policy_event    who did what, with a comment: the history
- * people read (audit is for auditors) policy_fts      stems of the current content; contentless, so
- * a text is stored once
+ *    policy          what is now; revision counts every change (ETag), version every change of content
+ *    policy_version  the contents before that: 1.0, 1.1, ... written when a newer one replaces them
+ *    policy_tag      tag -> document, for filters and counts
+ *    policy_event    who did what after the creation: the history people read (audit is for auditors)
+ *    policy_fts      stems of the content; contentless, so a text is stored once   (index.c)
+ *    policy_stale    whose content is newer than its stems                         (index.c)
  *
- * Always true: the index row is replaced in the transaction that changes the text; stems are made
- * before it, by a worker when the text is large, so that neither loop nor writer waits for them. */
+ *    policy_content, policy_history: views in which the newest version and the creation, which the
+ *    row of the document tells, stand beside the others
+ *
+ * A new document is one row in two trees besides its own, so that creating one costs little: what
+ * can be told from the row is not written a second time. One index serves all lists: it holds every
+ * column that filters and counts ask for, so these never read the documents themselves.
+ *
+ * Always true: the versions before the newest are in policy_version, the newest never is; the body
+ * is the last column, so that reading the others does not walk through it. */
 #include "app/id.h"
 #include "app/policies/policies_impl.h"
-#include "kernel/core/worker.h"
 #include "kernel/platform.h"
 #include <stdio.h>
 
-#define CONTENT_COLUMNS                                                                            \
-    " title TEXT NOT NULL, summary TEXT NOT NULL, body TEXT NOT NULL, category TEXT NOT NULL,"     \
+#define CONTENT                                                                                    \
+    " title TEXT NOT NULL, summary TEXT NOT NULL, category TEXT NOT NULL,"                         \
     " jurisdiction TEXT NOT NULL, tags TEXT NOT NULL, priority TEXT NOT NULL,"                     \
     " impact TEXT NOT NULL, language TEXT NOT NULL CHECK(language IN ('en','fr')),"
+#define BODY " body TEXT NOT NULL"
+/* As VERSION_COLUMNS (policies_impl.h): the author of version 1 is the document's. */
+#define NEWEST_VERSION                                                                             \
+    "SELECT num AS policy,version,title,summary,body,category,jurisdiction,tags,priority,impact,"  \
+    "language,CASE version WHEN 1 THEN author_id ELSE editor_id END AS author_id,"                 \
+    "CASE version WHEN 1 THEN author ELSE editor END AS author,"                                   \
+    "CASE version WHEN 1 THEN created_ns ELSE edited_ns END AS created_ns FROM policy"
 
 static const char *const steps[] = {
-    "CREATE TABLE policy(num INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE," CONTENT_COLUMNS
+    "CREATE TABLE policy(num INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE," CONTENT
     " status TEXT NOT NULL, version INTEGER NOT NULL, revision INTEGER NOT NULL,"
-    " author_id TEXT NOT NULL, author TEXT NOT NULL, approver_id TEXT NOT NULL DEFAULT '',"
+    " author_id TEXT NOT NULL, author TEXT NOT NULL, editor_id TEXT NOT NULL DEFAULT '',"
+    " editor TEXT NOT NULL DEFAULT '', approver_id TEXT NOT NULL DEFAULT '',"
     " approver TEXT NOT NULL DEFAULT '', created_ns INTEGER NOT NULL, updated_ns INTEGER NOT NULL,"
-    " approved_ns INTEGER NOT NULL DEFAULT 0, published_ns INTEGER NOT NULL DEFAULT 0) STRICT;"
-    "CREATE INDEX policy_status ON policy(status);"
-    "CREATE INDEX policy_category ON policy(category);"
-    "CREATE INDEX policy_jurisdiction ON policy(jurisdiction);"
-    "CREATE INDEX policy_author ON policy(author_id);"
-    "CREATE INDEX policy_updated ON policy(updated_ns);"
-    "CREATE TABLE policy_version(num INTEGER PRIMARY KEY,"
-    " policy INTEGER NOT NULL REFERENCES policy(num) ON DELETE CASCADE, version INTEGER NOT "
-    "NULL," CONTENT_COLUMNS
-    " author_id TEXT NOT NULL, author TEXT NOT NULL, created_ns INTEGER NOT NULL,"
-    " UNIQUE(policy,version)) STRICT;"
+    " edited_ns INTEGER NOT NULL DEFAULT 0, approved_ns INTEGER NOT NULL DEFAULT 0,"
+    " published_ns INTEGER NOT NULL DEFAULT 0," BODY ") STRICT;"
+    "CREATE INDEX policy_list ON policy(updated_ns,status,author_id,category,jurisdiction,language,"
+    "priority,impact,created_ns);"
+    "CREATE TABLE policy_version(policy INTEGER NOT NULL REFERENCES policy(num) ON DELETE CASCADE,"
+    " version INTEGER NOT NULL," CONTENT " author_id TEXT NOT NULL, author TEXT NOT NULL,"
+    " created_ns INTEGER NOT NULL," BODY ", PRIMARY KEY(policy,version)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE policy_tag(tag TEXT NOT NULL,"
     " policy INTEGER NOT NULL REFERENCES policy(num) ON DELETE CASCADE, PRIMARY KEY(tag,policy))"
     " STRICT, WITHOUT ROWID;"
     "CREATE INDEX policy_tag_policy ON policy_tag(policy);"
-    "CREATE TABLE policy_event(num INTEGER PRIMARY KEY,"
-    " policy INTEGER NOT NULL REFERENCES policy(num) ON DELETE CASCADE, at_ns INTEGER NOT NULL,"
-    " actor_id TEXT NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, from_status TEXT NOT NULL,"
-    " to_status TEXT NOT NULL, version INTEGER NOT NULL, comment TEXT NOT NULL) STRICT;"
-    "CREATE INDEX policy_event_policy ON policy_event(policy);"
+    "CREATE TABLE policy_event(policy INTEGER NOT NULL REFERENCES policy(num) ON DELETE CASCADE,"
+    " revision INTEGER NOT NULL, at_ns INTEGER NOT NULL, actor_id TEXT NOT NULL,"
+    " actor TEXT NOT NULL, action TEXT NOT NULL, from_status TEXT NOT NULL,"
+    " to_status TEXT NOT NULL, version INTEGER NOT NULL, comment TEXT NOT NULL,"
+    " PRIMARY KEY(policy,revision)) STRICT, WITHOUT ROWID;"
     "CREATE VIRTUAL TABLE policy_fts USING fts5(title, summary, body, tags, content='',"
-    " contentless_delete=1, tokenize=\"unicode61 remove_diacritics 2\");",
+    " contentless_delete=1, tokenize=\"unicode61 remove_diacritics 2\");"
+    "CREATE TABLE policy_stale(num INTEGER PRIMARY KEY, version INTEGER NOT NULL) STRICT;"
+    "CREATE VIEW policy_content AS " NEWEST_VERSION
+    " UNION ALL SELECT policy,version,title,summary,body,category,jurisdiction,tags,priority,impact,"
+    "language,author_id,author,created_ns FROM policy_version;"
+    "CREATE VIEW policy_history AS SELECT num AS policy,1 AS revision,created_ns AS at_ns,"
+    "author_id AS actor_id,author AS actor,'create' AS action,'' AS from_status,"
+    "'draft' AS to_status,1 AS version,'' AS comment FROM policy"
+    " UNION ALL SELECT policy,revision,at_ns,actor_id,actor,action,from_status,to_status,version,"
+    "comment FROM policy_event;",
     NULL,
 };
 const struct db_schema policies_schema = {.module = "policies", .steps = steps};
@@ -134,53 +154,8 @@ rc_t policy_by_id(struct db_txn *t, struct arena *a, str id, struct policy *out)
     return rc;
 }
 
-/* ---- The index
- * ---------------------------------------------------------------------------------------- */
-
-enum { INDEX_ON_LOOP_MAX = 2048 }; /* bytes: about 50 us */
-
-struct index_job {
-    const struct policy *policy;
-    struct policy_index *out;
-    rc_t rc;
-};
-
-static void make_index(void *arg) {
-    struct index_job *job = arg;
-    const struct policy *p = job->policy;
-    struct policy_index *x = job->out;
-    enum language language = str_eq(p->language, S("fr")) ? FRENCH : ENGLISH;
-    const str from[] = {p->title, p->summary, p->body, p->tags};
-    struct buf *const to[] = {&x->title, &x->summary, &x->body, &x->tags};
-    job->rc = RC_OK;
-    for (size_t i = 0; i < ARRAY_LEN(from) && job->rc == RC_OK; i++)
-        job->rc = text_stem(language, from[i], to[i]);
-}
-
-rc_t policy_index_make(const struct policy *p, struct policy_index *out) {
-    struct index_job job = {p, out, RC_OK};
-    struct buf *const all[] = {&out->title, &out->summary, &out->body, &out->tags};
-    for (size_t i = 0; i < ARRAY_LEN(all); i++) buf_open(all[i], 3 * BODY_MAX);
-    if (p->body.len + p->summary.len <= INDEX_ON_LOOP_MAX) {
-        make_index(&job);
-        return job.rc;
-    }
-    rc_t rc = worker_run(make_index, &job);
-    return rc ? rc : job.rc;
-}
-
-void policy_index_free(struct policy_index *index) {
-    buf_close(&index->title);
-    buf_close(&index->summary);
-    buf_close(&index->body);
-    buf_close(&index->tags);
-}
-
-static rc_t index_write(struct db_txn *t, s64 num, const struct policy_index *x) {
-    return db_run(t, "INSERT INTO policy_fts(rowid,title,summary,body,tags) VALUES(?1,?2,?3,?4,?5)",
-                  DB_INT(num), DB_TEXT(buf_str(&x->title)), DB_TEXT(buf_str(&x->summary)),
-                  DB_TEXT(buf_str(&x->body)), DB_TEXT(buf_str(&x->tags)));
-}
+/* ---- Writing
+ * -------------------------------------------------------------------------------------------- */
 
 static rc_t tags_write(struct db_txn *t, const struct policy *p) {
     if (str_eq(p->tags, S("[]"))) return RC_OK;
@@ -188,22 +163,7 @@ static rc_t tags_write(struct db_txn *t, const struct policy *p) {
                   DB_INT(p->num), DB_TEXT(p->tags));
 }
 
-/* ---- Writing
- * -------------------------------------------------------------------------------------------- */
-
-static rc_t version_write(struct db_txn *t, const struct policy *p, str author_id, str author) {
-    return db_run(
-        t,
-        "INSERT INTO policy_version(policy,version,title,summary,body,category,jurisdiction,"
-        "tags,priority,impact,language,author_id,author,created_ns)"
-        " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)",
-        DB_INT(p->num), DB_INT(p->version), DB_TEXT(p->title), DB_TEXT(p->summary),
-        DB_TEXT(p->body), DB_TEXT(p->category), DB_TEXT(p->jurisdiction), DB_TEXT(p->tags),
-        DB_TEXT(p->priority), DB_TEXT(p->impact), DB_TEXT(p->language), DB_TEXT(author_id),
-        DB_TEXT(author), DB_INT(p->updated_ns));
-}
-
-rc_t policy_insert(struct db_txn *t, struct policy *p, const struct policy_index *index) {
+rc_t policy_insert(struct db_txn *t, struct policy *p) {
     p->version = p->revision = 1;
     p->created_ns = p->updated_ns = policies_now_ns();
     rc_t rc =
@@ -217,41 +177,48 @@ rc_t policy_insert(struct db_txn *t, struct policy *p, const struct policy_index
                DB_TEXT(p->author_id), DB_TEXT(p->author), DB_INT(p->created_ns));
     if (rc) return rc;
     p->num = db_last_id(t);
-    if ((rc = version_write(t, p, p->author_id, p->author))) return rc;
-    if ((rc = tags_write(t, p))) return rc;
-    return index_write(t, p->num, index);
+    return tags_write(t, p);
 }
 
-rc_t policy_update(struct db_txn *t, const struct policy *p, const struct policy_index *index,
-                   const struct actor *who) {
-    rc_t rc =
-        db_run(t,
-               "UPDATE policy SET title=?2,summary=?3,body=?4,category=?5,jurisdiction=?6,tags=?7,"
-               "priority=?8,impact=?9,language=?10,version=?11,revision=?12,updated_ns=?13"
-               " WHERE num=?1",
-               DB_INT(p->num), DB_TEXT(p->title), DB_TEXT(p->summary), DB_TEXT(p->body),
-               DB_TEXT(p->category), DB_TEXT(p->jurisdiction), DB_TEXT(p->tags),
-               DB_TEXT(p->priority), DB_TEXT(p->impact), DB_TEXT(p->language), DB_INT(p->version),
-               DB_INT(p->revision), DB_INT(p->updated_ns));
-    if (rc == RC_OK) rc = version_write(t, p, who->user_id, who->email);
+/* The content that is replaced becomes a row of its own. */
+static rc_t version_keep(struct db_txn *t, const struct policy *p) {
+    return db_run(t,
+                  "INSERT INTO policy_version(policy,version,title,summary,body,category,"
+                  "jurisdiction,tags,priority,impact,language,author_id,author,"
+                  "created_ns) " NEWEST_VERSION " WHERE num=?1",
+                  DB_INT(p->num));
+}
+
+rc_t policy_update(struct db_txn *t, const struct policy *p, const struct actor *who) {
+    rc_t rc = version_keep(t, p);
+    if (rc == RC_OK)
+        rc = db_run(
+            t,
+            "UPDATE policy SET title=?2,summary=?3,body=?4,category=?5,jurisdiction=?6,tags=?7,"
+            "priority=?8,impact=?9,language=?10,version=?11,revision=?12,updated_ns=?13,"
+            "edited_ns=?13,editor_id=?14,editor=?15 WHERE num=?1",
+            DB_INT(p->num), DB_TEXT(p->title), DB_TEXT(p->summary), DB_TEXT(p->body),
+            DB_TEXT(p->category), DB_TEXT(p->jurisdiction), DB_TEXT(p->tags), DB_TEXT(p->priority),
+            DB_TEXT(p->impact), DB_TEXT(p->language), DB_INT(p->version), DB_INT(p->revision),
+            DB_INT(p->updated_ns), DB_TEXT(who->user_id), DB_TEXT(who->email));
     if (rc == RC_OK) rc = db_run(t, "DELETE FROM policy_tag WHERE policy=?1", DB_INT(p->num));
     if (rc == RC_OK) rc = tags_write(t, p);
-    if (rc == RC_OK) rc = db_run(t, "DELETE FROM policy_fts WHERE rowid=?1", DB_INT(p->num));
-    return rc ? rc : index_write(t, p->num, index);
+    return rc ? rc : index_stale(t, p);
 }
 
 rc_t policy_delete(struct db_txn *t, const struct policy *p) {
-    rc_t rc = db_run(t, "DELETE FROM policy_fts WHERE rowid=?1", DB_INT(p->num));
+    rc_t rc = index_drop(t, p);
     return rc ? rc : db_run(t, "DELETE FROM policy WHERE num=?1", DB_INT(p->num));
 }
 
-rc_t policy_event(struct db_txn *t, struct request *rq, const struct policy *p, const char *action,
+/* Not for the creation: policy_history reads that from the document's row. */
+rc_t policy_event(struct db_txn *t, struct request *rq, const struct policy *p, str action,
                   str from, str to, str comment) {
-    return db_run(
-        t,
-        "INSERT INTO policy_event(policy,at_ns,actor_id,actor,action,from_status,to_status,"
-        "version,comment) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)",
-        DB_INT(p->num), DB_INT(p->updated_ns), DB_TEXT(rq->actor.user_id), DB_TEXT(rq->actor.email),
-        DB_TEXT(str_from_c(action)), DB_TEXT(from), DB_TEXT(to), DB_INT(p->version),
-        DB_TEXT(comment.ptr ? comment : S("")));
+    return db_run(t,
+                  "INSERT INTO policy_event(policy,revision,at_ns,actor_id,actor,action,"
+                  "from_status,to_status,version,comment) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
+                  DB_INT(p->num), DB_INT(p->revision), DB_INT(p->updated_ns),
+                  DB_TEXT(rq->actor.user_id), DB_TEXT(rq->actor.email), DB_TEXT(action),
+                  DB_TEXT(from), DB_TEXT(to), DB_INT(p->version),
+                  DB_TEXT(comment.ptr ? comment : S("")));
 }

@@ -37,7 +37,7 @@ static rc_t version_by_number(struct db_txn *t, struct arena *a, s64 policy, s64
                               struct version *out) {
     struct db_rows *r = NULL;
     rc_t rc = db_query(
-        t, &r, "SELECT " VERSION_COLUMNS " FROM policy_version WHERE policy=?1 AND version=?2",
+        t, &r, "SELECT " VERSION_COLUMNS " FROM policy_content WHERE policy=?1 AND version=?2",
         DB_INT(policy), DB_INT(number));
     if (rc == RC_OK) rc = db_next(r);
     if (rc == RC_OK) rc = version_read(r, a, out);
@@ -80,7 +80,7 @@ static rc_t versions_list(struct db_txn *t, struct request *rq, const struct pol
     /* The body is not listed: an empty text stands in its column. */
     rc_t rc = db_query(t, &r,
                        "SELECT version,title,summary,'',category,jurisdiction,tags,priority,impact,"
-                       "language,author_id,author,created_ns FROM policy_version WHERE policy=?1"
+                       "language,author_id,author,created_ns FROM policy_content WHERE policy=?1"
                        " ORDER BY version DESC LIMIT ?2 OFFSET ?3",
                        DB_INT(p->num), DB_INT(page->limit), DB_INT(page->offset));
     while (rc == RC_OK && (rc = db_next(r)) == RC_OK) {
@@ -233,7 +233,7 @@ static rc_t history_list(struct db_txn *t, struct request *rq, const struct poli
     struct db_rows *r = NULL;
     char version[24];
     u64 total = 0;
-    rc_t rc = db_query(t, &r, "SELECT count(*) FROM policy_event WHERE policy=?1", DB_INT(p->num));
+    rc_t rc = db_query(t, &r, "SELECT count(*) FROM policy_history WHERE policy=?1", DB_INT(p->num));
     if (rc == RC_OK && (rc = db_next(r)) == RC_OK) total = (u64)db_column_int(r, 0);
     db_done(r);
     r = NULL;
@@ -242,7 +242,7 @@ static rc_t history_list(struct db_txn *t, struct request *rq, const struct poli
     if (rc == RC_OK)
         rc = db_query(t, &r,
                       "SELECT at_ns,actor_id,actor,action,from_status,to_status,version,comment"
-                      " FROM policy_event WHERE policy=?1 ORDER BY num DESC LIMIT ?2 OFFSET ?3",
+                      " FROM policy_history WHERE policy=?1 ORDER BY revision DESC LIMIT ?2 OFFSET ?3",
                       DB_INT(p->num), DB_INT(page->limit), DB_INT(page->offset));
     while (rc == RC_OK && (rc = db_next(r)) == RC_OK) {
         json_object(w, NULL);

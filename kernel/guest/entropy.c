@@ -17,7 +17,7 @@ static u32 sources; /* trusted ones mixed in so far */
 static struct platform_lock lock;
 
 static inline u32 rotl(u32 v, int n) { return v << n | v >> (32 - n); }
-static void quarter(u32 *s, int a, int b, int c, int d) {
+__attribute__((always_inline)) static inline void quarter(u32 *s, int a, int b, int c, int d) {
     s[a] += s[b], s[d] = rotl(s[d] ^ s[a], 16);
     s[c] += s[d], s[b] = rotl(s[b] ^ s[c], 12);
     s[a] += s[b], s[d] = rotl(s[d] ^ s[a], 8);
@@ -74,21 +74,28 @@ u64 entropy_early(void) {
 
 /* ---- Mixing and giving ----------------------------------------------------------------------- */
 
-static void stir(const u32 with[8]) {
+/* One block of the stream: its first half is the next key, its second may be given away. */
+static void stir(const u32 with[8], u32 out_given[8]) {
     u32 block[16], nonce[3] = {1, 0, 0};
     for (int i = 0; i < 8; i++) key[i] ^= with[i];
     chacha20_block(key, 0, nonce, block);
     memcpy(key, block, sizeof key);
+    memcpy(out_given, block + 8, sizeof key);
+}
+
+static void erase(void *p, size_t n) {
+    memset(p, 0, n);
+    __asm__ volatile("" ::"r"(p) : "memory"); /* it is meant */
 }
 
 void entropy_mix(const void *bytes, size_t n, bool trusted) {
     const u8 *p = bytes;
     platform_lock(&lock);
     while (n) {
-        u32 part[8] = {0};
+        u32 part[8] = {0}, unused[8];
         size_t some = MIN(n, sizeof part);
         memcpy(part, p, some);
-        stir(part);
+        stir(part, unused);
         p += some;
         n -= some;
     }
@@ -120,22 +127,23 @@ rc_t platform_entropy(void *to, size_t n) {
         if (!rdrand_once(&fresh[i])) break;
     platform_lock(&lock);
     fresh[3] = ++requests;
-    u32 part[8], k[8], block[16], nonce[3] = {2, 0, 0};
+    u32 part[8], given[8], block[16], nonce[3] = {2, 0, 0};
     memcpy(part, fresh, sizeof part);
-    stir(part);
-    memcpy(k, key, sizeof k); /* this answer's key; ours moves on before anything is given */
-    memset(part, 0, sizeof part);
-    stir(part);
+    stir(part, given); /* our key moves on before anything is given */
     platform_unlock(&lock);
-    for (u32 counter = 0; n; counter++) {
-        chacha20_block(k, counter, nonce, block);
+    if (n <= sizeof given) { /* an id, a salt, a key */
+        memcpy(p, given, n);
+        erase(given, sizeof given);
+        return RC_OK;
+    }
+    for (u32 counter = 0; n; counter++) { /* more: a stream under a key of its own */
+        chacha20_block(given, counter, nonce, block);
         size_t some = MIN(n, sizeof block);
         memcpy(p, block, some);
         p += some;
         n -= some;
     }
-    memset(k, 0, sizeof k);
-    memset(block, 0, sizeof block);
-    __asm__ volatile("" ::"r"(k), "r"(block) : "memory"); /* the erasure is meant */
+    erase(given, sizeof given);
+    erase(block, sizeof block);
     return RC_OK;
 }
