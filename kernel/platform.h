@@ -31,6 +31,9 @@ void platform_wall_set(u64 utc_ns); /* steps the wall clock (SNTP); never the mo
 /* Any thread. Fills `to` with bytes fit for keys. RC_IO: no trustworthy source; make no keys. */
 rc_t platform_entropy(void *to, size_t n);
 void platform_console_put(str bytes); /* any thread; best effort, never fails, never parks */
+/* A panic's: the console too, and wherever else this machine's operator looks; waits for a slow
+ * reader, some seconds in all. */
+void platform_last_words(str bytes);
 int platform_console_get(void);       /* next byte typed, -1: nothing */
 
 /* ---- Network ------------------------------------------------------------------------------- */

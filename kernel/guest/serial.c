@@ -123,3 +123,8 @@ void platform_console_put(str bytes) {
     if (locked) __atomic_store_n(&lock.word, 0, __ATOMIC_RELEASE);
     irq_restore(before);
 }
+
+void platform_last_words(str bytes) {
+    stuck = false; /* these are worth the wait */
+    platform_console_put(bytes);
+}

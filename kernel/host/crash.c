@@ -8,8 +8,10 @@
 #include "kernel/host/host_impl.h"
 #include "kernel/base/panic.h"
 #include <elf.h>
+#include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <link.h>
 #include <signal.h>
 #include <stdio.h>
@@ -98,6 +100,36 @@ void platform_backtrace(void (*put)(str)) {
     }
 }
 
+/* ---- Last words ------------------------------------------------------------------------------ */
+
+#define READER_NS (3 * NS_PER_S) /* for all of them together */
+
+/* Straight to the descriptor: no buffer of the C library is between. A full pipe is waited for. */
+static void write_out(int fd, str bytes) {
+    static u64 until_ns;
+    if (!until_ns) until_ns = host_real_ns() + READER_NS;
+    while (bytes.len) {
+        struct pollfd one = {.fd = fd, .events = POLLOUT};
+        u64 now = host_real_ns();
+        int ready = poll(&one, 1, now < until_ns ? (int)((until_ns - now) / NS_PER_MS) : 0);
+        if (ready < 0 && errno == EINTR) continue;
+        if (ready <= 0 || one.revents & POLLNVAL) return;
+        ssize_t n = write(fd, bytes.ptr, MIN(bytes.len, (size_t)PIPE_BUF));
+        if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+        if (n <= 0) return;
+        bytes = str_skip(bytes, (size_t)n);
+    }
+}
+
+/* To stderr, where a service manager looks, and to the console unless it is the same file. */
+void platform_last_words(str bytes) {
+    struct stat out, err;
+    bool same = !fstat(STDOUT_FILENO, &out) && !fstat(STDERR_FILENO, &err) &&
+                out.st_dev == err.st_dev && out.st_ino == err.st_ino;
+    write_out(STDERR_FILENO, bytes);
+    if (!same) platform_console_put(bytes);
+}
+
 /* ---- Faults ---------------------------------------------------------------------------------- */
 
 #ifndef SANITIZER_HANDLES_FAULTS
@@ -124,10 +156,12 @@ void host_crash_start(void) {
     load_symbols();
     host_crash_thread_start();
 #ifndef SANITIZER_HANDLES_FAULTS
+    /* A fault while one is handled is a panic inside a panic, not a silent end: none is blocked. */
     struct sigaction fault = {.sa_sigaction = on_fault,
-                              .sa_flags = (int)(SA_SIGINFO | SA_ONSTACK | SA_RESETHAND)};
+                              .sa_flags = (int)(SA_SIGINFO | SA_ONSTACK | SA_NODEFER)};
+    const int numbers[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
     sigfillset(&fault.sa_mask);
-    const int numbers[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) sigdelset(&fault.sa_mask, numbers[i]);
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++) sigaction(numbers[i], &fault, NULL);
 #endif
 }

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <slirp/libslirp.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #define FRAMES_MAX 1024u
 #define FRAMES_BUSY (FRAMES_MAX / 2)
@@ -114,9 +115,18 @@ static void forward(int from, int to) {
         host_refuse("127.0.0.1 port %d cannot be used: %s", from, strerror(errno));
 }
 
+/* Each connection is a socket of this process: as many as it may have. */
+static void raise_descriptor_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit)) return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit); /* refused: it stays as it was */
+}
+
 static rc_t user_open(const char *argument, struct nic_info *out) {
     (void)argument, (void)out;
     if (user.slirp) return RC_OK;
+    raise_descriptor_limit();
     user.ring = calloc(FRAMES_MAX, sizeof *user.ring);
     user.out = calloc(FRAMES_MAX, sizeof *user.out);
     if (!user.ring || !user.out) return RC_NO_MEMORY;

@@ -2,11 +2,14 @@
 """test_provoke.py: what must be survived, provoked on the console of a running appliance
 (kernel/core/provoke.c): a disk that fails and recovers, one that is full, memory that runs out, a
 stalled loop; and what cannot be survived must end with last words that name it."""
+import os
 import re
+import subprocess
+import tempfile
 import time
 import unittest
 
-from appliance import Appliance, AppliancePerClass, TARGET, until
+from appliance import TARGET, TOP, Appliance, AppliancePerClass, only_host, until
 
 SETTING = "/api/v1/config/auth.lockout"
 
@@ -115,6 +118,36 @@ class LastWords(unittest.TestCase):
             self.ends("stack", r"stack-overflow|PANIC .*provoked-stack")
         else:
             self.ends("stack", r"PANIC .*stack overflow.*provoked-stack", r"dig\+0x")
+
+    @only_host
+    def test_nobody_reads_the_console_and_stderr_still_has_them(self):
+        with tempfile.TemporaryDirectory() as directory:
+            disk, log = os.path.join(directory, "disk"), os.path.join(directory, "stderr")
+            read, write = os.pipe()
+            os.set_blocking(write, False)
+            try:
+                with self.assertRaises(BlockingIOError):  # not one byte more goes in
+                    while True:
+                        os.write(write, b" " * 4096)
+                with open(log, "wb") as err:
+                    p = subprocess.Popen([os.path.join(TOP, "build/host/openpolicy"), "--disk", disk, "--net",
+                                          "none", "--append", "test=1"], stdin=subprocess.PIPE, stdout=write,
+                                         stderr=err, start_new_session=True)
+                try:
+                    p.stdin.write(b"provoke panic\n")
+                    p.stdin.flush()
+                    self.assertNotEqual(p.wait(60), 0)
+                finally:
+                    p.kill()
+                    p.wait()
+                    p.stdin.close()
+            finally:
+                os.close(read)
+                os.close(write)
+            with open(log, encoding="utf-8", errors="replace") as f:
+                said = f.read()
+            for words in ("PANIC provoked on the console", "do_panic+0x", "-- last log lines --", "-- end --"):
+                self.assertIn(words, said)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,11 @@ static size_t console_len;
 static bool console_is_real; /* in a child that panics: the parent reads it */
 static rc_t disk_says = RC_OK;
 
-u64 platform_clock_ns(void) { return now_ns; }
+static u64 ns_per_look; /* virtual time that passes with each look at the clock */
+static u32 this_thread;
+
+u64 platform_clock_ns(void) { return now_ns += ns_per_look; }
+u32 platform_thread(void) { return this_thread; }
 u64 platform_wall_ns(void) { return wall_ns; }
 void platform_lock(struct platform_lock *lock) { CHECK(lock->word++ == 0); }
 void platform_unlock(struct platform_lock *lock) { CHECK(--lock->word == 0); }
@@ -26,6 +30,7 @@ void platform_console_put(str bytes) {
     memcpy(console + console_len, bytes.ptr, n);
     console_len += n;
 }
+void platform_last_words(str bytes) { platform_console_put(bytes); }
 void platform_backtrace(void (*put)(str)) { put(S("  #0 somewhere\n")); }
 rc_t platform_disk_emergency_write(u32 disk, u64 block, const void *data, u32 count) {
     printf("disk %u block %llu count %u: %.40s\n", disk, (unsigned long long)block, count,
@@ -186,16 +191,39 @@ TEST(panic_says_what_where_and_what_came_before) {
     disk_says = RC_OK;
 }
 static void panic_again(void) { panic("second"); }
+
+/* Inside the first panic of the same thread: what has been said so far is stored. */
 static void do_nested(void *arg) {
     console_is_real = true;
-    depth = *(u32 *)arg;
+    panic_record_at(1, 34, 512);
+    again = *(u32 *)arg > 1;
+    speaker = 1;
+    record_len = (size_t)sprintf(record, "PANIC the first one");
     printf("PANIC depth\n");
     fflush(stdout);
     panic_again();
 }
-TEST(a_panic_inside_a_panic_ends) {
+TEST(a_panic_inside_a_panic_stores_what_was_said_and_ends) {
     EXPECT_PANIC(do_nested, &(u32){1}, "PANIC inside a panic");
+    EXPECT_PANIC(do_nested, &(u32){1}, "disk 1 block 34 count 16: PANIC the first one");
     EXPECT(!test_panics(do_nested, &(u32){2}, "inside a panic"));
+    EXPECT(!test_panics(do_nested, &(u32){2}, "disk 1"));
+}
+
+/* Another thread is about to speak: this one must not end the machine before it has. */
+static void do_second_thread(void *arg) {
+    (void)arg;
+    console_is_real = true;
+    speaker = 1;
+    this_thread = 3;
+    ns_per_look = NS_PER_S;
+    printf("PANIC elsewhere\n");
+    fflush(stdout);
+    panic_again(); /* waits in virtual time, then ends without a word */
+}
+TEST(a_second_thread_lets_the_first_speak) {
+    EXPECT_PANIC(do_second_thread, NULL, "elsewhere");
+    EXPECT(!test_panics(do_second_thread, NULL, "second"));
 }
 static void bad_record(void *arg) {
     console_is_real = true;
