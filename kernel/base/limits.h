@@ -68,3 +68,11 @@ LIMIT(POLICY_SOURCE_BYTES_MAX, 67108864, 67108864) /* one text; offsets are 32 b
 /* Routes */
 LIMIT(ROUTE_MAX, 512, 512)
 LIMIT(ROUTE_PARAMS_MAX, 6, 6)
+
+/* Policy engine */
+LIMIT(JSON_VALUE_BYTES_MAX, 1 << 30, 1 << 20) /* a document; its values need up to as much again */
+LIMIT(HEAP_BLOCK_BYTES, 16384, 4096)   /* a heap's first block; later ones double up to 1 MiB */
+LIMIT(HEAP_KEEP_BYTES, 1048576, 65536) /* what a rewound heap keeps for the next evaluation */
+LIMIT(VALUE_DEPTH_MAX, 256, 64)        /* collections in collections: walks of them recurse */
+LIMIT(NUMBER_TEXT_MAX, 4096, 512)      /* characters of a number, and digits of a result */
+LIMIT(NUMBER_EXPONENT_MAX, 5000, 5000) /* 1e5000; beyond, the number is refused */

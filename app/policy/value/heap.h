@@ -16,7 +16,7 @@ struct heap {
     size_t used;               /* bytes handed out since the last rewind */
     size_t held;               /* bytes of all blocks */
     size_t bytes_max;
-    bool exhausted;
+    bool exhausted;            /* bytes_max was reached, or a value was nested too deep */
 };
 
 void heap_open(struct heap *h, size_t bytes_max); /* allocates nothing yet */

@@ -32,8 +32,9 @@ double number_to_double(value n); /* nearest; infinite when out of range */
 int number_compare(value a, value b); /* by value, exactly */
 u32 number_hash(value n);
 
-/* Arithmetic. UNDEFINED with `*why` set to the reference's words: "divide by zero", "modulo by
- * zero", "modulo on floating-point number", "arithmetic overflow" ... */
+/* Arithmetic: whole numbers exactly, all else as floats. UNDEFINED: the result is larger than
+ * NUMBER_EXPONENT_MAX allows; where there is a `why` it is always set to a reason, in the reference's words
+ * where it has them: "divide by zero", "modulo by zero", "modulo on floating-point number". */
 value number_add(struct heap *h, value a, value b);
 value number_subtract(struct heap *h, value a, value b);
 value number_multiply(struct heap *h, value a, value b);
@@ -43,7 +44,8 @@ value number_round(struct heap *h, value n);
 value number_ceil(struct heap *h, value n);
 value number_floor(struct heap *h, value n);
 value number_absolute(struct heap *h, value n);
-/* Bits: whole numbers of any size, two's complement as if without end. */
+/* Bits: whole numbers of any size, two's complement as if without end. UNDEFINED: an argument is
+ * not whole, or the result has more than NUMBER_TEXT_MAX digits. */
 value number_and(struct heap *h, value a, value b);
 value number_or(struct heap *h, value a, value b);
 value number_xor(struct heap *h, value a, value b);

@@ -18,9 +18,10 @@
  * (element by element, then length) < objects (sorted keys and their values in turn) < sets: the
  * reference's order, in which sets and objects are also iterated and written.
  *
- * When a heap has reached its limit the makers return null and set heap->exhausted; whoever drives
- * the work checks that flag at its next step and answers with a clear error. A maker's result is
- * therefore always safe to read. */
+ * When a heap has reached its limit, or a value would nest deeper than VALUE_DEPTH_MAX, the makers
+ * return null and set heap->exhausted; whoever drives the work checks that flag at its next step
+ * and answers with a clear error. A maker's result is therefore always safe to read, and whatever
+ * walks a value may recurse: the depth is bounded. */
 #pragma once
 #include "app/policy/value/heap.h"
 #include "kernel/base/base.h"
@@ -66,7 +67,7 @@ struct value_object {
 typedef struct value {
     u8 kind;  /* enum value_kind */
     u8 boxed; /* VALUE_NUMBER: `number` is the value, else `integer` */
-    u16 spare;
+    u16 depth; /* 0: holds no other value; a collection: 1 + its deepest member's */
     u32 hash; /* VALUE_STRING: of its bytes; else 0 */
     union {
         bool boolean;
@@ -158,5 +159,6 @@ u32 value_hash(value v);
 void value_hash_seed(u64 seed); /* once, before the first value: a hostile input cannot aim at it */
 
 const char *value_kind_name(enum value_kind kind); /* "null", "boolean", ... as type_name() says */
-/* Deep copy into another heap: what it shares with `keep` (may be NULL) stays shared. */
-value value_copy(struct heap *to, value v);
+value value_copy(struct heap *to, value v); /* deep */
+/* Sorts in place, by value_compare; scratch memory from the heap, given back */
+void value_sort(struct heap *h, value *items, size_t count);
