@@ -25,6 +25,7 @@ enum {
     BUILTIN_DEPRECATED = 4,       /* refused in strict mode, and in v1 */
     BUILTIN_COMPILER = 8,         /* rewritten or planned by the compiler itself; no function */
     BUILTIN_INFIX = 16,           /* written as an operator too: "+" ... (table in the lexer) */
+    BUILTIN_TEST = 32,            /* exists only with compile_options.test_builtins */
 };
 struct builtin;
 struct evaluation; /* the machine's: opaque here */

@@ -29,6 +29,7 @@ struct compile_options {
     value capabilities;          /* the reference's capabilities document, or UNDEFINED: all */
     /* Base documents, to find rules that overlay them ("conflicts"). May be UNDEFINED. */
     value data;
+    bool test_builtins;          /* those with BUILTIN_TEST exist: the reference's cases want them */
     bool rewrite_tests;          /* as its test runner: conditions of tests can be traced */
 };
 
