@@ -62,7 +62,7 @@ rc_t http_answer_end(struct http_exchange *x) {
     return RC_OK;
 }
 void http_answer_static(struct http_exchange *x, const struct http_static *file) {
-    http_answer(x, 200, file->content_type, S(""));
+    http_answer(x, 200, file->content_type, file->body);
 }
 
 /* ---- Start ---------------------------------------------------------------------------------- */
@@ -90,15 +90,15 @@ static inline void whole_run_ms(u64 ms) {
 }
 
 static inline void whole_open_database(void) {
-    const struct db_schema *schemas[32];
+    const struct db_schema *tables[32];
     struct volume v;
     struct diag why = {0};
     u32 n = 0;
     for (u32 i = 0; modules[i]; i++)
-        if (modules[i]->schema) schemas[n++] = modules[i]->schema;
-    schemas[n] = NULL;
+        if (modules[i]->schema) tables[n++] = modules[i]->schema;
+    tables[n] = NULL;
     rc_t rc = volume_open(&v, &why);
-    if (!rc) rc = db_open(&v, schemas, &why);
+    if (!rc) rc = db_open(&v, tables, &why);
     if (rc) panic("%s: %s", rc_name(rc), why.text);
 }
 
