@@ -268,7 +268,7 @@ static rc_t check_keys(struct arena *a, const cJSON *object, u32 members, struct
     u32 room = 4;
     while (room < members * 2) room *= 2;
     const char **seen = arena_zero(a, room * sizeof *seen);
-    if (!seen) return RC_LIMIT;
+    if (!seen) return a->starved ? RC_NO_MEMORY : RC_LIMIT;
     u64 seed = (u64)(uintptr_t)seen * 0x9E3779B97F4A7C15ull;
     for (const cJSON *m = object->child; m; m = m->next) {
         u64 at = str_hash(str_from_c(m->string), seed) & (room - 1);
@@ -327,7 +327,8 @@ rc_t json_parse(struct arena *a, str text, cJSON **out, struct diag *why) {
     *slot = a;
     *out = cJSON_ParseWithLength(text.ptr, text.len);
     *slot = outer;
-    if (!*out) { /* grammatical, so what was missing is memory */
+    if (!*out && a->starved) return RC_NO_MEMORY;
+    if (!*out) { /* grammatical, so what was missing is room in the arena */
         diag_set(why, "the document is too large to hold");
         return RC_LIMIT;
     }

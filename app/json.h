@@ -10,7 +10,8 @@
 #include "kernel/base/buf.h"
 #include <cJSON.h>
 
-/* RC_INVALID with line, column and reason in `why`; RC_LIMIT: depth or arena. */
+/* RC_INVALID with line, column and reason in `why`; RC_LIMIT: depth, or the arena's maximum;
+ * RC_NO_MEMORY: not the document's fault. */
 rc_t json_scan(str text, struct diag *why);
 rc_t json_parse(struct arena *a, str text, cJSON **out, struct diag *why); /* loop or a worker */
 /* The same for a fiber: a large text is parsed by a worker while the fiber is parked. */

@@ -37,7 +37,7 @@ bool http_query_next(str *rest, str *raw_name, str *raw_value) {
 
 rc_t http_percent_decode(struct arena *a, str raw, bool plus_is_blank, str *out) {
     char *to = arena_alloc(a, raw.len + 1);
-    if (!to) return RC_LIMIT;
+    if (!to) return a->starved ? RC_NO_MEMORY : RC_LIMIT;
     rc_t rc = url_decode(raw, plus_is_blank, to, out);
     if (!rc) to[out->len] = 0;
     return rc;

@@ -208,7 +208,16 @@ static void describe(struct tls_identity *id) {
                         memcmp(crt->issuer_raw.p, crt->subject_raw.p, crt->subject_raw.len) == 0;
 }
 
+/* The library names a missing block in a dozen ways, some of which also stand for bad bytes; the
+ * budget has counted it. */
+static u64 tls_allocations_refused(void) {
+    struct memory_use use;
+    memory_use_get(MEMORY_TLS, &use);
+    return use.refused;
+}
+
 static rc_t parse_into(struct tls_identity *id, str key_pem, str chain_pem, struct diag *why) {
+    u64 refused = tls_allocations_refused();
     char *key = NULL, *chain = NULL;
     rc_t rc = parse_pem(key_pem, why, "key", &key);
     if (!rc) rc = parse_pem(chain_pem, why, "certificate", &chain);
@@ -229,6 +238,10 @@ static rc_t parse_into(struct tls_identity *id, str key_pem, str chain_pem, stru
     }
     forget(key);
     forget(chain);
+    if (rc == RC_INVALID && tls_allocations_refused() != refused) {
+        diag_set(why, "no memory for another certificate");
+        rc = RC_NO_MEMORY;
+    }
     return rc;
 }
 

@@ -68,7 +68,7 @@ struct jwt {
     s64 expires_s;
 };
 /* Everything but the signature and the database's word. RC_INVALID with a reason for the log;
- * RC_LIMIT: too long or no room. Allocates at most about 8 * token.len from `a`. */
+ * RC_LIMIT: too long; RC_NO_MEMORY. Allocates at most about 8 * token.len from `a`. */
 rc_t jwt_parse(struct arena *a, str token, const struct jwt_expected *expected, struct jwt *out,
                const char **why);
 /* header.payload for es256_sign, in `a`; ptr NULL: no room. All texts are our own ids. */

@@ -94,6 +94,12 @@ done:
     return rc;
 }
 
+static rc_t verdict(int e) {
+    if (e == 0) return RC_OK;
+    bool starved = e == MBEDTLS_ERR_MPI_ALLOC_FAILED || e == MBEDTLS_ERR_ECP_ALLOC_FAILED;
+    return starved ? RC_NO_MEMORY : RC_DENIED;
+}
+
 rc_t es256_verify(const u8 public_key[64], str message, const u8 signature[ES256_SIGNATURE_BYTES]) {
     u8 hash[SHA256_BYTES], point[65] = {4}; /* uncompressed */
     mbedtls_ecp_group group;
@@ -109,12 +115,10 @@ rc_t es256_verify(const u8 public_key[64], str message, const u8 signature[ES256
     if (mbedtls_ecp_group_load(&group, MBEDTLS_ECP_DP_SECP256R1)) goto done;
     if (mbedtls_mpi_read_binary(&r, signature, 32)) goto done;
     if (mbedtls_mpi_read_binary(&s, signature + 32, 32)) goto done;
-    rc = RC_DENIED;
-    if (mbedtls_ecp_point_read_binary(&group, &q, point, sizeof point)) goto done;
-    if (mbedtls_ecp_check_pubkey(&group, &q)) goto done; /* on the curve */
+    if ((rc = verdict(mbedtls_ecp_point_read_binary(&group, &q, point, sizeof point)))) goto done;
+    if ((rc = verdict(mbedtls_ecp_check_pubkey(&group, &q)))) goto done; /* on the curve */
     /* Refuses r or s outside 1 .. n-1. */
-    int e = mbedtls_ecdsa_verify(&group, hash, sizeof hash, &q, &r, &s);
-    rc = e == 0 ? RC_OK : e == MBEDTLS_ERR_MPI_ALLOC_FAILED ? RC_NO_MEMORY : RC_DENIED;
+    rc = verdict(mbedtls_ecdsa_verify(&group, hash, sizeof hash, &q, &r, &s));
 done:
     mbedtls_mpi_free(&s);
     mbedtls_mpi_free(&r);

@@ -38,7 +38,7 @@ static bool is_time(const cJSON *object, const char *name, s64 *out) {
 static rc_t decode_object(struct arena *a, str part, cJSON **out) {
     size_t room = BASE64_BYTES(part.len), n;
     char *bytes = arena_alloc(a, room + 1);
-    if (!bytes) return RC_LIMIT;
+    if (!bytes) return RC_NO_MEMORY; /* the token's length was checked: it is not its fault */
     rc_t rc = base64url_decode(part, bytes, room, &n);
     if (rc) return rc;
     struct diag diag;

@@ -172,7 +172,11 @@ static bool login_read(struct request *rq, struct attempt *a) {
     char *to = arena_alloc(rq->arena, EMAIL_MAX + 1);
     cJSON *body;
     str typed;
-    if (!to || !request_json(rq, &body) || !request_members_known(rq, body, members) ||
+    if (!to) {
+        reply_rc(rq, RC_NO_MEMORY, "The login");
+        return false;
+    }
+    if (!request_json(rq, &body) || !request_members_known(rq, body, members) ||
         !request_member_text(rq, body, "email", true, 1, 1024, &typed) ||
         !request_member_text(rq, body, "password", true, 1, 1024, &a->password))
         return false;

@@ -183,6 +183,7 @@ static rc_t verify_slowly(struct arena *a, str text, struct token_proof *out, co
     struct user user;
     struct db_txn *t;
     rc_t rc = jwt_parse(a, text, &expected, &jwt, why);
+    if (rc == RC_NO_MEMORY) return rc;
     if (rc) return RC_DENIED; /* also when too long: it cannot be ours */
     struct verify_job job = {&jwt, RC_DENIED};
     if ((rc = worker_run(verify, &job))) return rc;

@@ -31,20 +31,27 @@ static rc_t refuse(struct request *rq, const char *code, const char *what, str n
     return RC_INVALID;
 }
 
+/* Decoded; a name or value that cannot be is answered. */
+static rc_t decode(struct request *rq, str raw, str name, str *out) {
+    rc_t rc = http_percent_decode(rq->arena, raw, true, out);
+    if (rc == RC_NO_MEMORY) reply_rc(rq, rc, "Reading the query");
+    else if (rc) (void)refuse(rq, "query_invalid", "is badly encoded", name);
+    return rc;
+}
+
 rc_t query_check(struct request *rq) {
     str rest = rq->http->query, raw_name, raw_value;
     u64 seen = 0;
     while (http_query_next(&rest, &raw_name, &raw_value)) {
         str name, value;
-        rc_t rc = http_percent_decode(rq->arena, raw_name, true, &name);
-        if (rc) return refuse(rq, "query_invalid", "is badly encoded", raw_name);
+        rc_t rc = decode(rq, raw_name, raw_name, &name);
+        if (rc) return rc;
         int i = find_listed(rq->route->query, name);
         if (i < 0) return refuse(rq, "query_unknown", "is not known here", name);
         CHECK(i < 64);
         if (seen & 1ull << i) return refuse(rq, "query_twice", "was sent twice", name);
         seen |= 1ull << i;
-        rc = http_percent_decode(rq->arena, raw_value, true, &value);
-        if (rc) return refuse(rq, "query_invalid", "is badly encoded", name);
+        if ((rc = decode(rq, raw_value, name, &value))) return rc;
         if (!type_fits(rq->route->query[i].type, value))
             return refuse(rq, "query_type",
                           strcmp(rq->route->query[i].type, "integer") == 0

@@ -63,23 +63,24 @@ static bool tags_invalid(struct request *rq) {
 }
 
 /* Trimmed, lower case (ASCII), sorted, each once. */
-static bool tags_collect(struct request *rq, const cJSON *array, str tags[TAGS_MAX], u32 *count) {
+static rc_t tags_collect(struct request *rq, const cJSON *array, str tags[TAGS_MAX], u32 *count) {
     const cJSON *item;
     *count = 0;
     cJSON_ArrayForEach(item, array) {
-        if (!cJSON_IsString(item)) return false;
+        if (!cJSON_IsString(item)) return RC_INVALID;
         str tag = arena_copy(rq->arena, str_trim(str_from_c(item->valuestring)));
-        if (!tag.ptr || tag.len == 0 || tag.len > TAG_MAX) return false;
+        if (!tag.ptr) return RC_NO_MEMORY;
+        if (tag.len == 0 || tag.len > TAG_MAX) return RC_INVALID;
         for (size_t i = 0; i < tag.len; i++)
             if (tag.ptr[i] >= 'A' && tag.ptr[i] <= 'Z') ((char *)tag.ptr)[i] += 32;
         u32 at = 0;
         while (at < *count && str_cmp(tags[at], tag) < 0) at++;
         if (at < *count && str_eq(tags[at], tag)) continue;
-        if (*count == TAGS_MAX) return false;
+        if (*count == TAGS_MAX) return RC_INVALID;
         for (u32 i = (*count)++; i > at; i--) tags[i] = tags[i - 1];
         tags[at] = tag;
     }
-    return true;
+    return RC_OK;
 }
 
 static bool tags_member(struct request *rq, const cJSON *body, str *out) {
@@ -88,15 +89,19 @@ static bool tags_member(struct request *rq, const cJSON *body, str *out) {
     struct json_writer w;
     u32 count;
     if (!array) return true;
-    if (!cJSON_IsArray(array) || !tags_collect(rq, array, tags, &count)) return tags_invalid(rq);
-    json_open(&w, 16384);
-    json_array(&w, NULL);
-    for (u32 i = 0; i < count; i++) json_text(&w, NULL, tags[i]);
-    json_array_end(&w);
-    *out = arena_copy(rq->arena, buf_str(&w.out));
-    bool whole = !w.out.failed && out->ptr;
-    json_close(&w);
-    return whole || tags_invalid(rq);
+    rc_t rc = cJSON_IsArray(array) ? tags_collect(rq, array, tags, &count) : RC_INVALID;
+    if (rc == RC_INVALID) return tags_invalid(rq);
+    if (rc == RC_OK) {
+        json_open(&w, 16384);
+        json_array(&w, NULL);
+        for (u32 i = 0; i < count; i++) json_text(&w, NULL, tags[i]);
+        json_array_end(&w);
+        *out = arena_copy(rq->arena, buf_str(&w.out));
+        if (w.out.failed || !out->ptr) rc = RC_NO_MEMORY;
+        json_close(&w);
+    }
+    if (rc) reply_rc(rq, rc, "Reading the tags");
+    return rc == RC_OK;
 }
 
 static bool content_members_read(struct request *rq, const cJSON *body, bool create,

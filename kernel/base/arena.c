@@ -58,7 +58,10 @@ void arena_reset(struct arena *a) {
 static struct arena_block *add_block(struct arena *a, size_t bytes) {
     if (bytes > a->max || a->used > a->max - bytes) return NULL;
     struct arena_block *b = malloc(bytes);
-    if (!b) return NULL;
+    if (!b) {
+        a->starved = true;
+        return NULL;
+    }
     b->bytes = bytes;
     b->next = a->blocks;
     a->blocks = b;

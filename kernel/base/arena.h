@@ -14,6 +14,7 @@ struct arena {
     char *first;                /* the caller's block, may be NULL */
     size_t first_bytes;
     size_t used, max;           /* bytes taken from malloc and the first block */
+    bool starved;               /* a NULL was malloc's fault, not the maximum's: come again later */
 };
 
 /* `first` (may be NULL) is memory of the caller's that outlives the arena, used before malloc. */
