@@ -28,6 +28,14 @@ const struct compiled *policy_compiled(const struct policy_program *p);
 /* Any query text: "data.a.b = x; x > 1". */
 rc_t policy_prepare(struct policy_program *p, str query, struct policy_query **out,
                     struct policy_errors *errors);
+struct policy_query_options {
+    struct parse_options parse;
+    const struct ast_term *package;     /* names of its rules may be used as they are; may be NULL */
+    const struct ast_import *imports;
+    u32 import_count;
+};
+rc_t policy_prepare_with(struct policy_program *p, str query, const struct policy_query_options *o,
+                         struct policy_query **out, struct policy_errors *errors);
 /* The document at a path, "a/b" for data.a.b: the question of the REST API, without parsing. */
 rc_t policy_prepare_path(struct policy_program *p, const value *path, u32 count,
                          struct policy_query **out, struct policy_errors *errors);
@@ -46,8 +54,10 @@ struct policy_ask {
     u64 seed;             /* of rand.intn and uuids within it */
     bool strict_errors;   /* an error of a builtin ends the question */
     struct policy_limits limits;
+    u64 (*clock_ns)(void);         /* for the deadline: platform_clock_ns; NULL: none is kept */
     bool (*cancelled)(void *arg);  /* may be NULL; asked now and then */
     void (*print)(void *arg, const struct ast_location *at, str message);
+    void (*note)(void *arg, str message); /* of trace() */
     void *arg;
     value runtime;        /* opa.runtime(); UNDEFINED: {} */
     struct policy_trace *trace; /* NULL: none. Events for explain, coverage, profile: trace.h */
@@ -68,4 +78,5 @@ rc_t policy_ask(struct policy_evaluator *e, const struct policy_query *q, const 
 /* The fast way for decisions: a query that is one path gives its document, or UNDEFINED. */
 rc_t policy_decide(struct policy_evaluator *e, const struct policy_query *q, const struct policy_ask *ask,
                    value *out, struct policy_error *error);
-struct heap *policy_evaluator_heap(struct policy_evaluator *e); /* to read the input into */
+/* To read the next input into. Forgets the inputs read into it before. */
+struct heap *policy_evaluator_heap(struct policy_evaluator *e);

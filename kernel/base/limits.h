@@ -76,3 +76,22 @@ LIMIT(HEAP_KEEP_BYTES, 1048576, 65536) /* what a rewound heap keeps for the next
 LIMIT(VALUE_DEPTH_MAX, 256, 64)        /* collections in collections: walks of them recurse */
 LIMIT(NUMBER_TEXT_MAX, 4096, 512)      /* characters of a number, and digits of a result */
 LIMIT(NUMBER_EXPONENT_MAX, 5000, 5000) /* 1e5000; beyond, the number is refused */
+
+/* Policy: running */
+LIMIT(POLICY_PROGRAM_BYTES_MAX, 1 << 30, 1 << 26) /* trees and constants of all modules */
+LIMIT(POLICY_EVALUATION_BYTES_MAX, 1 << 28, 1 << 22) /* values of one question; each of input and work */
+LIMIT(POLICY_STEPS_MAX, 1000000000, 10000000) /* iterations and calls: some ten seconds */
+LIMIT(POLICY_STEPS_SLICE, 4096, 64)     /* of them between two looks at the clock */
+LIMIT(POLICY_DEPTH_MAX, 20000, 200)     /* rules waiting for rules */
+LIMIT(POLICY_NEST_MAX, 48, 48)          /* packages within packages put together: each costs C stack */
+LIMIT(POLICY_STACK_MAX, 1 << 22, 1 << 16) /* registers of all waiting rules: 64 MiB */
+LIMIT(POLICY_REGISTERS_MAX, 1 << 20, 1 << 16) /* of one rule */
+LIMIT(POLICY_PATH_DEPTH_MAX, 128, 128)  /* keys in the path of a document */
+LIMIT(POLICY_RESULTS_MAX, 1 << 20, 1 << 10) /* rows of one answer */
+LIMIT(POLICY_MEMO_CALLS_MAX, 65536, 64) /* calls remembered; the newer overwrite the older */
+LIMIT(POLICY_CACHED_MAX, 512, 8)        /* compiled patterns and keys kept from question to question */
+LIMIT(INDEX_RULES_MIN, 6, 2)            /* fewer rules are as soon tried as looked up */
+LIMIT(INDEX_FIELDS_MAX, 16, 2)          /* things that rules of one name are told apart by */
+LIMIT(INDEX_BINDINGS_MAX, 32, 4)        /* variables of one body that stand for documents */
+LIMIT(INDEX_MEMBERS_MAX, 64, 4)         /* of `x in {...}`: more would make the index large */
+LIMIT(INDEX_PATH_MAX, 16, 4)
