@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# app/deps.mk — cJSON (JSON trees), argon2 (password hashing), zlib (compressed answers).
+# app/deps.mk — cJSON (JSON trees), argon2 (password hashing), zlib (compressed answers), libyaml
+# (YAML texts of policies).
 
-LIBS        += cjson argon2 zlib
+LIBS        += cjson argon2 zlib yaml
 
 cjson_SRC   := cJSON
 cjson_INC   := -DCJSON_NESTING_LIMIT=64 -DCJSON_HIDE_SYMBOLS
@@ -12,5 +13,11 @@ argon2_INC  := -Ibuild/src/argon2/include -DARGON2_NO_THREADS
 
 zlib_SRC    := adler32 compress crc32 deflate inffast inflate inftrees trees uncompr zutil
 
+# Events in, events out: no document trees (loader, dumper).
+yaml_SRC    := $(addprefix src/, api emitter parser reader scanner writer)
+yaml_INC    := -Ibuild/src/yaml/include -DYAML_VERSION_STRING='"0.2.5"' -DYAML_VERSION_MAJOR=0 \
+               -DYAML_VERSION_MINOR=2 -DYAML_VERSION_PATCH=5
+
 # mbedTLS's hashes and signatures are used by the application too (tokens), by its net/deps.mk path.
-INC_app     := -isystem build/src/cjson -isystem build/src/argon2/include -isystem build/src/zlib
+INC_app     := -isystem build/src/cjson -isystem build/src/argon2/include -isystem build/src/zlib \
+               -isystem build/src/yaml/include

@@ -59,6 +59,7 @@ LIMIT(DB_STATEMENTS_MAX, 128, 4)  /* prepared statements kept per connection */
 
 /* JSON */
 LIMIT(JSON_DEPTH_MAX, 64, 8)
+LIMIT(YAML_DEPTH_MAX, 200, 50) /* collections in collections of a YAML text */
 
 /* Policy language */
 LIMIT(POLICY_SYNTAX_DEPTH_MAX, 100, 100) /* terms in terms; each level costs the parser, the compiler
