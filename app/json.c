@@ -110,6 +110,8 @@ static u32 utf8_length(const u8 *p, const u8 *end) {
 static rc_t scan_string(struct scan *s) {
     s->at++; /* the quote */
     while (s->at < s->end) {
+        s->at += json_plain_run(str_of((const char *)s->at, (size_t)(s->end - s->at)));
+        if (s->at == s->end) break;
         u8 c = *s->at;
         if (c == '"') {
             s->at++;
@@ -299,7 +301,7 @@ static rc_t check_tree(struct arena *a, const cJSON *node, struct diag *why) {
 
 /* cJSON ends strings at NUL, so an escaped one would hide what follows it. */
 static bool holds_nul_escape(str text) {
-    for (size_t i = 0; i + 5 < text.len; i++) {
+    for (size_t i = str_find_byte(text, '\\'); i + 5 < text.len; i++) {
         if (text.ptr[i] != '\\') continue;
         if (memcmp(text.ptr + i + 1, "u0000", 5) == 0) return true;
         i++; /* the escaped character, which may be a backslash */

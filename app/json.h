@@ -18,6 +18,10 @@ rc_t json_parse(struct arena *a, str text, cJSON **out, struct diag *why); /* lo
 rc_t json_parse_parked(struct arena *a, str text, cJSON **out, struct diag *why);
 #define JSON_PARSE_LOOP_MAX 16384u /* bytes the loop parses itself: about 50 us */
 
+/* The longest run at the front that is the same inside and outside a JSON string: ASCII without
+ * controls, quote, backslash and DEL. */
+size_t json_plain_run(str s);
+
 /* Commas and escapes are the writer's; calls follow the document's order. `key` NULL in arrays. */
 struct json_writer {
     struct buf out;
@@ -26,14 +30,30 @@ struct json_writer {
 };
 void json_open(struct json_writer *w, size_t bytes_max);
 void json_close(struct json_writer *w); /* frees */
-void json_object(struct json_writer *w, const char *key);
+void json_key(struct json_writer *w, str key); /* the comma and the key; then put a value: */
+void json_put_object(struct json_writer *w);
+void json_put_array(struct json_writer *w);
+void json_put_text(struct json_writer *w, str value); /* ptr NULL: null */
+void json_put_int(struct json_writer *w, s64 value);
+void json_put_real(struct json_writer *w, double value);
+void json_put_raw(struct json_writer *w, str json);    /* valid JSON already */
+void json_put_time(struct json_writer *w, u64 utc_ns); /* RFC 3339 UTC, 0: null */
 void json_object_end(struct json_writer *w);
-void json_array(struct json_writer *w, const char *key);
 void json_array_end(struct json_writer *w);
-void json_text(struct json_writer *w, const char *key, str value); /* ptr NULL: null */
-void json_int(struct json_writer *w, const char *key, s64 value);
-void json_real(struct json_writer *w, const char *key, double value);
-void json_bool(struct json_writer *w, const char *key, bool value);
-void json_null(struct json_writer *w, const char *key);
-void json_raw(struct json_writer *w, const char *key, str json); /* valid JSON already */
-void json_time(struct json_writer *w, const char *key, u64 utc_ns); /* RFC 3339 UTC, 0: null */
+/* Both at once. Inline, so that a constant key's length is known when this is compiled. */
+#define JSON_WITH_KEY(name, parameters, put)                                                       \
+    static inline void json_##name parameters {                                                    \
+        json_key(w, key ? str_of(key, __builtin_strlen(key)) : str_of(NULL, 0));                   \
+        put;                                                                                       \
+    }
+JSON_WITH_KEY(object, (struct json_writer * w, const char *key), json_put_object(w))
+JSON_WITH_KEY(array, (struct json_writer * w, const char *key), json_put_array(w))
+JSON_WITH_KEY(text, (struct json_writer * w, const char *key, str value), json_put_text(w, value))
+JSON_WITH_KEY(int, (struct json_writer * w, const char *key, s64 value), json_put_int(w, value))
+JSON_WITH_KEY(real, (struct json_writer * w, const char *key, double value), json_put_real(w, value))
+JSON_WITH_KEY(bool, (struct json_writer * w, const char *key, bool value),
+              json_put_raw(w, value ? S("true") : S("false")))
+JSON_WITH_KEY(null, (struct json_writer * w, const char *key), json_put_raw(w, S("null")))
+JSON_WITH_KEY(raw, (struct json_writer * w, const char *key, str json), json_put_raw(w, json))
+JSON_WITH_KEY(time, (struct json_writer * w, const char *key, u64 utc_ns), json_put_time(w, utc_ns))
+#undef JSON_WITH_KEY

@@ -35,9 +35,9 @@ static size_t character_bytes(str s) {
     return n <= s.len && str_is_utf8(str_take(s, n)) ? n : 0;
 }
 
-/* The longest run at the front that needs no escape: ASCII without controls, quote, backslash. Eight
- * at a time: a byte below 0x20, with its top bit, or equal to one of the three leaves its top bit. */
-static size_t plain_run(str s) {
+/* Eight at a time: a byte below 0x20, with its top bit, or equal to one of the three leaves its top
+ * bit. */
+size_t json_plain_run(str s) {
     const u64 ones = 0x0101010101010101ull, tops = ones << 7;
     size_t n = 0;
     for (u64 word; n + 8 <= s.len; n += 8) {
@@ -73,7 +73,7 @@ static size_t put_odd(struct json_writer *w, str s) {
 }
 
 static void put_escaped(struct json_writer *w, str s) {
-    size_t plain = plain_run(s);
+    size_t plain = json_plain_run(s);
     if (plain == s.len) { /* nearly always: one piece */
         char *to = grow(w, s.len + 2);
         if (!to) return;
@@ -88,40 +88,29 @@ static void put_escaped(struct json_writer *w, str s) {
         s = str_skip(s, plain);
         if (!s.len) break;
         s = str_skip(s, put_odd(w, s));
-        plain = plain_run(s);
+        plain = json_plain_run(s);
     }
     put(w, S("\""));
 }
 
-#define KEY_SHORT 48u /* nearly every key: copied in one pass, without asking for its length */
-
-/* The comma before, and the key: a constant of ours, plain text. */
-static void lead(struct json_writer *w, const char *key) {
+/* Keys are constants of ours, plain text. */
+void json_key(struct json_writer *w, str key) {
     bool comma = w->comma;
     w->comma = true;
-    if (!key) {
+    if (!key.ptr) {
         if (comma) put(w, S(","));
         return;
     }
-    char *to = grow(w, KEY_SHORT + 4);
+    char *to = grow(w, key.len + 3 + comma);
     if (!to) return;
-    const char *from = key;
-    char *end = to + KEY_SHORT;
     if (comma) *to++ = ',';
-    *to++ = '"';
-    while (*from && to < end) *to++ = *from++;
-    if (!*from) {
-        *to++ = '"';
-        *to++ = ':';
-    }
-    w->out.len = (size_t)(to - w->out.ptr);
-    if (!*from) return;
-    put(w, str_from_c(from)); /* a path of the API document */
-    put(w, S("\":"));
+    to[0] = '"';
+    memcpy(to + 1, key.ptr, key.len);
+    to[key.len + 1] = '"';
+    to[key.len + 2] = ':';
 }
 
-static void open_level(struct json_writer *w, const char *key, str bracket) {
-    lead(w, key);
+static void open_level(struct json_writer *w, str bracket) {
     put(w, bracket);
     w->comma = false;
     w->depth++;
@@ -132,46 +121,28 @@ static void close_level(struct json_writer *w, str bracket) {
     w->comma = true;
     w->depth--;
 }
-void json_object(struct json_writer *w, const char *key) { open_level(w, key, S("{")); }
+void json_put_object(struct json_writer *w) { open_level(w, S("{")); }
 void json_object_end(struct json_writer *w) { close_level(w, S("}")); }
-void json_array(struct json_writer *w, const char *key) { open_level(w, key, S("[")); }
+void json_put_array(struct json_writer *w) { open_level(w, S("[")); }
 void json_array_end(struct json_writer *w) { close_level(w, S("]")); }
 
-void json_text(struct json_writer *w, const char *key, str value) {
-    lead(w, key);
-    if (value.ptr)
-        put_escaped(w, value);
-    else
-        put(w, S("null"));
+void json_put_text(struct json_writer *w, str value) {
+    if (value.ptr) put_escaped(w, value);
+    else put(w, S("null"));
 }
-void json_int(struct json_writer *w, const char *key, s64 value) {
+void json_put_int(struct json_writer *w, s64 value) {
     char digits[24], *at = digits + sizeof digits;
     u64 left = value < 0 ? 0 - (u64)value : (u64)value;
-    lead(w, key);
     do *--at = (char)('0' + left % 10);
     while (left /= 10);
     if (value < 0) *--at = '-';
     put(w, str_of(at, (size_t)(digits + sizeof digits - at)));
 }
-void json_real(struct json_writer *w, const char *key, double value) {
-    lead(w, key);
-    if (isfinite(value))
-        (void)!!buf_printf(&w->out, "%.15g", value);
-    else
-        put(w, S("null"));
+void json_put_real(struct json_writer *w, double value) {
+    if (isfinite(value)) (void)!!buf_printf(&w->out, "%.15g", value);
+    else put(w, S("null"));
 }
-void json_bool(struct json_writer *w, const char *key, bool value) {
-    lead(w, key);
-    put(w, value ? S("true") : S("false"));
-}
-void json_null(struct json_writer *w, const char *key) {
-    lead(w, key);
-    put(w, S("null"));
-}
-void json_raw(struct json_writer *w, const char *key, str json) {
-    lead(w, key);
-    put(w, json);
-}
+void json_put_raw(struct json_writer *w, str json) { put(w, json); }
 
 static char *two(char *to, u64 v) {
     to[0] = (char)('0' + v / 10 % 10);
@@ -196,10 +167,9 @@ static char *put_date(char *to, u64 days) {
     *to++ = '-';
     return two(to, day);
 }
-void json_time(struct json_writer *w, const char *key, u64 utc_ns) {
+void json_put_time(struct json_writer *w, u64 utc_ns) {
     u64 ms = utc_ns / NS_PER_MS, s = ms / 1000;
     char text[32] = "\"", *to = text + 1;
-    lead(w, key);
     if (!utc_ns) {
         put(w, S("null"));
         return;

@@ -97,15 +97,9 @@ void reply_json(struct request *rq, int status, struct json_writer *w) {
     json_close(w);
 }
 
-void reply_location(struct request *rq, const char *fmt, ...) {
-    char text[512];
-    va_list args;
-    va_start(args, fmt);
-    int n = vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
-    if (n < 0 || (size_t)n >= sizeof text) return;
-    rq->location = arena_copy(rq->arena, str_of(text, (size_t)n));
-    if (rq->location.ptr) field(rq, S("Location"), rq->location);
+void reply_location(struct request *rq, str location) {
+    rq->location = location;
+    if (location.ptr) field(rq, S("Location"), location);
 }
 
 /* "\"<version>\"" at the end of `to`: on every read of every document, so without printf. */

@@ -16,7 +16,7 @@ void reply_json(struct request *rq, int status, struct json_writer *w); /* ends 
 void reply_empty(struct request *rq, int status);
 void reply_text(struct request *rq, int status, const char *content_type, str body);
 /* The Location of what a 201 made; before the answer. */
-void reply_location(struct request *rq, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void reply_location(struct request *rq, str location); /* of the request's arena; ptr NULL: none */
 
 /* The whole body, read once and kept; answers 400/408/413 itself and returns false. */
 bool request_body(struct request *rq, str *out);

@@ -143,7 +143,7 @@ void users_post(struct request *rq) {
         reply_rc(rq, rc, "Creating the account");
         return;
     }
-    reply_location(rq, "/api/v1/auth/users/%.*s", STR(user.id));
+    reply_location(rq, arena_join(rq->arena, S("/api/v1/auth/users/"), user.id));
     user_answer(rq, 201, &user);
 }
 

@@ -146,8 +146,8 @@ static bool redirect_slash(struct request *rq) {
     size_t question = str_find_byte(target, '?');
     if (question < 2 || target.ptr[question - 1] != '/') return false;
     if (str_starts(target, S("//"))) return false; /* would leave for another host */
-    reply_location(rq, "%.*s%.*s", STR(str_take(target, question - 1)),
-                   STR(str_skip(target, question)));
+    reply_location(rq, arena_join(rq->arena, str_take(target, question - 1),
+                                  str_skip(target, question)));
     reply_empty(rq, 308);
     return true;
 }
@@ -311,7 +311,7 @@ void gateway_handle_redirect(struct http_exchange *x, void *arg) {
     add_headers(&rq);
     bool safe = http->method == HTTP_GET || http->method == HTTP_HEAD;
     if (safe && http->host.len && !str_starts(http->target, S("*"))) {
-        reply_location(&rq, "https://%.*s%.*s", STR(http->host), STR(http->target));
+        reply_location(&rq, arena_join(rq.arena, S("https://"), http->host, http->target));
         reply_empty(&rq, 308);
     } else {
         reply_problem(&rq, 403, "https_wanted", "Use https:// for this.");

@@ -172,11 +172,10 @@ static rc_t audit(struct db_txn *t, struct request *rq, const struct policy *p, 
         t, rq,
         &(struct audit_event){
             .action = action,
-            .resource = arena_printf(rq->arena, "policy/%.*s", STR(p->id)),
+            .resource = arena_join(rq->arena, S("policy/"), p->id),
             .result = "ok",
-            .detail =
-                arena_printf(rq->arena, "{\"version\":\"%.*s\",\"from\":\"%.*s\",\"to\":\"%.*s\"}",
-                             STR(version_name(p->version, version)), STR(from), STR(p->status)),
+            .detail = arena_join(rq->arena, S("{\"version\":\""), version_name(p->version, version),
+                                 S("\",\"from\":\""), from, S("\",\"to\":\""), p->status, S("\"}")),
         });
 }
 
@@ -232,7 +231,7 @@ void policies_post(struct request *rq) {
         reply_rc(rq, rc, "Creating the document");
         return;
     }
-    reply_location(rq, "/api/v1/policies/%.*s", STR(p.id));
+    reply_location(rq, arena_join(rq->arena, S("/api/v1/policies/"), p.id));
     document_answer(rq, 201, &p);
 }
 

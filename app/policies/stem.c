@@ -183,19 +183,23 @@ static bool short_end(const struct stem *s, size_t n) {
     return !strchr("wxy", s->w[n - 1]);
 }
 
-static bool ends(struct stem *s, const char *ending) {
-    size_t k = strlen(ending);
-    if (k > s->n || memcmp(s->w + s->n - k, ending, k) != 0) return false;
+/* Some thirty endings are tried per word: the last two letters rule out nearly all of them. */
+static inline bool ends_in(struct stem *s, str ending) {
+    size_t k = ending.len;
+    if (k > s->n || s->w[s->n - 1] != ending.ptr[k - 1]) return false;
+    if (k > 1 && s->w[s->n - 2] != ending.ptr[k - 2]) return false;
+    if (memcmp(s->w + s->n - k, ending.ptr, k) != 0) return false;
     s->j = s->n - k;
     return true;
 }
+#define ends(s, ending) ends_in(s, S(ending))
 
-static void set_ending(struct stem *s, const char *to) {
-    size_t k = strlen(to);
-    if (s->j + k > WORD_MAX) return;
-    memcpy(s->w + s->j, to, k);
-    s->n = s->j + k;
+static void set_ending_to(struct stem *s, str to) {
+    if (s->j + to.len > WORD_MAX) return;
+    if (to.len) memcpy(s->w + s->j, to.ptr, to.len);
+    s->n = s->j + to.len;
 }
+#define set_ending(s, to) set_ending_to(s, S(to))
 
 static void porter_plural(struct stem *s) {
     if (s->w[s->n - 1] != 's') return;
@@ -227,34 +231,38 @@ static void porter_past(struct stem *s) {
 }
 
 struct ending {
-    const char *from, *to;
+    str from, to;
 };
 
 /* The first that fits decides, whether or not the measure lets it act. */
 static void porter_table(struct stem *s, const struct ending *table, size_t count, size_t m) {
     for (size_t i = 0; i < count; i++) {
-        if (!ends(s, table[i].from)) continue;
-        if (measure(s) > m) set_ending(s, table[i].to);
+        if (!ends_in(s, table[i].from)) continue;
+        if (measure(s) > m) set_ending_to(s, table[i].to);
         return;
     }
 }
 
 static void porter_derived(struct stem *s) {
     static const struct ending two[] = {
-        {"ational", "ate"}, {"tional", "tion"}, {"enci", "ence"},   {"anci", "ance"},
-        {"izer", "ize"},    {"abli", "able"},   {"alli", "al"},     {"entli", "ent"},
-        {"eli", "e"},       {"ousli", "ous"},   {"ization", "ize"}, {"ation", "ate"},
-        {"ator", "ate"},    {"alism", "al"},    {"iveness", "ive"}, {"fulness", "ful"},
-        {"ousness", "ous"}, {"aliti", "al"},    {"iviti", "ive"},   {"biliti", "ble"},
+        {S("ational"), S("ate")}, {S("tional"), S("tion")}, {S("enci"), S("ence")},
+        {S("anci"), S("ance")}, {S("izer"), S("ize")}, {S("abli"), S("able")},
+        {S("alli"), S("al")}, {S("entli"), S("ent")}, {S("eli"), S("e")}, {S("ousli"), S("ous")},
+        {S("ization"), S("ize")}, {S("ation"), S("ate")}, {S("ator"), S("ate")},
+        {S("alism"), S("al")}, {S("iveness"), S("ive")}, {S("fulness"), S("ful")},
+        {S("ousness"), S("ous")}, {S("aliti"), S("al")}, {S("iviti"), S("ive")},
+        {S("biliti"), S("ble")},
     };
     static const struct ending three[] = {
-        {"icate", "ic"}, {"ative", ""}, {"alize", "al"}, {"iciti", "ic"},
-        {"ical", "ic"},  {"ful", ""},   {"ness", ""},
+        {S("icate"), S("ic")}, {S("ative"), S("")}, {S("alize"), S("al")}, {S("iciti"), S("ic")},
+        {S("ical"), S("ic")}, {S("ful"), S("")}, {S("ness"), S("")},
     };
     static const struct ending four[] = {
-        {"al", ""},   {"ance", ""}, {"ence", ""},  {"er", ""},   {"ic", ""},  {"able", ""},
-        {"ible", ""}, {"ant", ""},  {"ement", ""}, {"ment", ""}, {"ent", ""}, {"ou", ""},
-        {"ism", ""},  {"ate", ""},  {"iti", ""},   {"ous", ""},  {"ive", ""}, {"ize", ""},
+        {S("al"), S("")}, {S("ance"), S("")}, {S("ence"), S("")}, {S("er"), S("")},
+        {S("ic"), S("")}, {S("able"), S("")}, {S("ible"), S("")}, {S("ant"), S("")},
+        {S("ement"), S("")}, {S("ment"), S("")}, {S("ent"), S("")}, {S("ou"), S("")},
+        {S("ism"), S("")}, {S("ate"), S("")}, {S("iti"), S("")}, {S("ous"), S("")},
+        {S("ive"), S("")}, {S("ize"), S("")},
     };
     porter_table(s, two, ARRAY_LEN(two), 0);
     porter_table(s, three, ARRAY_LEN(three), 0);
@@ -299,12 +307,12 @@ static void french_inflection(struct stem *s) {
 }
 
 static size_t french(char *text, size_t len) {
-    static const char *const endings[] = {
+    static const str endings[] = {
         /* longest first; without the e that is gone already */
-        "issement", "ablement", "iblement", "ateur", "atric", "ation", "ition", "ution",
-        "ement",    "ment",     "ion",      "iqu",   "ism",   "ist",   "abl",   "ibl",
-        "enc",      "anc",      "eur",      "eus",   "ier",   "ell",   "ant",   "ent",
-        "iv",       "if",       "el",       "al",    "er",    "ir",    "it",    "eu",
+        S("issement"), S("ablement"), S("iblement"), S("ateur"), S("atric"), S("ation"), S("ition"), S("ution"),
+        S("ement"),    S("ment"),     S("ion"),      S("iqu"),   S("ism"),   S("ist"),   S("abl"),   S("ibl"),
+        S("enc"),      S("anc"),      S("eur"),      S("eus"),   S("ier"),   S("ell"),   S("ant"),   S("ent"),
+        S("iv"),       S("if"),       S("el"),       S("al"),    S("er"),    S("ir"),    S("it"),    S("eu"),
     };
     struct stem s = {text, len, len};
     if (len <= 3) return len;
@@ -312,7 +320,7 @@ static size_t french(char *text, size_t len) {
     for (int pass = 0; pass < 2; pass++) {
         size_t before = s.n;
         for (size_t i = 0; i < ARRAY_LEN(endings); i++) {
-            if (!ends(&s, endings[i]) || s.j < 4) continue;
+            if (!ends_in(&s, endings[i]) || s.j < 4) continue;
             s.n = s.j;
             break;
         }

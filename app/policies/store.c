@@ -20,7 +20,6 @@
 #include "app/id.h"
 #include "app/policies/policies_impl.h"
 #include "kernel/platform.h"
-#include <stdio.h>
 
 #define CONTENT                                                                                    \
     " title TEXT NOT NULL, summary TEXT NOT NULL, category TEXT NOT NULL,"                         \
@@ -75,8 +74,13 @@ const struct db_schema policies_schema = {.module = "policies", .steps = steps};
  * --------------------------------------------------------------------------------- */
 
 str version_name(s64 version, char to[24]) {
-    int n = snprintf(to, 24, "1.%lld", (long long)(version - 1));
-    return str_of(to, (size_t)n);
+    char *at = to + 24;
+    u64 left = (u64)version - 1; /* versions count from 1 */
+    do *--at = (char)('0' + left % 10);
+    while (left /= 10);
+    *--at = '.';
+    *--at = '1';
+    return str_of(at, (size_t)(to + 24 - at));
 }
 
 bool version_parse(str text, s64 *out) {

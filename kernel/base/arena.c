@@ -114,14 +114,28 @@ char *arena_cstr(struct arena *a, str s) {
 
 str arena_printf(struct arena *a, const char *fmt, ...) {
     va_list args, again;
+    size_t room = (size_t)(a->end - a->at);
     va_start(args, fmt);
     va_copy(again, args);
-    int n = vsnprintf(NULL, 0, fmt, args);
+    int n = vsnprintf(room ? a->at : NULL, room, fmt, args); /* nearly always it fits at once */
     va_end(args);
-    char *p = n < 0 ? NULL : arena_alloc(a, (size_t)n + 1);
-    if (p) vsnprintf(p, (size_t)n + 1, fmt, again);
+    char *there = a->at, *p = n < 0 ? NULL : arena_alloc(a, (size_t)n + 1);
+    if (p && (p != there || (size_t)n >= room)) vsnprintf(p, (size_t)n + 1, fmt, again);
     va_end(again);
     return p ? (str){p, (size_t)n} : (str){NULL, 0};
+}
+
+str arena_join_parts(struct arena *a, const str *parts, size_t count) {
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) n += parts[i].len;
+    char *p = arena_alloc(a, n + 1), *at = p;
+    if (!p) return (str){NULL, 0};
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].len) memcpy(at, parts[i].ptr, parts[i].len);
+        at += parts[i].len;
+    }
+    *at = 0;
+    return (str){p, n};
 }
 
 rc_t arena_on_close(struct arena *a, void (*fn)(void *arg), void *arg) {

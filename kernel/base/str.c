@@ -8,6 +8,7 @@ static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c ==
 
 bool str_eq_nocase(str a, str b) {
     if (a.len != b.len) return false;
+    if (!a.len || memcmp(a.ptr, b.ptr, a.len) == 0) return true; /* the case is mostly the same */
     for (size_t i = 0; i < a.len; i++)
         if (fold(a.ptr[i]) != fold(b.ptr[i])) return false;
     return true;
@@ -103,6 +104,11 @@ static size_t utf8_sequence(const u8 *p, size_t n) {
 bool str_is_utf8(str s) {
     const u8 *p = (const u8 *)s.ptr;
     for (size_t i = 0; i < s.len;) {
+        u64 word;
+        if (i + 8 <= s.len && (memcpy(&word, p + i, 8), !(word & 0x8080808080808080u))) {
+            i += 8;
+            continue;
+        }
         size_t n = utf8_sequence(p + i, s.len - i);
         if (n == 0) return false;
         i += n;

@@ -3,7 +3,7 @@
 """bench.py: the measured figures of this machine, one per line: `name value unit`.
 
     python3 tests/bench/bench.py [--runs N] [--seconds S] [--only WORD]... [--out FILE]
-    python3 tests/bench/bench.py --profile policy_post.c1 [--rows N]      see profile.py
+    python3 tests/bench/bench.py --profile policy_post.c1 [--rows N] [--callers FUNCTION]...   see profile.py
 
 Load comes over a tap, in a network namespace made for the purpose (`unshare -rn`: no privileges
 needed), never over QEMU's user network, which is 3 to 5 times slower. wrk makes it. Each figure is
@@ -315,23 +315,29 @@ def load_instructions(figures, seconds, directory):
     figures.show()
 
 
-def load_profile(figures, wanted, seconds, rows, directory):
+def load_profile(figures, wanted, options, directory):
     """Instructions and calls per request, by function."""
     counter, disk = os.path.join(directory, "count"), os.path.join(directory, "profile.img")
+    edges, elf = os.path.join(directory, "callers"), os.path.join(TOP, "build/guest/openpolicy.debug.elf")
+    arguments = f",callers={edges}" if options.callers else ""
     with Place(disk, target="guest", machine="microvm", cpus=1,
-               qemu_args=["-plugin", f"{PROFILER},counter={counter}"]) as a:
+               qemu_args=["-plugin", f"{PROFILER},counter={counter}{arguments}"]) as a:
         token, policy = prepare(a)
         for name, arguments in loads(a, token, policy):
             if name != wanted:
                 continue
             measure(name, 1, arguments)
             before = profile.snapshot(counter)
-            requests, _, _, _, errors = measure(name, seconds, arguments)
-            functions = profile.by_function(before, profile.snapshot(counter),
-                                            os.path.join(TOP, "build/guest/openpolicy.debug.elf"))
+            calls = profile.snapshot(edges) if options.callers else {}
+            requests, _, _, _, errors = measure(name, options.seconds, arguments)
+            functions = profile.by_function(before, profile.snapshot(counter), elf)
             figures.line(f"# {name}: {requests} requests, {errors} errors; instructions and calls per request")
-            for line in profile.report(functions, requests, rows):
+            for line in profile.report(functions, requests, options.rows):
                 figures.line(line)
+            for function in options.callers:
+                found = profile.callers(calls, profile.snapshot(edges), elf, function)
+                for caller, count in sorted(found.items(), key=lambda c: -c[1])[:20]:
+                    figures.line(f"{count / requests:10.2f}  {function} <- {caller}")
         a.stop()
 
 
@@ -350,6 +356,7 @@ def main():
     ask.add_argument("--only", action="append", default=[])
     ask.add_argument("--out")
     ask.add_argument("--profile")
+    ask.add_argument("--callers", action="append", default=[])
     ask.add_argument("--rows", type=int, default=60)
     options = ask.parse_args()
     for tool in ("wrk", "ip", "unshare", "qemu-system-x86_64"):
@@ -364,7 +371,7 @@ def main():
     try:
         figures.line(machine_line())
         if options.profile:
-            load_profile(figures, options.profile, options.seconds, options.rows, directory)
+            load_profile(figures, options.profile, options, directory)
             return
         sizes(figures)
         boots(figures, options.runs, directory)

@@ -5,6 +5,7 @@
 
 Exact, not sampled: each block of code counts its runs, and a block belongs to the symbol it lies in.
 Calls are runs of a function's first block; what tail calls and loops to the entry add is included.
+With --callers NAME, who called NAME (a third slower).
 """
 import bisect
 import struct
@@ -45,6 +46,18 @@ def by_function(before, after, elf):
         if at >= 0 and address == addresses[at]:
             entry[1] += runs
     return functions
+
+
+def callers(before, after, elf, wanted):
+    """{caller: calls} of one function"""
+    addresses, names = symbols(elf)
+    found = {}
+    for (origin, address), runs in after.items():
+        runs -= before.get((origin, address), 0)
+        if runs and names.get(address) == wanted:
+            name = names[addresses[max(bisect.bisect_right(addresses, origin) - 1, 0)]]
+            found[name] = found.get(name, 0) + runs
+    return found
 
 
 def report(functions, requests, rows):

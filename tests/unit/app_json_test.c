@@ -80,6 +80,26 @@ TEST(builds_a_tree) {
     arena_close(&a);
 }
 
+static void check_string(const char *json, const char *wanted) {
+    struct arena a;
+    cJSON *root;
+    arena_open(&a, NULL, 0, KIB(64));
+    EXPECT_OK(json_parse(&a, str_from_c(json), &root, NULL));
+    EXPECT_STR(str_from_c(cJSON_GetArrayItem(root, 0)->valuestring), str_from_c(wanted));
+    EXPECT_STR(str_from_c(cJSON_GetArrayItem(root, 1)->valuestring), S("next"));
+    arena_close(&a);
+}
+
+TEST(strings_with_and_without_escapes) {
+    check_string("[\"\",\"next\"]", "");
+    check_string("[\"plain text, longer than eight\",\"next\"]", "plain text, longer than eight");
+    check_string("[\"a \\\"quoted\\\" word\",\"next\"]", "a \"quoted\" word");
+    check_string("[\"\\\\\",\"next\"]", "\\");
+    check_string("[\"\\\"\",\"next\"]", "\"");
+    check_string("[\"d\xC3\xA9j\xC3\xA0 vu\",\"next\"]", "d\xC3\xA9j\xC3\xA0 vu");
+    check_string("[\"rub\x7Fout then \\n a line\",\"next\"]", "rub\x7Fout then \n a line");
+}
+
 TEST(refuses_what_a_tree_would_hide) {
     struct diag why = {0};
     EXPECT_RC(parse("{\"a\":1,\"a\":2}", &why), RC_INVALID);

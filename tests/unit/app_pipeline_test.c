@@ -62,7 +62,7 @@ static void handle_body(struct request *rq) {
         !request_member_int(rq, body, "age", false, 0, 150, &age) ||
         !request_member_bool(rq, body, "ok", false, &ok))
         return;
-    reply_location(rq, "/people/%.*s", STR(name));
+    reply_location(rq, arena_join(rq->arena, S("/people/"), name));
     reply_empty(rq, ok ? 202 : 201);
 }
 static void handle_match(struct request *rq) {

@@ -244,7 +244,7 @@ TEST(a_full_disk_is_507) {
 static int ran, made_status;
 static void make(struct request *rq) {
     ran++;
-    reply_location(rq, "/things/%d", ran);
+    reply_location(rq, arena_printf(rq->arena, "/things/%d", ran));
     reply_etag(rq, ran);
     struct json_writer w;
     json_open(&w, 100);
