@@ -106,7 +106,8 @@ rc_t document_path(struct heap *h, str pointer, value *keys, u32 room, u32 *coun
         char *text = value_string_room(h, part.len), *to = text;
         if (!text) return RC_NO_MEMORY;
         for (size_t i = 0; i < part.len; i++) {
-            bool escaped = part.ptr[i] == '~' && i + 1 < part.len && (part.ptr[i + 1] == '0' || part.ptr[i + 1] == '1');
+            bool escaped =
+                part.ptr[i] == '~' && i + 1 < part.len && (part.ptr[i + 1] == '0' || part.ptr[i + 1] == '1');
             *to++ = escaped ? (part.ptr[++i] == '0' ? '~' : '/') : part.ptr[i];
         }
         keys[(*count)++] = value_string_seal(text, (size_t)(to - text));
@@ -149,7 +150,8 @@ static value object_with(struct heap *h, value o, value key, value v) {
         if (copy.kind != VALUE_OBJECT) return copy;
         memcpy(cells, o.object->values, value_count(o) * sizeof *cells);
         cells[at] = v;
-        copy.depth = MAX(value_depth_over(cells, value_count(o)), value_depth_over(o.object->keys->items, value_count(o)));
+        u16 keys_depth = value_depth_over(o.object->keys->items, value_count(o));
+        copy.depth = MAX(value_depth_over(cells, value_count(o)), keys_depth);
         return value_nested(h, copy);
     }
     struct value_builder b;
@@ -194,7 +196,8 @@ static value change_below(struct change *c, value at, u32 depth) {
     if (!value_defined(below)) {
         if (at.kind != VALUE_OBJECT && at.kind != VALUE_ARRAY)
             return give_up(c, RC_INVALID, depth, "leads into what is neither object nor array");
-        if (!c->make_path || at.kind != VALUE_OBJECT) return give_up(c, RC_NOT_FOUND, depth, "there is no such document");
+        if (!c->make_path || at.kind != VALUE_OBJECT)
+            return give_up(c, RC_NOT_FOUND, depth, "there is no such document");
         below = value_empty_object();
     }
     below = change_below(c, below, depth + 1);

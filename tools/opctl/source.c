@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* source.c — policies and data from files and folders, as the reference's command loads them.
+ *
+ *   dir/app/data.json    -> data.app        (the folders below `dir` are the path)
+ *   dir/app/policy.rego  -> a module
+ *   x.y:file.json        -> data.x.y
+ *
+ * Documents are merged; two that say different things about one path are an error. */
+#include "tools/opctl/opctl.h"
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include "app/policy/value/json_text.h"
+#include "app/policy/value/yaml_text.h"
+
+enum { PATH_BYTES_MAX = 4096, FOLDER_DEPTH_MAX = 32 };
+
+static bool complain(const char *path, const char *what) {
+    fprintf(stderr, "opctl: %s: %s\n", path, what);
+    return false;
+}
+
+bool file_read(const char *path, str *out) {
+    bool is_stdin = !strcmp(path, "-");
+    FILE *f = is_stdin ? stdin : fopen(path, "rb");
+    char *text = NULL;
+    size_t len = 0, room = 0;
+    if (!f) return complain(path, strerror(errno));
+    for (;;) {
+        if (room - len < 65536) {
+            char *more = realloc(text, room = room * 2 + 131072);
+            if (!more) break;
+            text = more;
+        }
+        size_t n = fread(text + len, 1, room - len - 1, f);
+        len += n;
+        if (!n) break;
+    }
+    bool failed = !text || ferror(f);
+    if (!is_stdin) fclose(f);
+    if (failed) {
+        free(text);
+        return complain(path, "cannot be read");
+    }
+    text[len] = 0;
+    *out = str_of(text, len);
+    return true;
+}
+
+static bool is_data(str path) {
+    return str_ends(path, S(".json")) || str_ends(path, S(".yaml")) || str_ends(path, S(".yml"));
+}
+
+bool value_of_file(struct heap *h, const char *path, value *out) {
+    struct diag why = {0};
+    str text, name = str_from_c(path);
+    if (!file_read(path, &text)) return false;
+    bool yaml = str_ends(name, S(".yaml")) || str_ends(name, S(".yml"));
+    rc_t rc = yaml ? yaml_text_read(h, text, out, &why) : json_text_read(h, NULL, text, out, &why);
+    free((char *)text.ptr);
+    if (!rc) return true;
+    fprintf(stderr, "opctl: %s:%d:%d: %s\n", path, why.line, why.column, why.text);
+    return false;
+}
+
+/* Two documents in one; false: they differ somewhere. */
+static bool merge(struct heap *h, value a, value b, value *out) {
+    struct value_builder all;
+    if (a.kind != VALUE_OBJECT || b.kind != VALUE_OBJECT) {
+        *out = a;
+        return value_equal(a, b);
+    }
+    value_builder_open(&all, h, VALUE_OBJECT);
+    for (u32 i = 0; i < value_count(a); i++) value_builder_replace(&all, value_key_at(a, i), value_value_at(a, i));
+    for (u32 i = 0; i < value_count(b); i++) {
+        value key = value_key_at(b, i), mine = value_get(a, key), both = value_value_at(b, i);
+        if (value_defined(mine) && !merge(h, mine, both, &both)) return false;
+        value_builder_replace(&all, key, both);
+    }
+    *out = value_builder_close(&all);
+    return true;
+}
+
+/* `v` under the path "a/b" or "a.b", by `separator`. */
+static value under_path(struct heap *h, str path, char separator, value v) {
+    size_t last = path.len;
+    while (path.len) {
+        while (last && path.ptr[last - 1] != separator) last--;
+        value key = value_string(h, str_skip(path, last));
+        if (path.len > last) v = value_object(h, &key, &v, 1);
+        path = str_take(path, last ? last - 1 : 0);
+        last = path.len;
+    }
+    return v;
+}
+
+void bundle_open(struct bundle *b) {
+    *b = (struct bundle){.data = value_empty_object()};
+    heap_open(&b->heap, (size_t)4 << 30);
+}
+
+void bundle_close(struct bundle *b) {
+    for (u32 i = 0; i < b->count; i++) free((char *)b->sources[i].text.ptr);
+    free(b->sources);
+    heap_close(&b->heap);
+}
+
+static bool add_data(struct bundle *b, const char *file, str place, char separator) {
+    value v;
+    if (!value_of_file(&b->heap, file, &v)) return false;
+    v = under_path(&b->heap, place, separator, v);
+    if (v.kind != VALUE_OBJECT) return complain(file, "the document at the root of data must be an object");
+    return merge(&b->heap, b->data, v, &b->data) || complain(file, "merge error: another file says otherwise");
+}
+
+static bool add_policy(struct bundle *b, const char *file) {
+    str text;
+    if (!file_read(file, &text)) return false;
+    if (b->count == b->room) {
+        u32 room = b->room ? b->room * 2 : 16;
+        struct policy_source *more = realloc(b->sources, room * sizeof *more);
+        if (!more) return complain(file, "out of memory");
+        b->sources = more, b->room = room;
+    }
+    value name = value_string_c(&b->heap, file);
+    b->sources[b->count++] = (struct policy_source){value_str(name), text};
+    return true;
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
+static int visible(const struct dirent *e) { return e->d_name[0] != '.'; }
+
+static bool add_folder(struct bundle *b, const char *folder, const char *place, int depth) {
+    struct dirent **entries;
+    int n = scandir(folder, &entries, visible, by_name);
+    bool ok = n >= 0 && depth < FOLDER_DEPTH_MAX ? true : complain(folder, "cannot be listed");
+    for (int i = 0; i < n; i++) {
+        char path[PATH_BYTES_MAX], below[PATH_BYTES_MAX];
+        struct stat st;
+        int len = snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
+        snprintf(below, sizeof below, "%s%s%s", place, *place ? "/" : "", entries[i]->d_name);
+        str name = str_of(path, (size_t)len);
+        if (!ok || len >= (int)sizeof path || stat(path, &st)) ok = ok && complain(path, strerror(errno));
+        else if (S_ISDIR(st.st_mode)) ok = add_folder(b, path, below, depth + 1);
+        else if (str_ends(name, S(".rego"))) ok = add_policy(b, path);
+        else if (is_data(name)) ok = add_data(b, path, str_from_c(place), '/');
+        free(entries[i]);
+    }
+    if (n >= 0) free(entries);
+    return ok;
+}
+
+bool bundle_add(struct bundle *b, const char *path) {
+    struct stat st;
+    str place = {0};
+    const char *colon = strchr(path, ':');
+    if (stat(path, &st) && colon) { /* "a.b:file" */
+        place = str_of(path, (size_t)(colon - path));
+        path = colon + 1;
+    }
+    if (str_starts(place, S("data."))) place = str_skip(place, 5);
+    if (stat(path, &st)) return complain(path, strerror(errno));
+    if (S_ISDIR(st.st_mode)) return add_folder(b, path, "", 0);
+    if (is_data(str_from_c(path))) return add_data(b, path, place, '.');
+    return add_policy(b, path);
+}
