@@ -204,8 +204,13 @@ $(ELF): build/guest/openpolicy.debug.elf
 	$(call say,STRIP,$@)
 	$Qobjcopy --strip-all $< $@
 
+# The policy engine is linked as a library: what is asked for comes along.
+policy_objects = $(filter build/$1/app/policy/% build/$1/build/gen/policy_%,$(call objects,$1))
 define host_rules # variant
-build/$1/openpolicy: $(call objects,$1) $(call third_libs,$1)
+build/$1/policy.a: $(call policy_objects,$1)
+	$$(call say,AR,$$@)
+	$$Qrm -f $$@; ar rcsDT $$@ $$^
+build/$1/openpolicy: $(filter-out $(call policy_objects,$1),$(call objects,$1)) build/$1/policy.a $(call third_libs,$1)
 	$$(call say,HOSTLD,$$@)
 	$$Q$$($1_CC) $$($1_LINK) -o $$@ $$^ $$(SLIRP_LIBS) -lm -lpthread
 endef
@@ -214,7 +219,8 @@ $(foreach v,$(filter-out guest,$(VARIANTS)),$(eval $(call host_rules,$v)))
 # The policy engine as a command: the same objects as the appliance's, and tools/opctl.
 OPCTL_SRC = $(call src,tools/opctl)
 define opctl_rules # variant
-build/$1/opctl: $(patsubst %.c,build/$1/%.o,$(OPCTL_SRC) $(call src,kernel/base $(wildcard app/policy app/policy/*))) \
+build/$1/opctl: $(patsubst %.c,build/$1/%.o,$(OPCTL_SRC) $(call src,kernel/base $(wildcard app/policy app/policy/*)) \
+                $(filter build/gen/policy_%,$(GEN))) \
                 $(call third_libs,$1)
 	$$(call say,HOSTLD,$$@)
 	$$Q$$($1_CC) $$($1_LINK) -o $$@ $$^ -lm -lpthread
