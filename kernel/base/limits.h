@@ -64,6 +64,8 @@ LIMIT(YAML_DEPTH_MAX, 200, 50) /* collections in collections of a YAML text */
 /* Policy language */
 LIMIT(POLICY_SYNTAX_DEPTH_MAX, 100, 100) /* terms in terms; each level costs the parser, the compiler
                                             and all who walk the tree a stack frame or a few */
+LIMIT(POLICY_PARSE_STACK_BYTES_MAX, 40960, 40960) /* of the C stack: fits a fiber with room to spare;
+                                            some 90 arrays or 45 comprehensions in each other */
 LIMIT(POLICY_SOURCE_BYTES_MAX, 67108864, 67108864) /* one text; offsets are 32 bits */
 
 /* Routes */

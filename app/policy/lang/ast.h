@@ -95,6 +95,7 @@ struct ast_expr {
     bool infix;             /* written with an operator: for the formatter */
     bool explicit_body;     /* NOT: written in braces; `not f(x)` is a NOT too, without them */
     bool from_assignment;   /* an eq the compiler made of := */
+    u8 depth;               /* as a term's */
     u32 index;              /* position in its body as written */
     u32 count;              /* of terms */
     struct ast_term **terms; /* TERM: one; CALL: operator and arguments; SOME: the symbols */
@@ -175,6 +176,7 @@ bool ast_term_is_constant(const struct ast_term *t);    /* scalars and collectio
 value ast_term_value(struct heap *h, const struct ast_term *t); /* of a constant; else UNDEFINED */
 struct ast_term *ast_of_value(struct heap *h, const struct ast_location *at, value v);
 int ast_term_compare(const struct ast_term *a, const struct ast_term *b); /* locations aside */
+int ast_body_compare(const struct ast_body *a, const struct ast_body *b);
 bool ast_ref_starts(const struct ast_term *ref, const struct ast_term *prefix);
 
 /* Walks every term, body, expression and rule beneath, parents first. A hook that returns false
@@ -198,5 +200,7 @@ void ast_body_write(struct buf *to, const struct ast_body *b);
 void ast_head_write(struct buf *to, const struct ast_head *h);
 void ast_rule_write(struct buf *to, const struct ast_rule *r);
 void ast_module_write(struct buf *to, const struct ast_module *m);
+/* The operator a function is written with, "+" for plus, and how many arguments it takes; NULL. */
+const char *ast_infix_of(const struct ast_term *op, u32 *arity);
 /* The JSON form of a module, as rego.parse_module and `parse --format json` give it. */
 value ast_module_json(struct heap *h, const struct ast_module *m, bool locations);

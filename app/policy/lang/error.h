@@ -43,4 +43,5 @@ void policy_error_show_line(struct policy_errors *e, struct policy_error *error,
 void policy_errors_sort(struct policy_errors *e); /* by file, row, column, then message */
 /* "1 error occurred: a.rego:3: rego_parse_error: ...\n\t..." as the reference writes it. */
 void policy_errors_write(struct buf *to, const struct policy_errors *e);
+void policy_error_write(struct buf *to, const struct policy_error *e); /* without the count */
 value policy_errors_json(struct heap *h, const struct policy_errors *e);
