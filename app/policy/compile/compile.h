@@ -45,6 +45,7 @@ struct rule_node {
     bool hide;                   /* under data.system, not part of `data` as a whole */
 };
 
+struct compiler;
 struct compiled {
     struct heap *heap;
     struct ast_module **modules; /* rewritten, in order of file name */
@@ -52,7 +53,7 @@ struct compiled {
     struct rule_node *root;      /* "data" */
     struct ast_rule **order;     /* rules in an order where callees come before callers */
     u32 order_count;
-    void *types;                 /* type.h: the environment, for queries compiled later */
+    struct compiler *inner;      /* compile_impl.h: what queries compiled later need to know */
     struct compile_options options;
 };
 /* Takes the modules over (they are rewritten in place). RC_INVALID: see `errors`. */

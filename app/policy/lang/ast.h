@@ -133,6 +133,7 @@ struct ast_rule {
     struct ast_annotations **annotations;
     u32 annotation_count;
     struct ast_module *module;
+    void *notes;             /* the compiler's own, while it works */
     struct ast_location at;
 };
 static inline enum ast_rule_kind ast_rule_kind(const struct ast_rule *r) {

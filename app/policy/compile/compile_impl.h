@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* compile_impl.h — what the passes share; for this folder alone.
+ *
+ * One `struct compiler` lives as long as the program it made, because queries are compiled against
+ * it. Memory comes from the program's heap. When that is exhausted makers still return something
+ * safe to write to, `compile_stopped` turns true, every loop and every recursion ends at its next
+ * step, and the whole compilation answers RC_NO_MEMORY: so no pass checks each node it makes. */
+#pragma once
+#include "app/policy/compile/compile.h"
+#include "app/policy/compile/type.h"
+#include "kernel/base/limits.h"
+
+/* ---- Sets of variables: in order of arrival; an index once they are many (varset.c) ---- */
+struct varset {
+    struct heap *heap;
+    str *items;
+    u32 count, room;
+    u32 *index, mask; /* position + 1; NULL while small */
+};
+void varset_open(struct varset *s, struct heap *h);
+bool varset_has(const struct varset *s, str v);
+u32 varset_find(const struct varset *s, str v); /* its position; s->count: not there */
+bool varset_add(struct varset *s, str v); /* false: was there */
+void varset_remove(struct varset *s, str v);
+void varset_add_all(struct varset *s, const struct varset *from);
+bool varset_within(const struct varset *s, const struct varset *of); /* every one of s is in `of` */
+bool varset_equal(const struct varset *a, const struct varset *b);
+void varset_clear(struct varset *s);
+void varset_sort(struct varset *s); /* by name; for messages */
+
+/* ---- Paths: a tree of keys with one hash table for all of its nodes (trie.c) ---- */
+struct trie_node {
+    value key;
+    struct trie_node *parent, *first, *last, *next; /* children in order of arrival */
+    u32 child_count, number;
+    u8 key_kinds; /* of the children: 1 << enum value_kind */
+    void *thing;
+};
+struct trie {
+    struct heap *heap;
+    struct trie_node root;
+    struct trie_node **slots;
+    u32 mask, count;
+};
+void trie_open(struct trie *t, struct heap *h);
+struct trie_node *trie_child(const struct trie *t, const struct trie_node *n, value key);
+struct trie_node *trie_child_str(const struct trie *t, const struct trie_node *n, str key);
+struct trie_node *trie_make(struct trie *t, struct trie_node *n, value key);
+struct trie_node *trie_make_str(struct trie *t, struct trie_node *n, str key);
+/* By a term of a ref: a variable at its head counts as its name. NULL: not a scalar, or absent. */
+struct trie_node *trie_child_term(const struct trie *t, const struct trie_node *n,
+                                  const struct ast_term *key);
+
+/* A node of the tree of rules while it grows. */
+struct place {
+    struct rule_node node;
+    struct trie_node *at;
+    u32 rule_room;
+    struct ast_module **modules; /* whose package this is */
+    u32 module_count, module_room;
+};
+
+/* What the source of a rule has, told by one look at it, so that passes skip rules they would
+ * leave as they are. */
+enum {
+    HAS_TEMPLATE = 1, HAS_CALL_TERM = 2, HAS_PRINT = 4, HAS_METADATA = 8, HAS_CLOSURE = 16,
+    HAS_WITH = 32, HAS_NESTED = 64, /* every, not { }, and, or */
+};
+struct rule_notes {
+    u32 number;            /* of all rules, else-rules too */
+    u32 has;
+    struct place *place;   /* of a rule's ground prefix; of the first rule for an else */
+    struct ast_term *full; /* data.package.p[x]: made when first asked for (rule_full_ref) */
+};
+
+/* At a path of compiler.annotations: what is said of the document or the packages from there on,
+ * and of the package alone. */
+struct ast_annotations;
+struct said { struct ast_annotations *path, *package; };
+
+/* Variables the compiler makes: "__local3__", in a query "__localq3__". */
+struct local {
+    str written;                     /* the variable it stands for; empty: for none */
+    const struct ast_term *subject;  /* the term it stands for, in messages; or NULL */
+};
+struct locals {
+    const char *prefix;
+    u32 next, room;
+    struct local *items;
+    struct varset taken; /* variables of the source that look like these */
+};
+
+struct type_env;
+struct schema_memo;
+struct compiler {
+    struct heap *heap;
+    struct heap scratch;          /* rewound after each rule or query */
+    struct heap spare;            /* for the last steps once the other is exhausted */
+    bool spare_used, too_deep;
+    u32 depth;
+    char *sink;                   /* SINK_BYTES to write to when even that is gone */
+    struct policy_errors *errors;
+    u32 error_count, error_max;   /* error_max 0: no end */
+    struct compiled *out;
+    const struct compile_options *options;
+
+    struct trie paths;            /* of rules and packages: thing is a struct place */
+    struct place *data;           /* "data" in it */
+    u32 place_count;
+    struct ast_rule **rules;      /* all, else-rules behind their first; by notes->number */
+    u32 rule_count, rule_room;
+    struct trie exports;          /* per package: the names of its rules */
+    struct trie annotations;      /* per package path: what was said of it (metadata.c) */
+
+    struct locals locals;         /* of the program, or of the query that is compiled */
+    const struct locals *outer;   /* a query's program's */
+    bool *allowed;                /* per builtin; NULL: all of them */
+    bool features_limited;        /* a capabilities document was given */
+    u32 features;                 /* FEATURE_ bits that it allows */
+    const struct type **builtin_types; /* parsed when first asked for */
+    u64 builtin_filter[4];        /* which first letters and lengths their plain names have */
+    struct type_env *types;       /* of the program */
+    struct schema_memo *schemas;
+    bool any_schemas;             /* annotations have some */
+    const struct type *input_type;
+};
+enum { SINK_BYTES = 65536, COMPILE_DEPTH_MAX = 1000 };
+
+/* ---- Memory and errors (compile.c) ---- */
+void *compile_alloc(struct compiler *c, size_t n);      /* zeroed; never NULL for n <= SINK_BYTES */
+void *compile_list(struct compiler *c, u32 *count, size_t item_bytes); /* count becomes 0: no room */
+static inline bool compile_stopped(const struct compiler *c) {
+    return c->heap->exhausted || c->scratch.exhausted || c->too_deep;
+}
+/* Both in every recursion: false says turn back. */
+static inline bool compile_enter(struct compiler *c) {
+    if (++c->depth > COMPILE_DEPTH_MAX) c->too_deep = true;
+    return !compile_stopped(c);
+}
+static inline void compile_leave(struct compiler *c) { c->depth--; }
+/* NULL: the limit of errors is reached, and that was said. */
+struct policy_error *compile_error(struct compiler *c, enum policy_code code,
+                                   const struct ast_location *at, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
+static inline bool compile_full(const struct compiler *c) { /* further errors are not kept */
+    return c->error_max && c->error_count >= c->error_max;
+}
+static inline bool compile_failed(const struct compiler *c) { return c->error_count > 0; }
+str compile_text(struct compiler *c, const struct buf *b); /* kept in the heap */
+str compile_term_text(struct compiler *c, const struct ast_term *t); /* as written in messages */
+
+/* ---- Nodes (node.c). Locations are copied. ---- */
+struct ast_term *new_term(struct compiler *c, enum ast_term_kind kind, const struct ast_location *at);
+struct ast_term *new_var(struct compiler *c, str name, const struct ast_location *at);
+struct ast_term *new_ref_to(struct compiler *c, str name, const struct ast_location *at);
+struct ast_term *new_list(struct compiler *c, enum ast_term_kind kind, const struct ast_location *at,
+                          struct ast_term **terms, u32 count); /* takes the array over */
+struct ast_term *new_local(struct compiler *c, const struct ast_location *at);
+struct ast_expr *new_expr(struct compiler *c, const struct ast_location *at);
+struct ast_expr *new_term_expr(struct compiler *c, struct ast_term *t);
+struct ast_expr *new_eq(struct compiler *c, struct ast_term *a, struct ast_term *b,
+                        const struct ast_location *at);
+/* eq(new local, t), generated: what takes the place of t is its first operand. */
+struct ast_expr *new_capture(struct compiler *c, struct ast_term *t);
+struct ast_body *new_body(struct compiler *c, struct ast_expr *only);
+struct ast_term *new_set_of(struct compiler *c, struct ast_term *t, struct ast_with *with,
+                            u32 with_count); /* {x | x = t with ...}: a set, empty if undefined */
+
+struct exprs { struct ast_expr **items; u32 count, room; };
+void exprs_add(struct compiler *c, struct exprs *to, struct ast_expr *e);
+void exprs_add_all(struct compiler *c, struct exprs *to, const struct exprs *from);
+void body_set(struct compiler *c, struct ast_body *b, const struct exprs *to); /* and numbers them */
+void body_append(struct compiler *c, struct ast_body *b, const struct exprs *more);
+
+static inline struct ast_term **operands(const struct ast_expr *e) { return e->terms + 1; }
+static inline u32 operand_count(const struct ast_expr *e) { return e->count ? e->count - 1 : 0; }
+bool is_scalar(const struct ast_term *t);
+bool is_closure(const struct ast_term *t); /* a comprehension */
+bool is_var_named(const struct ast_term *t, const char *name);
+bool is_call_of(const struct ast_expr *e, const char *name); /* an operator of one word */
+bool is_equality(const struct ast_expr *e);
+bool is_assignment(const struct ast_expr *e);
+bool is_root_document(const struct ast_term *t); /* `input` or `data`, and nothing more */
+bool is_wildcard(str v);
+bool is_generated(str v);
+bool is_negated(const struct ast_expr *e);
+bool is_true_body(const struct ast_body *b);
+bool ref_is_ground(const struct ast_term *ref);
+u32 ref_ground_len(const struct ast_term *ref); /* terms before the first variable */
+bool needs_eval(const struct ast_term *t);      /* refs or comprehensions within */
+
+/* ---- Locals (node.c) ---- */
+str local_make(struct compiler *c);
+struct local *local_of(const struct compiler *c, str v); /* NULL: not one of these */
+str written_name(const struct compiler *c, str v);
+/* The ref with written names (and subjects) for made ones: a copy when any was in it. */
+const struct ast_term *written_ref(struct compiler *c, const struct ast_term *ref, bool subjects);
+
+/* ---- Walking (walk.c): parents first; a hook that answers true keeps from going beneath ---- */
+struct walk {
+    struct compiler *c;
+    bool (*term)(struct walk *w, struct ast_term *t);
+    bool (*expr)(struct walk *w, struct ast_expr *e);
+    bool (*body)(struct walk *w, struct ast_body *b);
+    bool (*with)(struct walk *w, struct ast_with *m);
+    void *arg;
+};
+void walk_term(struct walk *w, struct ast_term *t);
+void walk_expr(struct walk *w, struct ast_expr *e);
+void walk_body(struct walk *w, struct ast_body *b);
+void walk_head(struct walk *w, struct ast_head *h); /* arguments, key, value: not the ref */
+void walk_rule(struct walk *w, struct ast_rule *r); /* without its else */
+
+enum { /* what a look for variables leaves out */
+    SKIP_REF_HEAD = 1, SKIP_CALL_HEAD = 2, SKIP_OBJECT_KEYS = 4, SKIP_CLOSURES = 8, SKIP_SETS = 16,
+    PROMOTE = 32, /* what operands of not/and/or without braces need from outside */
+    SKIP_TEMPLATES = 64,
+};
+enum { SAFETY = SKIP_CALL_HEAD | SKIP_CLOSURES };
+void vars_of_term(struct compiler *c, struct varset *to, const struct ast_term *t, unsigned skip);
+void vars_of_expr(struct compiler *c, struct varset *to, const struct ast_expr *e, unsigned skip);
+void vars_of_body(struct compiler *c, struct varset *to, const struct ast_body *b, unsigned skip);
+void vars_of_with(struct compiler *c, struct varset *to, const struct ast_with *w, unsigned skip);
+void vars_of_args(struct compiler *c, struct varset *to, const struct ast_head *h, unsigned skip);
+void vars_of_head(struct compiler *c, struct varset *to, const struct ast_head *h);
+void vars_of_closures(struct compiler *c, struct varset *to, const struct ast_expr *e);
+void declared_vars(struct compiler *c, struct varset *to, struct ast_body *b);
+
+/* Every rule in order of the source, else-rules right behind theirs. */
+#define EACH_MODULE(c, m)                                                                          \
+    for (u32 m##_i = 0; m##_i < (c)->out->module_count && !compile_stopped(c); m##_i++)            \
+        for (struct ast_module *m = (c)->out->modules[m##_i]; m; m = NULL)
+#define EACH_RULE(c, r)                                                                            \
+    for (u32 r##_i = 0; r##_i < (c)->rule_count && !compile_stopped(c); r##_i++)                   \
+        for (struct ast_rule *r = (c)->rules[r##_i]; r; r = NULL)
+static inline struct rule_notes *notes_of(const struct ast_rule *r) { return r->notes; }
+
+/* ---- Builtins and functions (functions.c) ---- */
+const struct builtin *builtin_allowed(const struct compiler *c, str name);
+const struct builtin *builtin_of_ref(const struct compiler *c, const struct ast_term *ref);
+bool builtin_named(const struct compiler *c, str plain_name); /* quick: a plain variable's name */
+const struct type *builtin_type(struct compiler *c, const struct builtin *b);
+int arity_of(struct compiler *c, const struct ast_term *ref); /* -1: no such function */
+enum {
+    FEATURE_REF_HEAD_STRING_PREFIXES = 1, FEATURE_REF_HEADS = 2, FEATURE_REGO_V1_IMPORT = 4,
+    FEATURE_REGO_V1 = 8, FEATURE_TEMPLATE_STRINGS = 16, FEATURE_KEYWORDS_IN_REFS = 32,
+};
+void read_capabilities(struct compiler *c);
+bool module_is_v1_compatible(const struct ast_module *m);
+
+/* ---- The tree of rules (tree.c) ---- */
+void note_rules(struct compiler *c); /* numbers, features, exports */
+void plant_rules(struct compiler *c);
+void finish_tree(struct compiler *c);
+struct place *place_of(const struct compiler *c, const struct ast_term *ref, u32 len);
+struct ast_term *rule_full_ref(struct compiler *c, struct ast_rule *r);
+str rule_text(struct compiler *c, struct ast_rule *r); /* the full ref, printed */
+
+/* ---- Passes, in order ---- */
+void resolve_refs(struct compiler *c);                             /* resolve.c */
+void rewrite_head_refs(struct compiler *c);                        /* head.c */
+void check_overrides(struct compiler *c);                          /* strict.c */
+void check_imports(struct compiler *c);
+void rewrite_locals(struct compiler *c);                           /* locals.c */
+void rewrite_templates(struct compiler *c);                        /* template.c */
+void check_void_calls(struct compiler *c);                         /* functions.c */
+void rewrite_prints(struct compiler *c);                           /* print.c */
+void rewrite_calls(struct compiler *c);                            /* expand.c */
+void rewrite_metadata(struct compiler *c);                         /* metadata.c */
+void rewrite_comprehensions(struct compiler *c);                   /* expand.c */
+void rewrite_heads(struct compiler *c);                            /* head.c */
+void rewrite_withs(struct compiler *c);                            /* with.c */
+void check_conflicts(struct compiler *c);                          /* conflict.c */
+void check_functions(struct compiler *c);                          /* functions.c */
+void check_heads(struct compiler *c);                              /* safety.c */
+void check_bodies(struct compiler *c);
+void rewrite_equals(struct compiler *c);                           /* dynamic.c */
+void rewrite_dynamics(struct compiler *c);
+void rewrite_tests(struct compiler *c);
+void check_recursion(struct compiler *c);                          /* graph.c */
+void check_types(struct compiler *c);                              /* check.c */
+void check_unsafe_builtins(struct compiler *c);                    /* strict.c */
+void check_deprecated_builtins(struct compiler *c);
+
+str import_name(const struct ast_import *i);                       /* strict.c */
+str import_text(struct compiler *c, const struct ast_import *i);
+
+/* ---- The same for one body, as queries need them ---- */
+struct import_scope { const struct ast_term *package; struct ast_import *imports; u32 count; };
+void resolve_query(struct compiler *c, struct ast_body *b, const struct import_scope *scope);
+void override_errors(struct compiler *c, struct ast_body *b);
+void locals_of_query(struct compiler *c, struct ast_body *b);
+void templates_in_body(struct compiler *c, struct ast_body *b, const struct varset *safe);
+void void_calls_in_body(struct compiler *c, struct ast_body *b);
+void prints_in_body(struct compiler *c, struct ast_body *b, const struct varset *safe);
+void erase_prints(struct compiler *c, struct ast_body *b);
+void calls_in_body(struct compiler *c, struct ast_body *b);
+void comprehensions_in_body(struct compiler *c, struct ast_body *b);
+void withs_in_body(struct compiler *c, struct ast_body *b);
+void functions_in_body(struct compiler *c, struct ast_body *b);
+void safety_of_query(struct compiler *c, struct ast_body *b);
+void dynamics_in_body(struct compiler *c, struct ast_body *b);
+void types_of_query(struct compiler *c, struct ast_body *b);
+void unsafe_builtins_in_body(struct compiler *c, struct ast_body *b);
+void deprecated_builtins_in_body(struct compiler *c, struct ast_body *b);
+
+/* ---- Safety's parts (output.c): what variables running an expression binds ---- */
+void outputs_of_expr(struct compiler *c, struct varset *to, const struct ast_expr *e,
+                     const struct varset *safe);
+void outputs_of_body(struct compiler *c, struct varset *to, struct ast_expr *const *exprs, u32 count,
+                     const struct varset *safe); /* without those already safe */
+void outputs_of_eq(struct compiler *c, struct varset *to, const struct ast_expr *e,
+                   const struct varset *safe);
+
+/* ---- Types' parts ---- */
+void type_env_open(struct compiler *c); /* check.c */
+/* The details printed below a type error (check_error.c). */
+void details_of_args(struct compiler *c, struct policy_error *e, const struct type *const *have,
+                     u32 have_count, const struct type *function, bool with_result);
+/* JSON schema to type; NULL with the reason in `why`. (schema.c) */
+const struct type *type_of_schema(struct compiler *c, value schema, str *why);

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* graph.c — which rule needs which: an order in which callees come first, and the refusal of
+ * rules that need themselves.
+ *
+ * A ref may mean every rule of a name, and `data.a` every rule beneath it: edges from rule to rule
+ * would be a square of ten thousand. So the graph has, besides rules, three vertices per path,
+ *
+ *   RULES(p)   all rules at p, with their else branches
+ *   BENEATH(p) all rules below p                 = RULES and BENEATH of each child
+ *   ALL(p)     both
+ *
+ * and a ref makes a few edges to those. Strongly connected parts are found in one walk without
+ * recursion (Tarjan's); a part with more than one rule, or with an edge to itself, is a cycle. */
+#include "app/policy/compile/compile_impl.h"
+
+enum kind { RULES, BENEATH, ALL, KINDS };
+
+/* Vertices: rules by number, then KINDS for each node of the trie by number. */
+struct graph {
+    struct compiler *c;
+    u32 count;
+    struct trie_node **nodes; /* by number */
+    u32 *edge_from;           /* per rule: where its edges begin; one more at the end */
+    u32 *edges;
+    u32 edge_count, edge_room;
+};
+
+static u32 vertex(const struct graph *g, const struct trie_node *n, enum kind kind) {
+    return g->c->rule_count + n->number * KINDS + kind;
+}
+
+static void add_edge(struct graph *g, u32 to) {
+    if (g->edge_count == g->edge_room) {
+        u32 room = g->edge_room ? g->edge_room * 2 : 1024;
+        u32 *edges = heap_alloc(&g->c->scratch, room * sizeof *edges);
+        if (!edges) return;
+        if (g->edge_count) memcpy(edges, g->edges, g->edge_count * sizeof *edges);
+        g->edges = edges;
+        g->edge_room = room;
+    }
+    g->edges[g->edge_count++] = to;
+}
+
+/* ---- Edges of one ref ----------------------------------------------------------------------- */
+
+static void ref_edges(struct graph *g, const struct trie_node *n, const struct ast_term *ref, u32 i) {
+    if (!compile_enter(g->c)) {
+        compile_leave(g->c);
+        return;
+    }
+    for (; i < ref->count; i++) {
+        const struct ast_term *t = ref->terms[i];
+        if (t->kind != AST_VAR || !i) {
+            if (!is_scalar(t) && i) { /* a set or object as a key is no rule's */
+                n = NULL;
+                break;
+            }
+            n = trie_child_term(&g->c->paths, n, t);
+            if (!n) break;
+            if (n->thing && ((struct place *)n->thing)->node.rule_count) add_edge(g, vertex(g, n, RULES));
+            continue;
+        }
+        if (i + 1 == ref->count) {
+            add_edge(g, vertex(g, n, BENEATH));
+            n = NULL;
+            break;
+        }
+        for (const struct trie_node *k = n->first; k; k = k->next) {
+            if (k->thing && ((struct place *)k->thing)->node.rule_count) add_edge(g, vertex(g, k, RULES));
+            ref_edges(g, k, ref, i + 1);
+        }
+        n = NULL;
+        break;
+    }
+    if (n) add_edge(g, vertex(g, n, ALL));
+    compile_leave(g->c);
+}
+
+static bool edge_term(struct walk *w, struct ast_term *t) {
+    if (t->kind == AST_REF && t->count && is_var_named(t->terms[0], "data"))
+        ref_edges(w->arg, &w->c->paths.root, t, 0);
+    return false;
+}
+
+static void number_nodes(struct graph *g, struct trie_node *n) {
+    if (compile_enter(g->c))
+        for (struct trie_node *k = n->first; k; k = k->next) {
+            g->nodes[k->number] = k;
+            number_nodes(g, k);
+        }
+    compile_leave(g->c);
+}
+
+static bool open_graph(struct graph *g, struct compiler *c) {
+    *g = (struct graph){.c = c, .count = c->rule_count + c->paths.count * KINDS};
+    g->nodes = heap_alloc(&c->scratch, (c->paths.count + 1) * sizeof *g->nodes);
+    g->edge_from = heap_alloc(&c->scratch, (c->rule_count + 1) * sizeof *g->edge_from);
+    if (!g->nodes || !g->edge_from) return false;
+    number_nodes(g, &c->paths.root);
+    struct walk w = {.c = c, .term = edge_term, .arg = g};
+    EACH_RULE(c, r) {
+        g->edge_from[notes_of(r)->number] = g->edge_count;
+        walk_rule(&w, r);
+    }
+    g->edge_from[c->rule_count] = g->edge_count;
+    return !compile_stopped(c);
+}
+
+/* ---- Going along edges ---------------------------------------------------------------------- */
+
+/* Where a look at a vertex's edges has come to. */
+struct cursor {
+    u32 at;                       /* the vertex */
+    u32 i;
+    const struct trie_node *child;
+    const struct ast_rule *rule;
+};
+
+static struct cursor cursor_at(const struct graph *g, u32 v) {
+    struct cursor k = {.at = v};
+    u32 rules = g->c->rule_count;
+    if (v < rules) k.i = g->edge_from[v];
+    else if ((v - rules) % KINDS == BENEATH) k.child = g->nodes[(v - rules) / KINDS]->first;
+    return k;
+}
+
+static bool next_of_rules(struct cursor *k, const struct place *p, u32 *out) {
+    if (k->rule) k->rule = k->rule->otherwise;
+    while (!k->rule && p && k->i < p->node.rule_count) k->rule = p->node.rules[k->i++];
+    if (!k->rule) return false;
+    *out = notes_of(k->rule)->number;
+    return true;
+}
+
+static bool next_edge(const struct graph *g, struct cursor *k, u32 *out) {
+    u32 rules = g->c->rule_count;
+    if (k->at < rules) {
+        if (k->i == g->edge_from[k->at + 1]) return false;
+        *out = g->edges[k->i++];
+        return true;
+    }
+    const struct trie_node *n = g->nodes[(k->at - rules) / KINDS];
+    switch ((k->at - rules) % KINDS) {
+    case RULES: return next_of_rules(k, n->thing, out);
+    case ALL:
+        if (k->i > 1) return false;
+        *out = vertex(g, n, k->i++ ? BENEATH : RULES);
+        return true;
+    default:
+        if (!k->child) return false;
+        *out = vertex(g, k->child, ALL);
+        k->child = k->child->next;
+        return true;
+    }
+}
+
+/* ---- Strongly connected parts ---------------------------------------------------------------- */
+
+struct tarjan {
+    u32 *index, *low;    /* 0: not yet seen */
+    bool *on_stack, *cyclic;
+    u32 *stack;
+    struct cursor *path;
+    u32 stack_count, path_count, next;
+};
+
+static bool open_tarjan(struct tarjan *t, const struct graph *g) {
+    struct heap *h = &g->c->scratch;
+    size_t n = g->count + 1;
+    *t = (struct tarjan){.next = 1};
+    t->index = heap_alloc(h, n * sizeof *t->index);
+    t->low = heap_alloc(h, n * sizeof *t->low);
+    t->on_stack = heap_alloc(h, n);
+    t->cyclic = heap_alloc(h, n);
+    t->stack = heap_alloc(h, n * sizeof *t->stack);
+    t->path = heap_alloc(h, n * sizeof *t->path);
+    if (!t->index || !t->low || !t->on_stack || !t->cyclic || !t->stack || !t->path) return false;
+    memset(t->index, 0, n * sizeof *t->index);
+    memset(t->on_stack, 0, n);
+    memset(t->cyclic, 0, n);
+    return true;
+}
+
+static void visit(struct tarjan *t, const struct graph *g, u32 v) {
+    t->index[v] = t->low[v] = t->next++;
+    t->stack[t->stack_count++] = v;
+    t->on_stack[v] = true;
+    t->path[t->path_count++] = cursor_at(g, v);
+}
+
+/* The part that ends at v: its rules go into the order; they are a cycle if they are several, or
+ * one that goes through a vertex of a path back to itself. */
+static void close_part(struct tarjan *t, const struct graph *g, u32 v) {
+    struct compiled *out = g->c->out;
+    u32 first = t->stack_count;
+    while (t->stack[first - 1] != v) first--;
+    bool cyclic = t->stack_count - (first - 1) > 1;
+    for (u32 i = first - 1; i < t->stack_count; i++) {
+        u32 w = t->stack[i];
+        t->on_stack[w] = false;
+        t->cyclic[w] = cyclic;
+        if (w < g->c->rule_count && out->order) out->order[out->order_count++] = g->c->rules[w];
+    }
+    t->stack_count = first - 1;
+}
+
+static void strong_parts(struct tarjan *t, const struct graph *g, u32 root) {
+    visit(t, g, root);
+    while (t->path_count) {
+        struct cursor *k = &t->path[t->path_count - 1];
+        u32 v = k->at, w;
+        if (next_edge(g, k, &w)) {
+            if (!t->index[w]) visit(t, g, w);
+            else if (t->on_stack[w]) t->low[v] = MIN(t->low[v], t->index[w]);
+            continue;
+        }
+        if (t->low[v] == t->index[v]) close_part(t, g, v);
+        if (--t->path_count) {
+            u32 up = t->path[t->path_count - 1].at;
+            t->low[up] = MIN(t->low[up], t->low[v]);
+        }
+    }
+}
+
+/* ---- Telling a cycle ------------------------------------------------------------------------ */
+
+/* Depth first from the rule back to it. The path is what leads there: rules alone are told. */
+static bool find_cycle(struct tarjan *t, const struct graph *g, u32 start) {
+    memset(t->on_stack, 0, g->count);
+    t->path_count = 0;
+    t->path[t->path_count++] = cursor_at(g, start);
+    t->on_stack[start] = true;
+    while (t->path_count) {
+        u32 w;
+        if (!next_edge(g, &t->path[t->path_count - 1], &w)) {
+            t->path_count--;
+            continue;
+        }
+        if (w == start) return true;
+        if (t->on_stack[w] || !t->cyclic[w]) continue;
+        t->on_stack[w] = true;
+        t->path[t->path_count++] = cursor_at(g, w);
+    }
+    return false;
+}
+
+static void tell_cycle(struct tarjan *t, const struct graph *g, struct ast_rule *r) {
+    struct compiler *c = g->c;
+    struct buf b;
+    if (!find_cycle(t, g, notes_of(r)->number)) return;
+    str name = rule_text(c, r);
+    buf_open(&b, KIB(64));
+    rc_t rc = RC_OK;
+    for (u32 i = 0; i < t->path_count; i++) {
+        if (t->path[i].at >= c->rule_count) continue;
+        str step = rule_text(c, c->rules[t->path[i].at]);
+        rc = buf_printf(&b, "%.*s -> ", STR(step));
+    }
+    rc = buf_add(&b, name);
+    str text = compile_text(c, &b);
+    buf_close(&b);
+    compile_error(c, POLICY_RECURSION_ERROR, &r->at, "rule %.*s is recursive: %.*s", STR(name), STR(text));
+    (void)rc; /* cut at the limit: it is a message */
+}
+
+static void tell_beneath(struct tarjan *t, const struct graph *g, const struct trie_node *n) {
+    struct compiler *c = g->c;
+    if (compile_enter(c))
+        for (const struct trie_node *k = n->first; k && !compile_full(c); k = k->next) {
+            const struct place *p = k->thing;
+            for (u32 i = 0; p && i < p->node.rule_count && !compile_full(c); i++)
+                for (struct ast_rule *r = p->node.rules[i]; r; r = r->otherwise)
+                    if (t->cyclic[notes_of(r)->number]) tell_cycle(t, g, r);
+            tell_beneath(t, g, k);
+        }
+    compile_leave(c);
+}
+
+void check_recursion(struct compiler *c) {
+    struct heap_mark mark = heap_mark(&c->scratch);
+    struct graph g;
+    struct tarjan t;
+    u32 count = c->rule_count;
+    c->out->order = compile_list(c, &count, sizeof *c->out->order);
+    c->out->order_count = 0;
+    if (open_graph(&g, c) && open_tarjan(&t, &g)) {
+        bool any = false;
+        for (u32 i = 0; i < c->rule_count; i++)
+            if (!t.index[i]) strong_parts(&t, &g, i);
+        for (u32 i = 0; i < c->rule_count; i++) any |= t.cyclic[i];
+        if (any) tell_beneath(&t, &g, &c->paths.root);
+    }
+    heap_release(&c->scratch, mark);
+}

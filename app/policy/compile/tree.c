@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tree.c — the tree of all rules, and what is known of each rule before any pass runs.
+ *
+ *   package a.b        data -> a -> b -> p       (p's rules)
+ *   p := 1                            -> q -> r  (q.r's, and q.r[x]'s: the ground part counts)
+ *   q.r[x] := 2
+ *
+ * While compiling, nodes are found through one hash table (trie.c); finish_tree() gives each its
+ * children sorted, as users of the program see them. */
+#include "app/policy/compile/compile_impl.h"
+
+/* ---- Numbers and features ------------------------------------------------------------------- */
+
+struct look { struct rule_notes *notes; struct varset *taken; };
+
+static bool look_term(struct walk *w, struct ast_term *t) {
+    struct look *l = w->arg;
+    switch (t->kind) {
+    case AST_TEMPLATE_STRING: l->notes->has |= HAS_TEMPLATE; break;
+    case AST_CALL: l->notes->has |= HAS_CALL_TERM; break;
+    case AST_ARRAY_COMPREHENSION:
+    case AST_OBJECT_COMPREHENSION:
+    case AST_SET_COMPREHENSION: l->notes->has |= HAS_CLOSURE; break;
+    case AST_VAR:
+        if (is_generated(t->var)) varset_add(l->taken, t->var);
+        break;
+    default: break;
+    }
+    return false;
+}
+
+static bool is_metadata_ref(const struct ast_term *op) {
+    return op->kind == AST_REF && op->count == 3 && is_var_named(op->terms[0], "rego") &&
+           op->terms[1]->kind == AST_STRING && str_eq(value_str(op->terms[1]->scalar), S("metadata"));
+}
+
+static bool look_expr(struct walk *w, struct ast_expr *e) {
+    struct look *l = w->arg;
+    if (e->with_count) l->notes->has |= HAS_WITH;
+    if (e->kind == AST_EXPR_EVERY || e->kind == AST_EXPR_NOT || e->kind == AST_EXPR_LOGICAL)
+        l->notes->has |= HAS_NESTED;
+    if (is_call_of(e, "print")) l->notes->has |= HAS_PRINT;
+    if (e->kind == AST_EXPR_CALL && is_metadata_ref(e->terms[0])) l->notes->has |= HAS_METADATA;
+    if (e->kind == AST_EXPR_SOME) l->notes->has |= HAS_CALL_TERM;
+    return false;
+}
+
+static bool look_metadata(struct walk *w, struct ast_term *t) {
+    struct look *l = w->arg;
+    if (t->kind == AST_CALL && is_metadata_ref(t->terms[0])) l->notes->has |= HAS_METADATA;
+    return look_term(w, t);
+}
+
+static void note_rule(struct compiler *c, struct ast_rule *r) {
+    struct rule_notes *n = compile_alloc(c, sizeof *n);
+    r->notes = n;
+    n->number = c->rule_count;
+    struct look look = {n, &c->locals.taken};
+    struct walk w = {.c = c, .term = look_metadata, .expr = look_expr, .arg = &look};
+    walk_rule(&w, r);
+    walk_term(&w, r->head->ref);
+    if (c->rule_count == c->rule_room) {
+        u32 room = c->rule_room ? c->rule_room * 2 : 256;
+        struct ast_rule **rules = compile_list(c, &room, sizeof *rules);
+        if (room <= c->rule_room) return;
+        if (c->rule_count) memcpy(rules, c->rules, c->rule_count * sizeof *rules);
+        c->rules = rules;
+        c->rule_room = room;
+    }
+    c->rules[c->rule_count++] = r;
+}
+
+static struct trie_node *path_in(struct trie *t, const struct ast_term *ref, u32 len) {
+    struct trie_node *n = &t->root;
+    for (u32 i = 0; i < len && n; i++) {
+        const struct ast_term *key = ref->terms[i];
+        n = key->kind == AST_VAR ? trie_make_str(t, n, key->var) : trie_make(t, n, key->scalar);
+    }
+    return n;
+}
+
+/* Rules get their numbers, and each package its names, before anything is resolved. */
+void note_rules(struct compiler *c) {
+    EACH_MODULE(c, m) {
+        struct trie_node *package = path_in(&c->exports, m->package, m->package->count);
+        for (u32 i = 0; i < m->rule_count && package && !compile_stopped(c); i++) {
+            for (struct ast_rule *r = m->rules[i]; r; r = r->otherwise) {
+                r->module = m;
+                note_rule(c, r);
+            }
+            const struct ast_term *name = m->rules[i]->head->ref->terms[0];
+            struct trie_node *n =
+                name->kind == AST_VAR ? trie_make_str(&c->exports, package, name->var) : NULL;
+            if (n) n->thing = m; /* a rule's name, not only a package beneath */
+        }
+    }
+}
+
+/* ---- Planting ------------------------------------------------------------------------------- */
+
+static struct place *place_at(struct compiler *c, struct trie_node *n) {
+    if (!n) return NULL;
+    if (!n->thing) {
+        struct place *p = compile_alloc(c, sizeof *p);
+        p->at = n;
+        p->node.key = n->key;
+        n->thing = p;
+        if (n->parent && n->parent != &c->paths.root) p->node.parent = &place_at(c, n->parent)->node;
+        c->place_count++;
+    }
+    return n->thing;
+}
+
+static void add_rule(struct compiler *c, struct place *p, struct ast_rule *r) {
+    if (p->node.rule_count == p->rule_room) {
+        u32 room = p->rule_room ? p->rule_room * 2 : 2;
+        struct ast_rule **rules = compile_list(c, &room, sizeof *rules);
+        if (room <= p->rule_room) return;
+        if (p->node.rule_count) memcpy(rules, p->node.rules, p->node.rule_count * sizeof *rules);
+        p->node.rules = rules;
+        p->rule_room = room;
+    }
+    p->node.rules[p->node.rule_count++] = r;
+    if (!ref_is_ground(r->head->ref)) p->node.has_ref_rules = true;
+}
+
+static void add_module(struct compiler *c, struct place *p, struct ast_module *m) {
+    if (p->module_count == p->module_room) {
+        u32 room = p->module_room ? p->module_room * 2 : 2;
+        struct ast_module **modules = compile_list(c, &room, sizeof *modules);
+        if (room <= p->module_room) return;
+        if (p->module_count) memcpy(modules, p->modules, p->module_count * sizeof *modules);
+        p->modules = modules;
+        p->module_room = room;
+    }
+    p->modules[p->module_count++] = m;
+}
+
+static struct trie_node *child_made(struct compiler *c, struct trie_node *n,
+                                    const struct ast_term *key) {
+    return key->kind == AST_VAR ? trie_make_str(&c->paths, n, key->var)
+                                : trie_make(&c->paths, n, key->scalar);
+}
+
+void plant_rules(struct compiler *c) {
+    EACH_MODULE(c, m) {
+        struct trie_node *package = path_in(&c->paths, m->package, m->package->count);
+        struct place *home = place_at(c, package);
+        if (!home) return;
+        add_module(c, home, m);
+        for (u32 i = 0; i < m->rule_count && !compile_stopped(c); i++) {
+            struct ast_rule *r = m->rules[i];
+            struct trie_node *n = package;
+            u32 len = ref_ground_len(r->head->ref);
+            for (u32 k = 0; k < len && n; k++) n = child_made(c, n, r->head->ref->terms[k]);
+            struct place *p = place_at(c, n);
+            if (!p) return;
+            add_rule(c, p, r);
+            for (struct ast_rule *e = r; e; e = e->otherwise) notes_of(e)->place = p;
+        }
+    }
+    struct trie_node *data = trie_make_str(&c->paths, &c->paths.root, S("data"));
+    c->data = place_at(c, data);
+    struct trie_node *system = data ? trie_child_str(&c->paths, data, S("system")) : NULL;
+    if (system) place_at(c, system)->node.hide = true;
+}
+
+/* NULL: no rule or package lies at, or beneath, the first `len` terms of the ref. */
+struct place *place_of(const struct compiler *c, const struct ast_term *ref, u32 len) {
+    const struct trie_node *n = &c->paths.root;
+    for (u32 i = 0; i < len && n; i++) {
+        if (ref->terms[i]->kind == AST_VAR && i) return NULL;
+        n = trie_child_term(&c->paths, n, ref->terms[i]);
+    }
+    return n && n != &c->paths.root ? n->thing : NULL;
+}
+
+/* ---- Names ---------------------------------------------------------------------------------- */
+
+struct ast_term *rule_full_ref(struct compiler *c, struct ast_rule *r) {
+    struct rule_notes *n = notes_of(r);
+    if (n->full) return n->full;
+    const struct ast_term *package = r->module->package, *head = r->head->ref;
+    u32 count = package->count + head->count;
+    struct ast_term **terms = compile_list(c, &count, sizeof *terms);
+    if (count) {
+        memcpy(terms, package->terms, package->count * sizeof *terms);
+        memcpy(terms + package->count, head->terms, head->count * sizeof *terms);
+        struct ast_term **name = &terms[package->count];
+        if ((*name)->kind == AST_VAR) {
+            str var = (*name)->var;
+            *name = new_term(c, AST_STRING, &(*name)->at);
+            struct trie_node *at = notes_of(r)->place ? notes_of(r)->place->at : NULL;
+            /* the tree has this very string already */
+            for (u32 up = ref_ground_len(head); at && up > 1; up--) at = at->parent;
+            (*name)->scalar = at && value_is(at->key, VALUE_STRING) &&
+                                      str_eq(value_str(at->key), var)
+                                  ? at->key
+                                  : value_string(c->heap, var);
+        }
+    }
+    return n->full = new_list(c, AST_REF, &head->at, terms, count);
+}
+
+str rule_text(struct compiler *c, struct ast_rule *r) {
+    return compile_term_text(c, rule_full_ref(c, r));
+}
+
+/* ---- For users of the program --------------------------------------------------------------- */
+
+static void sort_nodes(struct rule_node **nodes, u32 count, struct rule_node **spare) {
+    if (count < 2) return;
+    u32 half = count / 2, a = 0, b = half, n = 0;
+    sort_nodes(nodes, half, spare);
+    sort_nodes(nodes + half, count - half, spare);
+    while (a < half && b < count)
+        spare[n++] = value_compare(nodes[a]->key, nodes[b]->key) <= 0 ? nodes[a++] : nodes[b++];
+    while (a < half) spare[n++] = nodes[a++];
+    while (b < count) spare[n++] = nodes[b++];
+    memcpy(nodes, spare, count * sizeof *nodes);
+}
+
+static void finish_place(struct compiler *c, struct place *p) {
+    u32 count = p->at->child_count, n = 0;
+    if (!count || !compile_enter(c)) {
+        compile_leave(c);
+        return;
+    }
+    struct heap_mark mark = heap_mark(&c->scratch);
+    struct rule_node **spare = heap_alloc(&c->scratch, count * sizeof *spare);
+    p->node.children = compile_list(c, &count, sizeof *p->node.children);
+    for (struct trie_node *k = p->at->first; k && n < count; k = k->next) {
+        struct place *child = place_at(c, k);
+        p->node.children[n++] = &child->node;
+    }
+    p->node.child_count = n;
+    if (spare) sort_nodes(p->node.children, n, spare);
+    heap_release(&c->scratch, mark);
+    for (struct trie_node *k = p->at->first; k; k = k->next) finish_place(c, k->thing);
+    compile_leave(c);
+}
+
+/* Children sorted once for all; depth is that of the deepest path, which the parser bounds. */
+void finish_tree(struct compiler *c) {
+    if (c->data) finish_place(c, c->data);
+}
+
+struct rule_node *rule_node_find(const struct rule_node *n, value key) {
+    u32 low = 0, high = n->child_count;
+    while (low < high) {
+        u32 mid = low + (high - low) / 2;
+        int cmp = value_compare(n->children[mid]->key, key);
+        if (cmp == 0) return n->children[mid];
+        if (cmp < 0) low = mid + 1;
+        else high = mid;
+    }
+    return NULL;
+}
