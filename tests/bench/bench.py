@@ -9,12 +9,16 @@ Load comes over a tap, in a network namespace made for the purpose (`unshare -rn
 needed), never over QEMU's user network, which is 3 to 5 times slower. wrk makes it. Each figure is
 the median of the runs; `min..max` follows when they differ by more than a tenth.
 
-  boot.MACHINE.*     second boot of a disk: from QEMU's exec to its first guest instruction, to the
-                     listener, to the first 200 as a client sees it; instructions counted by
-                     tools/insncount.c in a run of their own
-  guest.* host.*     requests per second and latency; host is the release build of the process
+  boot.MACHINE.*     second boot of a disk: from QEMU's exec to our first instruction, to the listener,
+                     to the first 200 as a client sees it; instructions (the firmware's before our
+                     first one included) counted by tools/insncount.c in runs of their own
+  guest.* host.*     requests per second and latency; host is the release build of the process.
+                     `.errors` are requests that were not answered with 2xx, `.status.NNN` which
+                     answers the appliance gave to them
   insn.*             guest instructions per request, everything included (network, timers, disk)
 
+`memory_idle` is taken once the appliance itself says that nothing is being worked on, after a second
+start without any request; `memory_after_login` likewise after the first login.
 Read wall times only beside the machine line: on an emulator they say little, instructions say more.
 """
 import argparse
@@ -25,6 +29,7 @@ import signal
 import socket
 import ssl
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -34,11 +39,12 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(TOP, "tests/integration"))
-from appliance import ADMIN_EMAIL, ADMIN_PASSWORD, Appliance  # noqa: E402
+from appliance import ADMIN_EMAIL, ADMIN_PASSWORD, Appliance, until  # noqa: E402
 import profile  # noqa: E402
 
 TAP, OURS, THEIRS, MAC = "tap0", "192.0.2.1", "192.0.2.2", "52:54:00:12:34:56"
 COUNTER = os.path.join(TOP, "build/insncount.so")
+SETTLE = {1: 2, 32: 4, 1000: 30}  # seconds in which so many TLS connections are made before they are used
 PROFILER = os.path.join(TOP, "build/insnprof.so")
 
 
@@ -77,8 +83,34 @@ class Place(Appliance):
 
 
 def counted(path):
+    """(all instructions so far, those before each mark)"""
     with open(path, "rb") as f:
-        return sum(int.from_bytes(f.read(8), sys.byteorder) for _ in range(64))
+        words = struct.unpack("=72Q", f.read(72 * 8))
+    return sum(words[:64]), words[64:]
+
+
+def addresses(*symbols):
+    """Where functions of the image begin."""
+    out = subprocess.run(["nm", os.path.join(TOP, "build/guest/openpolicy.debug.elf")], capture_output=True,
+                         text=True, check=True).stdout
+    found = dict((line.split()[2], line.split()[0]) for line in out.splitlines() if len(line.split()) == 3)
+    return [found[s] for s in symbols]
+
+
+def metrics(a):
+    """{name or name{labels}: value}"""
+    text = a.get("/metrics", timeout=60).body.decode()
+    return {k: float(v) for k, v in re.findall(r"^([^#].*) (\S+)$", text, re.M)}
+
+
+def quiet(a):
+    """The metrics of an appliance that works on nothing: no request but this one, no job, no hash."""
+    def look():
+        m = metrics(a)
+        busy = (m["openpolicy_http_requests_active"] > 1 or m["openpolicy_worker_jobs_waiting"] > 0 or
+                m['openpolicy_memory_budget_used_bytes{budget="password hashing"}'] > 0)
+        return None if busy else m
+    return until(look, 60, step=0.2, why="the appliance to be at rest")
 
 
 # ---- Figures -----------------------------------------------------------------------------------------
@@ -89,6 +121,11 @@ class Figures:
 
     def wanted(self, name):
         return not self.only or any(w in name for w in self.only)
+
+    def section(self, name):
+        """Is anything of it wanted? A word that names no section may be in each."""
+        heads = [w.split(".")[0] for w in self.only]
+        return not heads or any(h == name or h not in ("size", "boot", "guest", "host", "insn") for h in heads)
 
     def add(self, name, value, unit):
         self.values.setdefault((name, unit), []).append(value)
@@ -144,13 +181,16 @@ def boot_once(figures, machine, disk, directory, count):
         f.write(f"#!/bin/sh\ndate +%s.%N >{stamp}\nexec qemu-system-x86_64 \"$@\"\n")
     os.chmod(wrapper, 0o755)
     counter = os.path.join(directory, "count")
-    extra = ["-plugin", f"{COUNTER},counter={counter}"] if count else []
+    marks = [f",mark=0x{at}" for at in addresses("boot_start", "gateway_on_first_answer")]
+    extra = ["-plugin", f"{COUNTER},counter={counter}" + "".join(marks)] if count else []
     with Place(disk, target="guest", machine=machine, env={"QEMU": wrapper}, wait=False, qemu_args=extra) as a:
         done = first_200(a, "/readyz", time.time() + 60)
-        instructions = counted(counter) if count else 0
+        instructions, (first, listening, *_) = counted(counter) if count else (0, (0, 0))
         started = float(open(stamp).read())
         told = a.console.wait_for(r"listening ([\d.]+) s, first answer ([\d.]+) s", 10)
         if count:
+            figures.add(f"boot.{machine}.instructions_before_ours", first / 1e6, "Minsn")
+            figures.add(f"boot.{machine}.instructions_to_listening", listening / 1e6, "Minsn")
             figures.add(f"boot.{machine}.instructions_to_first_200", instructions / 1e6, "Minsn")
         else:
             listening, answered = float(told[1]), float(told[2])
@@ -181,18 +221,26 @@ def boots(figures, runs, directory):
 UNITS = {"us": 1e-3, "ms": 1, "s": 1e3, "m": 6e4}
 
 
-def wrk(seconds, connections, url, script=None, close=False, header=None, env=None):
-    """(requests, requests/s, p50 ms, p99 ms, errors)"""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "20s"]
+def wrk(seconds, connections, url, script=None, close=False, header=None, env=None, settle=0, begun=None):
+    """(requests, requests/s, p50 ms, p99 ms, errors). With `settle`, connections are made for so many
+    seconds before there are requests; `begun` is called when these begin."""
+    if settle:
+        script, env = "settle.lua", dict(env or {}, SETTLE=str(settle))
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds + settle}s", "--latency", "--timeout", "60s"]
     command += ["-s", os.path.join(HERE, script)] if script else []
     command += ["-H", "Connection: close"] if close else []
     command += ["-H", header] if header else []
-    out = subprocess.run(command + [url], capture_output=True, text=True, timeout=seconds + 60,
+    timer = threading.Timer(settle, begun or (lambda: None))
+    timer.start()
+    out = subprocess.run(command + [url], capture_output=True, text=True, timeout=seconds + settle + 60,
                          env=dict(os.environ, **(env or {}))).stdout
+    timer.join()
 
     def latency(percent):
-        m = re.search(rf"^\s*{percent}%\s+([\d.]+)(us|ms|s|m)$", out, re.M)
-        return float(m[1]) * UNITS[m[2]] if m else float("nan")
+        m = re.search(rf"^\s*{percent}%\s+([\d.]+)(us|ms|s|m)\s*$", out, re.M)  # wrk: "2.43s "
+        if not m:
+            raise AssertionError(f"wrk: {out}")
+        return float(m[1]) * UNITS[m[2]]
 
     total = re.search(r"(\d+) requests in", out)
     rate = re.search(r"Requests/sec:\s*([\d.]+)", out)
@@ -202,7 +250,9 @@ def wrk(seconds, connections, url, script=None, close=False, header=None, env=No
         errors += sum(map(int, word)) if not close else int(word[0]) + int(word[3])
     if not total:
         raise AssertionError(f"wrk: {out}")
-    return int(total[1]), float(rate[1]), latency(50), latency(99), errors
+    if int(total[1]) == 0:
+        return 0, 0, 0, 0, errors
+    return int(total[1]), float(rate[1]) * (seconds + settle) / seconds, latency(50), latency(99), errors
 
 
 def handshakes(seconds):
@@ -230,7 +280,7 @@ def handshakes(seconds):
         t.join()
     took.sort()
     if not took:
-        return 0, 0, float("nan"), float("nan"), errors[0]
+        return 0, 0, 0, 0, errors[0]
     return (len(took), len(took) / (time.time() - began), took[len(took) // 2], took[len(took) * 99 // 100],
             errors[0])
 
@@ -243,7 +293,7 @@ def loads(a, token, policy):
     for c in (1, 32, 1000):
         yield f"health.c{c}", dict(connections=c, url=plain + "/health")
     for c in (1, 32, 1000):
-        yield f"tls_health.c{c}", dict(connections=c, url=secure + "/health")
+        yield f"tls_health.c{c}", dict(connections=c, url=secure + "/health", settle=SETTLE[c])
     yield "new_connections.c32", dict(connections=32, url=plain + "/health", close=True)
     yield "tls_handshakes.c8", None
     yield "policy_get.c32", dict(connections=32, url=f"{plain}/api/v1/policies/{policy}", header=bearer)
@@ -252,11 +302,12 @@ def loads(a, token, policy):
     yield "login.c2", dict(connections=2, url=plain + "/api/v1/auth/login", script="login.lua", env=env)
 
 
-def measure(name, seconds, arguments):
+def measure(name, seconds, arguments, begun=None):
     if arguments is None:
+        if begun:
+            begun()
         return handshakes(max(seconds, 5))
-    slow = name.startswith(("login", "tls_health.c1000"))  # one answer, or the handshakes alone, take long
-    return wrk(max(seconds, 10) if slow else seconds, **arguments)
+    return wrk(max(seconds, 10) if name == "login.c2" else seconds, begun=begun, **arguments)
 
 
 def prepare(a):
@@ -267,29 +318,64 @@ def prepare(a):
     return token, made.json()["id"]
 
 
-def memory_used(a):
-    text = a.get("/metrics").body.decode()
-    m = re.search(r"^process_resident_memory_bytes (\S+)$", text, re.M)
-    return float(m[1]) / 2**20 if m else float("nan")
+def memory_figures(figures, target, directory):
+    """After a second start that nobody has asked anything yet, and after its first login."""
+    disk = os.path.join(directory, f"memory-{target}.img")
+    options = dict(target=target, machine="microvm" if target == "guest" else None)
+    with Place(disk, **options) as a:
+        a.stop()
+    with Place(disk, **options) as a:
+        figures.add(f"{target}.memory_idle", quiet(a)["process_resident_memory_bytes"] / 2**20, "MiB")
+        a.login()
+        figures.add(f"{target}.memory_after_login", quiet(a)["process_resident_memory_bytes"] / 2**20, "MiB")
+        a.stop()
+    os.unlink(disk)
+
+
+def answers_by_status(m):
+    totals = {}
+    for name, value in m.items():
+        status = re.search(r'^openpolicy_http_requests_total\{.*status="(\d+)"', name)
+        if status:
+            totals[status[1]] = totals.get(status[1], 0) + value
+    return totals
+
+
+def load_figures(figures, a, name, seconds, arguments):
+    before = metrics(a)
+    requests, rate, p50, p99, errors = measure(name.split(".", 1)[1], seconds, arguments)
+    after = metrics(a)
+    figures.add(f"{name}.rate", rate, "1/s")
+    if requests:
+        figures.add(f"{name}.p50", p50, "ms")
+        figures.add(f"{name}.p99", p99, "ms")
+    if ".tls_" in name:
+        for what in ("handshakes", "handshakes_shed"):
+            counter = f"openpolicy_tls_{what}_total"
+            if after[counter] > before[counter]:
+                figures.add(f"{name}.{what}", after[counter] - before[counter], "handshakes")
+    if not errors:
+        return
+    figures.add(f"{name}.errors", errors, "requests")
+    had = answers_by_status(before)
+    for status, count in sorted(answers_by_status(after).items()):
+        if status[0] != "2" and count > had.get(status, 0):
+            figures.add(f"{name}.status.{status}", count - had.get(status, 0), "answers")
 
 
 def load_target(figures, target, seconds, runs, directory):
     tap_make()
+    if figures.wanted(f"{target}.memory"):
+        for _ in range(runs):
+            memory_figures(figures, target, directory)
     for run in range(runs):
         disk = os.path.join(directory, f"load-{target}-{run}.img")
         with Place(disk, target=target, machine="microvm" if target == "guest" else None) as a:
             token, policy = prepare(a)
-            if target == "guest":
-                figures.add("guest.memory_idle", memory_used(a), "MiB")
             for name, arguments in loads(a, token, policy):
-                if not figures.wanted(f"{target}.{name}"):
-                    continue
-                _, rate, p50, p99, errors = measure(name, seconds, arguments)
-                figures.add(f"{target}.{name}.rate", rate, "1/s")
-                figures.add(f"{target}.{name}.p50", p50, "ms")
-                figures.add(f"{target}.{name}.p99", p99, "ms")
-                if errors:
-                    figures.add(f"{target}.{name}.errors", errors, "requests")
+                if figures.wanted(f"{target}.{name}"):
+                    quiet(a)
+                    load_figures(figures, a, f"{target}.{name}", seconds, arguments)
             a.stop()
         os.unlink(disk)
     figures.show()
@@ -301,16 +387,20 @@ def load_instructions(figures, seconds, directory):
     with Place(disk, target="guest", machine="microvm", cpus=1,
                qemu_args=["-plugin", f"{COUNTER},counter={counter}"]) as a:
         token, policy = prepare(a)
-        before, began = counted(counter), time.time()
-        time.sleep(2)
-        figures.add("insn.idle", (counted(counter) - before) / (time.time() - began) / 1e3, "kinsn/s")
+        quiet(a)
+        before, began = counted(counter)[0], time.time()
+        time.sleep(5)  # the span that is measured
+        figures.add("insn.idle", (counted(counter)[0] - before) / (time.time() - began) / 1e3, "kinsn/s")
         for name, arguments in loads(a, token, policy):
             if not figures.wanted(f"insn.{name}"):
                 continue
-            before = counted(counter)
-            requests, _, _, _, errors = measure(name, seconds, arguments)
+            quiet(a)
+            before = []
+            requests, _, _, _, errors = measure(name, seconds, arguments, lambda: before.append(counted(counter)[0]))
             if requests:
-                figures.add(f"insn.{name}", (counted(counter) - before) / requests / 1e3, "kinsn/request")
+                figures.add(f"insn.{name}", (counted(counter)[0] - before[0]) / requests / 1e3, "kinsn/request")
+            if errors:
+                figures.add(f"insn.{name}.errors", errors, "requests")
         a.stop()
     figures.show()
 
@@ -342,9 +432,10 @@ def load_profile(figures, wanted, options, directory):
 
 
 def sizes(figures):
-    for name, path in (("elf", "build/guest/openpolicy.elf"), ("disk_qcow2", "build/openpolicy.qcow2")):
+    for name, path in (("elf", "build/guest/openpolicy.elf"), ("image", "build/openpolicy.img"),
+                       ("image_qcow2", "build/openpolicy.qcow2")):
         full = os.path.join(TOP, path)
-        if os.path.exists(full):
+        if os.path.exists(full) and figures.wanted(f"size.{name}"):
             figures.add(f"size.{name}", os.path.getsize(full) / 2**20, "MiB")
     figures.show()
 
@@ -374,12 +465,13 @@ def main():
             load_profile(figures, options.profile, options, directory)
             return
         sizes(figures)
-        boots(figures, options.runs, directory)
-        if figures.wanted("guest.") or any("guest" in w for w in options.only):
+        if figures.section("boot"):
+            boots(figures, options.runs, directory)
+        if figures.section("guest"):
             load_target(figures, "guest", options.seconds, options.runs, directory)
-        if figures.wanted("insn.") or any("insn" in w for w in options.only):
+        if figures.section("insn"):
             load_instructions(figures, options.seconds, directory)
-        if figures.wanted("host.") or any("host" in w for w in options.only):
+        if figures.section("host"):
             load_target(figures, "host", options.seconds, options.runs, directory)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
