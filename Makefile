@@ -16,6 +16,7 @@
 #   make fuzz F=http T=60   one fuzz target for T seconds
 #   make tiny               unit tests with every limit shrunk (kernel/base/limits.h)
 #   make tsan               the kernel's threads under the race detector
+#   make sim SEEDS=50       the whole program on a simulated machine: faults, cuts, restarts (SEED=n)
 #   make coverage           line coverage of the unit tests, by folder
 #   make bench              measured figures of this machine
 #   make build/host/opctl   the policy command (build/release-host/opctl: optimised)
@@ -204,8 +205,13 @@ $(ELF): build/guest/openpolicy.debug.elf
 	$(call say,STRIP,$@)
 	$Qobjcopy --strip-all $< $@
 
+# The policy engine is linked as a library: what is asked for comes along.
+policy_objects = $(filter build/$1/app/policy/% build/$1/build/gen/policy_%,$(call objects,$1))
 define host_rules # variant
-build/$1/openpolicy: $(call objects,$1) $(call third_libs,$1)
+build/$1/policy.a: $(call policy_objects,$1)
+	$$(call say,AR,$$@)
+	$$Qrm -f $$@; ar rcsDT $$@ $$^
+build/$1/openpolicy: $(filter-out $(call policy_objects,$1),$(call objects,$1)) build/$1/policy.a $(call third_libs,$1)
 	$$(call say,HOSTLD,$$@)
 	$$Q$$($1_CC) $$($1_LINK) -o $$@ $$^ $$(SLIRP_LIBS) -lm -lpthread
 endef
@@ -214,7 +220,8 @@ $(foreach v,$(filter-out guest,$(VARIANTS)),$(eval $(call host_rules,$v)))
 # The policy engine as a command: the same objects as the appliance's, and tools/opctl.
 OPCTL_SRC = $(call src,tools/opctl)
 define opctl_rules # variant
-build/$1/opctl: $(patsubst %.c,build/$1/%.o,$(OPCTL_SRC) $(call src,kernel/base $(wildcard app/policy app/policy/*))) \
+build/$1/opctl: $(patsubst %.c,build/$1/%.o,$(OPCTL_SRC) $(call src,kernel/base $(wildcard app/policy app/policy/*)) \
+                $(filter build/gen/policy_%,$(GEN))) \
                 $(call third_libs,$1)
 	$$(call say,HOSTLD,$$@)
 	$$Q$$($1_CC) $$($1_LINK) -o $$@ $$^ -lm -lpthread
@@ -252,7 +259,7 @@ UNIT      := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/*_test.c))
 UNIT_RUN   = $(if $(ONLY),$(or $(foreach t,$(UNIT),$(if $(findstring $(ONLY),$t),$t)),$(UNIT)),$(UNIT))
 FUZZ      := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/*_fuzz.c)))
 
-.PHONY: test setup unit tiny tsan integration test-power fuzz fuzz-smoke layers tidy same coverage bench profile size gdb \
+.PHONY: test setup unit tiny tsan sim integration test-power fuzz fuzz-smoke layers tidy same coverage bench profile size gdb \
         image asm run run-host clean distclean help
 setup:
 	$Qtools/setup.sh
@@ -265,6 +272,8 @@ tiny: $(addprefix build/tiny/unit/,$(UNIT_RUN))
 # The detector wants its fixed addresses free: no randomisation, where that can be asked for.
 tsan: $(patsubst %,build/tsan/unit/%,core_worker_test core_loop_test core_fiber_test core_disk_test host_worker_test)
 	$Q$(shell setarch -R true 2>/dev/null && echo setarch -R) tools/unit.sh $^
+sim: build/host/unit/app_life_test
+	$QSEEDS=$(or $(SEEDS),50) $(if $(SEED),SEED=$(SEED)) ONLY=acknowledged $<
 integration: $(if $(filter guest,$(TARGET)),guest image probe $(SELFTEST),host)
 	$QDEPS_LOCK=tests/deps.lock tools/deps.sh
 	$Qpython3 tests/integration/appliance.py --target $(TARGET) $(ONLY)

@@ -15,6 +15,24 @@ static struct {
     u32 counter; /* 12 bits */
 } last;
 
+/* Random bytes are fetched for many ids at once: ids need not be secret, only different, and of two
+ * that share their random part time and counter tell them apart. */
+static struct {
+    u8 bytes[256];
+    size_t used;
+} pool = {.used = sizeof pool.bytes};
+
+static rc_t random_10(u8 to[10]) {
+    if (pool.used + 10 > sizeof pool.bytes) {
+        rc_t rc = platform_entropy(pool.bytes, sizeof pool.bytes);
+        if (rc) return rc;
+        pool.used = 0;
+    }
+    memcpy(to, pool.bytes + pool.used, 10);
+    pool.used += 10;
+    return RC_OK;
+}
+
 static void put_text(const u8 bytes[16], char to[ID_ROOM]) {
     static const char digits[] = "0123456789abcdef";
     size_t at = 0;
@@ -29,7 +47,7 @@ static void put_text(const u8 bytes[16], char to[ID_ROOM]) {
 
 rc_t id_make(char to[ID_ROOM], str *out) {
     u8 b[16];
-    rc_t rc = platform_entropy(b + 6, 10);
+    rc_t rc = random_10(b + 6);
     if (rc) return rc;
     u64 wall = platform_wall_ns();
     u64 ms = (wall ? wall : platform_clock_ns()) / NS_PER_MS;

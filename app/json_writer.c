@@ -8,6 +8,7 @@
  * are plain ASCII constants.
  * Objects and arrays must be closed by the caller; reply_json checks it. */
 #include "app/json.h"
+#include <emmintrin.h>
 #include <math.h>
 
 void json_open(struct json_writer *w, size_t bytes_max) {
@@ -35,16 +36,18 @@ static size_t character_bytes(str s) {
     return n <= s.len && str_is_utf8(str_take(s, n)) ? n : 0;
 }
 
-/* Eight at a time: a byte below 0x20, with its top bit, or equal to one of the three leaves its top
- * bit. */
+/* Sixteen at a time, by SSE2, which every machine of ours has: compared with their sign, bytes from
+ * 0x80 on are less than a blank, too. */
 size_t json_plain_run(str s) {
-    const u64 ones = 0x0101010101010101ull, tops = ones << 7;
+    const __m128i blank = _mm_set1_epi8(' '), quote = _mm_set1_epi8('"'),
+                  slash = _mm_set1_epi8('\\'), rubout = _mm_set1_epi8(0x7F);
     size_t n = 0;
-    for (u64 word; n + 8 <= s.len; n += 8) {
-        memcpy(&word, s.ptr + n, 8);
-        u64 quote = word ^ ones * '"', slash = word ^ ones * '\\', rubout = word ^ ones * 0x7F;
-        u64 odd = word | (word - ones * 0x20) | (quote - ones) | (slash - ones) | (rubout - ones);
-        if (odd & tops) break;
+    for (; n + 16 <= s.len; n += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i_u *)(const void *)(s.ptr + n));
+        __m128i odd = _mm_or_si128(_mm_or_si128(_mm_cmplt_epi8(v, blank), _mm_cmpeq_epi8(v, quote)),
+                                   _mm_or_si128(_mm_cmpeq_epi8(v, slash), _mm_cmpeq_epi8(v, rubout)));
+        u32 mask = (u32)_mm_movemask_epi8(odd);
+        if (mask) return n + (size_t)__builtin_ctz(mask);
     }
     while (n < s.len && (u8)s.ptr[n] >= 0x20 && (u8)s.ptr[n] < 0x7F && s.ptr[n] != '"' &&
            s.ptr[n] != '\\')

@@ -5,3 +5,13 @@ GEN += build/gen/web_assets.c
 build/gen/web_assets.c: tools/embed.py $(WEB_PAGES)
 	$(call say,EMBED,app/web/page)
 	$Qtools/embed.py $@ app/web/page
+# What the policy language knows of characters and of the world's clocks.
+GEN += build/gen/policy_unicode.c build/gen/policy_zones.c
+build/gen/policy_unicode.c: tools/unicode.py build/src/unicode.stamp
+	@mkdir -p $(@D)
+	$(call say,GEN,$@)
+	$Qtools/unicode.py $@ build/src/unicode/UCD.zip
+build/gen/policy_zones.c: tools/zones.py build/src/tzdata.stamp
+	@mkdir -p $(@D)
+	$(call say,GEN,$@)
+	$Qtools/zones.py $@ build/src/tzdata

@@ -107,7 +107,9 @@ unpack() { # name version file sha256
     dir=$DEPS/$1-$2
     rm -rf "$dir" "$dir.new"
     mkdir "$dir.new"
-    tar -xf "$DEPS/tar/$3" -C "$dir.new" --strip-components=1 --no-same-owner ||
+    # Most lie in a folder of their own; some (tzdata) in none.
+    tops=$(tar -tf "$DEPS/tar/$3" | sed 's|^\./||; s|/.*||' | sort -u | grep -c .)
+    tar -xf "$DEPS/tar/$3" -C "$dir.new" --strip-components=$([ "$tops" = 1 ] && echo 1 || echo 0) --no-same-owner ||
         die "$3: does not unpack (disk full?)"
     echo "$4" >"$dir.new/.sha256"
     mv "$dir.new" "$dir"

@@ -48,7 +48,7 @@ has tests/integration/appliance.py integration && {
     suite integration-guest 1200 $(m integration TARGET=guest)
 }
 has tests/integration/power_cut.py test-power && suite test-power 900 $(m test-power)
-suite same 600 $(m same)
+suite same 1200 $(m same)
 printf '%s' "$report"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -4,7 +4,7 @@
 #pragma once
 #include "app/audit/audit.h"
 
-#define AUDIT_HASH_BYTES 32u
+#define AUDIT_HASH_BYTES 48u
 #define AUDIT_DETAIL_MAX 4096u /* bytes of JSON kept with a row */
 #define AUDIT_TEXT_MAX 256u    /* bytes of resource, client ...: longer ones are cut */
 #define AUDIT_COLUMNS                                                                              \
@@ -15,7 +15,7 @@ struct audit_row {
     str actor_id, actor, role, action, resource, result, address, client, request_id, detail;
     str hash; /* AUDIT_HASH_BYTES raw bytes */
 };
-/* Of the canonical form (chain.c) after `previous`, 32 bytes. */
+/* Of the canonical form (chain.c) after `previous`. */
 void audit_row_hash(const u8 previous[AUDIT_HASH_BYTES], const struct audit_row *row,
                     u8 out[AUDIT_HASH_BYTES]);
 extern const u8 audit_genesis[AUDIT_HASH_BYTES]; /* before the first row */

@@ -45,7 +45,8 @@ static struct {
 
 struct entry {
     s64 num, version;
-    bool stale; /* the index has older words of it */
+    bool stale;   /* the index has older words of it; these come first */
+    bool current; /* as of the write */
     str id;
     enum language language;
     str texts[4]; /* title, summary, body, tags; later their stems */
@@ -144,21 +145,40 @@ static rc_t batch_stems(struct batch *b) {
  * ------------------------------------------------------------------------------------------ */
 
 /* Is the document still what the stems were made of? If not, it is stale with a newer version, or
- * gone. RC_NOT_FOUND: no. */
-static rc_t entry_current(struct db_txn *t, const struct entry *e) {
+ * gone. The new ones are neighbours, so one statement asks for all of them. */
+static bool is_entry(struct db_rows *r, const struct entry *e) {
+    return db_column_int(r, 0) == e->num && db_column_int(r, 1) == e->version &&
+           str_eq(db_column_text(r, 2), e->id);
+}
+static rc_t batch_compare(struct batch *b, struct db_txn *t) {
     struct db_rows *r = NULL;
-    rc_t rc = db_query(t, &r, "SELECT 1 FROM policy WHERE num=?1 AND id=?2 AND version=?3",
-                       DB_INT(e->num), DB_TEXT(e->id), DB_INT(e->version));
-    if (rc == RC_OK) rc = db_next(r);
+    u32 i = 0;
+    rc_t rc = RC_OK;
+    for (; i < b->count && b->entries[i].stale && rc == RC_OK; i++) {
+        rc = db_query(t, &r, "SELECT num,version,id FROM policy WHERE num=?1",
+                      DB_INT(b->entries[i].num));
+        if (rc == RC_OK) rc = db_next(r);
+        b->entries[i].current = rc == RC_OK && is_entry(r, &b->entries[i]);
+        if (rc == RC_NOT_FOUND) rc = RC_OK;
+        db_done(r);
+        r = NULL;
+    }
+    if (rc || i == b->count) return rc;
+    rc = db_query(t, &r, "SELECT num,version,id FROM policy WHERE num BETWEEN ?1 AND ?2 ORDER BY num",
+                  DB_INT(b->entries[i].num), DB_INT(b->entries[b->count - 1].num));
+    while (rc == RC_OK && (rc = db_next(r)) == RC_OK) {
+        while (i < b->count && b->entries[i].num < db_column_int(r, 0)) i++;
+        if (i < b->count) b->entries[i].current = is_entry(r, &b->entries[i]);
+    }
     db_done(r);
-    return rc;
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
-/* INSERT ... SELECT would ask the same in one statement, but SQLite sets a savepoint for it, at which
+/* INSERT ... SELECT could compare in the same statement, but SQLite sets a savepoint for it, at which
  * FTS5 writes out what it has gathered: then a batch would cost what its documents cost alone. */
 static rc_t entry_write(struct db_txn *t, const struct entry *e) {
-    rc_t rc = entry_current(t, e);
-    if (rc) return rc == RC_NOT_FOUND ? RC_OK : rc;
+    rc_t rc = RC_OK;
+    if (!e->current) return RC_OK;
     if (e->stale) {
         rc = db_run(t, "DELETE FROM policy_stale WHERE num=?1", DB_INT(e->num));
         if (rc == RC_OK) rc = db_run(t, "DELETE FROM policy_fts WHERE rowid=?1", DB_INT(e->num));
@@ -169,11 +189,12 @@ static rc_t entry_write(struct db_txn *t, const struct entry *e) {
                   DB_TEXT(e->texts[3]));
 }
 
-static rc_t batch_write(const struct batch *b) {
+static rc_t batch_write(struct batch *b) {
     struct db_txn *t;
     rc_t rc = db_write_begin(&t);
     if (rc) return rc;
     rc = db_use_reserve(t); /* on a full disk what is there must still be found */
+    if (rc == RC_OK) rc = batch_compare(b, t);
     for (u32 i = 0; i < b->count && rc == RC_OK; i++) rc = entry_write(t, &b->entries[i]);
     if (rc == RC_OK) return db_write_commit(t);
     db_write_rollback(t);

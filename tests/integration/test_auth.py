@@ -500,7 +500,7 @@ class Audit(AuthCase):
         r = self.a.get("/api/v1/auth/audit-logs/export", token=self.admin())
         self.assertEqual(r.status, 200)
         rows = [json.loads(line) for line in r.body.decode().splitlines()]
-        previous = bytes(32)
+        previous = bytes(48)
         for n, row in enumerate(rows):
             self.assertEqual(row["id"], n + 1)
             detail = "" if row["detail"] is None else None
@@ -510,7 +510,7 @@ class Audit(AuthCase):
             raw = r.body.decode().splitlines()[n]
             if detail is None:
                 detail = re.search(r'"detail":(\{.*\}),"hash"', raw).group(1)
-            digest = hashlib.sha256(previous)
+            digest = hashlib.sha384(previous)
             for field in fields + [detail]:
                 data = field.encode()
                 digest.update(b"%d:%s," % (len(data), data))

@@ -69,7 +69,7 @@ static u32 lines_of_stream(void) {
         } else {
             s64 id = (s64)cJSON_GetObjectItem(row, "id")->valuedouble;
             EXPECT(id > last);
-            EXPECT_EQ(strlen(cJSON_GetObjectItem(row, "hash")->valuestring), 64);
+            EXPECT_EQ(strlen(cJSON_GetObjectItem(row, "hash")->valuestring), 2 * AUDIT_HASH_BYTES);
             last = id;
         }
         arena_close(&a);

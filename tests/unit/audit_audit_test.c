@@ -69,7 +69,7 @@ TEST(every_tampering_shows) {
         {"UPDATE audit SET at_ns=at_ns+1 WHERE id=10", 9},
         {"UPDATE audit SET detail='' WHERE id=7", 6},
         {"UPDATE audit SET resource=action,action=resource WHERE id=3", 2},
-        {"UPDATE audit SET hash=zeroblob(32) WHERE id=6", 5},
+        {"UPDATE audit SET hash=zeroblob(48) WHERE id=6", 5},
         {"UPDATE audit SET hash=zeroblob(0) WHERE id=6", 5},
         {"DELETE FROM audit WHERE id=4", 3},
         {"DELETE FROM audit WHERE id=1", 0},

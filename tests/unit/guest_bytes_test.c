@@ -10,11 +10,13 @@
 #define memmove guest_memmove
 #define memset guest_memset
 #define memcmp guest_memcmp
+#define memchr guest_memchr
 #define strlen guest_strlen
 void *memcpy(void *restrict to, const void *restrict from, size_t n);
 void *memmove(void *to, const void *from, size_t n);
 void *memset(void *to, int byte, size_t n);
 int memcmp(const void *left, const void *right, size_t n);
+void *memchr(const void *bytes, int byte, size_t n);
 size_t strlen(const char *text);
 #include "kernel/guest/bytes.c"
 
@@ -100,6 +102,21 @@ TEST(compare_finds_the_first_difference) {
         }
         free(a);
         free(b);
+    }
+}
+
+TEST(find_the_first) {
+    for (size_t n = 0; n <= 100; n++) {
+        u8 *p = malloc(n + 1);
+        guest_memset(p, 'x', n);
+        EXPECT(guest_memchr(p, 'y', n) == NULL);
+        for (size_t at = 0; at < n; at++) {
+            p[at] = 0xC3;
+            if (at + 1 < n) p[n - 1] = 0xC3;
+            EXPECT(guest_memchr(p, -61, n) == p + at); /* compared as a byte */
+            p[at] = p[n - 1] = 'x';
+        }
+        free(p);
     }
 }
 

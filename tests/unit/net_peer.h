@@ -197,7 +197,7 @@ static void peer_run(u64 ms) {
     loop_run();
 }
 
-static void peer_begin(u64 seed, const char *address) {
+static inline void peer_begin(u64 seed, const char *address) {
     static bool begun;
     struct diag why;
     struct link_options link = {

@@ -38,6 +38,8 @@ struct ast_annotations {
 };
 struct ast_annotations_list { struct ast_annotations **items; u32 count; };
 
+/* As the reference writes them in JSON. */
+value annotations_json(struct heap *h, const struct ast_annotations *a, bool locations);
 /* The METADATA blocks among the comments; errors go to the parser. */
 struct parser;
 void annotations_read(struct parser *p, struct ast_annotations_list *out);

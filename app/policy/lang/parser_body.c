@@ -364,20 +364,6 @@ struct ast_expr *parse_literal(struct parser *p) {
 
 /* ---- Bodies ---- */
 
-/* A word that would be an operator had it been imported; the comma of `k, v in xs`. */
-static void hint_operator(struct parser *p) {
-    if (p->s.hints) return;
-    if (now(p) == TOKEN_COMMA) {
-        if (future_reads(p, reads_member))
-            parse_hint(p, "`import future.keywords.in` for `x in xs` expressions");
-    } else if (now(p) == TOKEN_IDENT) {
-        str word = parse_lexeme(p);
-        if (str_eq(word, S("in")) || str_eq(word, S("and")) || str_eq(word, S("or")))
-            parse_hint(p, "`import future.keywords.%.*s` for `x %.*s %s` expressions", STR(word), STR(word),
-                       str_eq(word, S("in")) ? "xs" : "y");
-    }
-}
-
 struct ast_body *parse_query(struct parser *p, bool one, enum token end) {
     if (now(p) == end) {
         parse_error_at(p, parse_here(p), "found empty body");
@@ -406,10 +392,8 @@ struct ast_body *parse_query(struct parser *p, bool one, enum token end) {
         }
         if (now(p) == end || one) return b;
         if (p->s.newline) continue;
-        if (p->s.error_count == 0) {
-            hint_operator(p);
+        if (p->s.error_count == 0)
             parse_illegal_format(p, "expected \\n or ; or %s", token_name(end));
-        }
         return NULL;
     }
 }
