@@ -50,6 +50,9 @@ struct policy_limits {
 struct policy_ask {
     value input;          /* UNDEFINED: none */
     value data;           /* base documents: an object */
+    /* Changes whenever the data does. 0: not known; then nothing is worked out from the data that
+     * could serve the next question. */
+    u64 data_version;
     u64 now_ns;           /* UTC; the same for the whole question */
     u64 seed;             /* of rand.intn and uuids within it */
     bool strict_errors;   /* an error of a builtin ends the question */

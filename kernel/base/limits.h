@@ -98,3 +98,8 @@ LIMIT(INDEX_FIELDS_MAX, 16, 2)          /* things that rules of one name are tol
 LIMIT(INDEX_BINDINGS_MAX, 32, 4)        /* variables of one body that stand for documents */
 LIMIT(INDEX_MEMBERS_MAX, 64, 4)         /* of `x in {...}`: more would make the index large */
 LIMIT(INDEX_PATH_MAX, 16, 4)
+LIMIT(LOOK_TESTS_MAX, 6, 2)             /* of one loop's elements */
+LIMIT(LOOK_INDEXES_MAX, 64, 2)          /* fields of arrays in data, per evaluator */
+LIMIT(LOOK_ROWS_MIN, 32, 2)             /* shorter arrays are as soon gone through */
+LIMIT(LOOK_DEMANDS_MAX, 1 << 22, 1 << 10) /* entries of one such index */
+LIMIT(POLICY_LOOK_BYTES_MAX, 1 << 28, 1 << 22)

@@ -33,6 +33,10 @@ struct index {
     struct index_field *fields;
 };
 
+struct index_demand { u32 rule; value key; };
+/* Lists, keys and the way to find them, from demands in any order; `test` is set. False: no memory. */
+bool index_field_fill(struct heap *h, struct index_field *f, struct index_demand *d, u32 count);
+
 /* NULL: the rules are few, or nothing tells them apart. */
 struct index *index_make(struct plan *pl, struct node *n);
 void index_entry(struct index *x, u32 rule, u32 label);

@@ -103,6 +103,11 @@ struct head_note { /* of DOC_PUT */
     bool multi; /* the value goes into a set at the end of the path */
 };
 
+/* Tests of the elements of a loop against what is known before it: look.c */
+enum { LOOK_EQUAL, LOOK_PREFIX, LOOK_HOLDS }; /* field == v, v starts with field, v in field */
+struct look_test { u8 kind; value field; u32 operand; };
+struct look { u32 count; struct look_test *tests; };
+
 struct index; /* index.h */
 
 struct program {
@@ -124,6 +129,8 @@ struct program {
     u32 place_count, place_room;
     struct head_note *heads;
     u32 head_count, head_room;
+    struct look *looks;
+    u32 look_count, look_room;
     struct index **indexes;
     u32 index_count, index_room;
     u32 slot_count;      /* remembered positions */

@@ -100,6 +100,7 @@ struct evaluation {
 
     struct remembered **remembered;
     u32 random_count;
+    struct looks *looks;         /* look.c */
     struct cached **cached;
     u32 cached_count;
     u64 cached_clock;
@@ -138,6 +139,11 @@ bool node_is_replaced(const struct evaluation *e, const struct node *n);
 value tree_get(struct evaluation *e, const struct node *n, value key);
 value tree_keys(struct evaluation *e, const struct node *n); /* an array, for iteration */
 value tree_document(struct evaluation *e, const struct node *n);
+
+/* ---- look.c ---- */
+bool look_choose(struct evaluation *e, const struct look *look, value from, value (*operand)(void *arg, u32 x),
+                 void *arg, const u32 **rows, u32 *count);
+void looks_close(struct evaluation *e);
 
 /* ---- with.c ---- */
 value with_open(struct evaluation *e, const struct with_set *set, value (*operand)(void *arg, u32 operand),

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plan.c — the planner's floor: instructions, labels, registers, constants, variables; and the
+ * tree of nodes made from the compiler's tree of rules.
+ *
+ * While a unit is planned `fail` of an instruction is a label; plan_unit_end turns labels into
+ * addresses. Label 0 is never placed. Registers are given out upwards and taken back between the
+ * rules of one node, so a frame is as large as its largest rule needs. */
+#include "app/policy/machine/plan.h"
+#include <stdlib.h>
+#include "app/policy/machine/index.h"
+#include "kernel/base/limits.h"
+
+/* One more item at the end of a list; false: no memory. */
+static bool grow(void *list, u32 *room, u32 count, size_t size) {
+    if (count < *room) return true;
+    u32 more = *room ? *room * 2 : 16;
+    if (more < *room) return false;
+    void *now = realloc(*(void **)list, (size_t)more * size);
+    if (!now) return false;
+    *(void **)list = now, *room = more;
+    return true;
+}
+
+void plan_open(struct plan *pl, struct program *p, const struct program *tree,
+               struct policy_errors *errors) {
+    *pl = (struct plan){.p = p, .tree = tree, .errors = errors, .look = NOWHERE};
+    (void)plan_label(pl);
+}
+
+void plan_close(struct plan *pl) {
+    free(pl->labels), free(pl->vars), free(pl->log);
+    if (pl->pending) index_drop(pl->pending);
+}
+
+void plan_fail(struct plan *pl, const char *why) {
+    if (!pl->failed && pl->errors) policy_error_add(pl->errors, EVAL_INTERNAL_ERROR, pl->at, "%s", why);
+    pl->failed = true;
+}
+
+static void no_memory(struct plan *pl) {
+    pl->p->exhausted = true;
+    plan_fail(pl, "the program is too large");
+}
+
+/* ---- Emission ---- */
+
+struct insn *plan_emit(struct plan *pl, enum op op, u32 a, u32 b, u32 c) {
+    struct program *p = pl->p;
+    if (!grow(&p->code, &p->code_room, p->code_count, sizeof *p->code)) {
+        no_memory(pl);
+        return &pl->spare;
+    }
+    struct insn *i = p->code + p->code_count++;
+    *i = (struct insn){.op = (u16)op, .a = a, .b = b, .c = c, .fail = pl->fail};
+    return i;
+}
+
+u32 plan_label(struct plan *pl) {
+    if (!grow(&pl->labels, &pl->label_room, pl->label_count, sizeof *pl->labels)) {
+        no_memory(pl);
+        return 0;
+    }
+    pl->labels[pl->label_count] = NOWHERE;
+    return pl->label_count++;
+}
+
+void plan_here(struct plan *pl, u32 label) {
+    if (label < pl->label_count) pl->labels[label] = pl->p->code_count;
+}
+
+void plan_jump(struct plan *pl, u32 label) { plan_emit(pl, OP_JUMP, 0, 0, 0)->fail = label; }
+
+u32 plan_register(struct plan *pl, u32 count) {
+    u32 r = pl->registers;
+    pl->registers += count;
+    if (pl->registers > POLICY_REGISTERS_MAX) {
+        plan_fail(pl, "a rule is too large");
+        pl->registers = 0;
+        return 0;
+    }
+    if (pl->registers > pl->registers_max) pl->registers_max = pl->registers;
+    return r;
+}
+
+static void constants_rehash(struct program *p) {
+    memset(p->constant_table, 0, ((size_t)p->constant_mask + 1) * sizeof(u32));
+    for (u32 i = 0; i < p->constant_count; i++) {
+        u32 at = value_hash(p->constants[i]) & p->constant_mask;
+        while (p->constant_table[at]) at = (at + 1) & p->constant_mask;
+        p->constant_table[at] = i + 1;
+    }
+}
+
+/* The same text, not merely the same number: 1 and 1.0 are equal and print differently. */
+static bool constant_same(value a, value b) {
+    if (a.kind != b.kind) return false;
+    if (a.kind == VALUE_NUMBER) {
+        char ra[NUMBER_TEXT_ROOM], rb[NUMBER_TEXT_ROOM];
+        return str_eq(number_text(a, ra), number_text(b, rb));
+    }
+    if (a.kind >= VALUE_ARRAY) return a.bits == b.bits;
+    return value_equal(a, b);
+}
+
+u32 plan_constant(struct plan *pl, value v) {
+    struct program *p = pl->p;
+    if ((p->constant_count + 1) * 2 > p->constant_mask) {
+        u32 slots = p->constant_mask ? (p->constant_mask + 1) * 2 : 64;
+        u32 *table = realloc(p->constant_table, (size_t)slots * sizeof(u32));
+        if (!table) return no_memory(pl), CONSTANT;
+        p->constant_table = table, p->constant_mask = slots - 1;
+        constants_rehash(p);
+    }
+    u32 at = value_hash(v) & p->constant_mask;
+    for (; p->constant_table[at]; at = (at + 1) & p->constant_mask)
+        if (constant_same(p->constants[p->constant_table[at] - 1], v))
+            return CONSTANT | (p->constant_table[at] - 1);
+    if (!grow(&p->constants, &p->constant_room, p->constant_count, sizeof(value)))
+        return no_memory(pl), CONSTANT;
+    p->constants[p->constant_count++] = v;
+    p->constant_table[at] = p->constant_count;
+    return CONSTANT | (p->constant_count - 1);
+}
+
+u32 plan_path(struct plan *pl, const value *keys, u32 count) {
+    struct program *p = pl->p;
+    value *copy = heap_alloc(&p->heap, (count ? count : 1) * sizeof(value));
+    if (!copy || !grow(&p->paths, &p->path_room, p->path_count, sizeof *p->paths))
+        return no_memory(pl), 0;
+    memcpy(copy, keys, count * sizeof(value));
+    p->paths[p->path_count] = (struct path){count, copy, p->slot_count};
+    p->slot_count += count;
+    return p->path_count++;
+}
+
+u32 plan_place(struct plan *pl, const struct ast_location *at) {
+    struct program *p = pl->p;
+    if (p->place_count && p->places[p->place_count - 1] == at) return p->place_count - 1;
+    if (!grow(&p->places, &p->place_room, p->place_count, sizeof *p->places))
+        return no_memory(pl), 0;
+    p->places[p->place_count] = at;
+    return p->place_count++;
+}
+
+u32 plan_head_note(struct plan *pl, struct head_note note) {
+    struct program *p = pl->p;
+    if (!grow(&p->heads, &p->head_room, p->head_count, sizeof *p->heads)) return no_memory(pl), 0;
+    p->heads[p->head_count] = note;
+    return p->head_count++;
+}
+
+u32 plan_look_add(struct plan *pl, struct look look) {
+    struct program *p = pl->p;
+    if (!grow(&p->looks, &p->look_room, p->look_count, sizeof *p->looks)) return no_memory(pl), NOWHERE;
+    p->looks[p->look_count] = look;
+    return p->look_count++;
+}
+
+u32 plan_with_set(struct plan *pl, struct with_set set) {
+    struct program *p = pl->p;
+    if (!grow(&p->withs, &p->with_room, p->with_count, sizeof *p->withs)) return no_memory(pl), 0;
+    p->withs[p->with_count] = set;
+    return p->with_count++;
+}
+
+void plan_unit_begin(struct plan *pl, u32 parameters) {
+    pl->start = pl->p->code_count;
+    pl->registers = pl->registers_max = parameters;
+    pl->label_count = 1;
+    pl->fail = 0;
+    plan_vars_clear(pl);
+}
+
+struct unit plan_unit_end(struct plan *pl) {
+    struct program *p = pl->p;
+    for (u32 i = pl->start; i < p->code_count; i++) {
+        u32 label = p->code[i].fail;
+        p->code[i].fail = label ? pl->labels[label] : NOWHERE;
+    }
+    if (pl->pending) {
+        index_resolve(pl->pending, pl->labels);
+        if (grow(&p->indexes, &p->index_room, p->index_count, sizeof *p->indexes))
+            p->indexes[p->index_count++] = pl->pending;
+        else
+            no_memory(pl), index_drop(pl->pending);
+        pl->pending = NULL;
+    }
+    return (struct unit){pl->start, pl->registers_max};
+}
+
+/* ---- Variables ---- */
+
+static u32 var_hash(str name) {
+    u32 h = 2166136261u;
+    for (size_t i = 0; i < name.len; i++) h = (h ^ (u8)name.ptr[i]) * 16777619u;
+    return h | 1;
+}
+
+void plan_vars_clear(struct plan *pl) {
+    if (pl->var_count) memset(pl->vars, 0, ((size_t)pl->var_mask + 1) * sizeof *pl->vars);
+    pl->var_count = pl->log_count = 0;
+}
+
+static bool vars_grow(struct plan *pl) {
+    u32 slots = pl->vars ? (pl->var_mask + 1) * 2 : 32;
+    struct plan_var *now = calloc(slots, sizeof *now);
+    u32 *moved = pl->vars ? calloc(pl->var_mask + 1, sizeof *moved) : NULL;
+    if (!now || (pl->vars && !moved)) return free(now), free(moved), false;
+    for (u32 i = 0; pl->vars && i <= pl->var_mask; i++) {
+        if (!pl->vars[i].hash) continue;
+        u32 at = pl->vars[i].hash & (slots - 1);
+        while (now[at].hash) at = (at + 1) & (slots - 1);
+        now[at] = pl->vars[i], moved[i] = at;
+    }
+    for (u32 i = 0; i < slots; i++)
+        if (now[i].alias) now[i].alias = moved[now[i].alias - 1] + 1;
+    for (u32 i = 0; i < pl->log_count; i++) pl->log[i] = moved[pl->log[i]];
+    free(pl->vars), free(moved);
+    pl->vars = now, pl->var_mask = slots - 1;
+    return true;
+}
+
+struct plan_var *plan_var(struct plan *pl, str name) {
+    if (!pl->vars || pl->var_count * 2 > pl->var_mask)
+        if (!vars_grow(pl)) {
+            no_memory(pl);
+            pl->none = (struct plan_var){.hash = 1};
+            return &pl->none;
+        }
+    u32 hash = var_hash(name), at = hash & pl->var_mask;
+    for (; pl->vars[at].hash; at = (at + 1) & pl->var_mask)
+        if (pl->vars[at].hash == hash && str_eq(pl->vars[at].name, name)) break;
+    struct plan_var *v = pl->vars + at;
+    if (!v->hash) {
+        *v = (struct plan_var){.name = name, .hash = hash, .reg = NOWHERE};
+        pl->var_count++;
+    }
+    while (v->alias) v = pl->vars + v->alias - 1;
+    return v;
+}
+
+static void log_add(struct plan *pl, struct plan_var *v) {
+    if (!grow(&pl->log, &pl->log_room, pl->log_count, sizeof *pl->log)) {
+        no_memory(pl);
+        return;
+    }
+    pl->log[pl->log_count++] = (u32)(v - pl->vars);
+}
+
+void plan_bind(struct plan *pl, struct plan_var *v, u32 reg) {
+    v->reg = reg, v->bound = true;
+    if (pl->vars && v >= pl->vars && v <= pl->vars + pl->var_mask) log_add(pl, v);
+}
+
+void plan_unbind(struct plan *pl, u32 mark) {
+    while (pl->log_count > mark) {
+        struct plan_var *v = pl->vars + pl->log[--pl->log_count];
+        v->bound = false, v->alias = 0;
+    }
+}
+
+/* ---- Nodes ---- */
+
+static u32 tree_count(const struct rule_node *from, u32 depth) {
+    u32 n = 1;
+    if (depth < POLICY_PATH_DEPTH_MAX)
+        for (u32 i = 0; i < from->child_count; i++) n += tree_count(from->children[i], depth + 1);
+    return n;
+}
+
+static void rules_gather(const struct rule_node *from, bool deep, u32 depth, struct ast_rule **to,
+                         u32 *count) {
+    for (u32 i = 0; i < from->rule_count; i++) {
+        if (to) to[*count] = from->rules[i];
+        ++*count;
+    }
+    if (deep && depth < POLICY_PATH_DEPTH_MAX)
+        for (u32 i = 0; i < from->child_count; i++)
+            rules_gather(from->children[i], true, depth + 1, to, count);
+}
+
+/* What kind of document the rules at a node make. */
+static void node_classify(struct node *n) {
+    bool all_ground = true, all_single = true;
+    u32 deepest = 0;
+    for (u32 i = 0; i < n->rule_count; i++) {
+        const struct ast_head *h = n->rules[i]->head;
+        u32 len = h->ref ? h->ref->count : 0; /* `data` included */
+        bool multi = ast_rule_kind(n->rules[i]) == AST_MULTI_VALUE;
+        u32 keys = len > n->depth + 1 ? len - (n->depth + 1) : 0;
+        if (keys) all_ground = false;
+        if (multi) keys++;
+        if (keys > deepest) deepest = keys;
+        if (keys != 1) all_single = false;
+        if (h->is_function || h->arg_count) n->is_function = true, n->arity = h->arg_count;
+    }
+    bool multi = ast_rule_kind(n->rules[0]) == AST_MULTI_VALUE;
+    n->is_partial = !n->is_function && (multi || !all_ground);
+    n->is_set = n->is_partial && multi && all_ground;
+    n->is_single_key = n->is_partial && all_single && (n->is_set || !multi);
+    if (n->is_single_key && !n->is_set)
+        for (u32 i = 0; i < n->rule_count; i++)
+            if (ast_rule_kind(n->rules[i]) == AST_MULTI_VALUE) n->is_single_key = false;
+    n->keys_max = deepest;
+}
+
+static struct node *tree_make(struct program *p, const struct rule_node *from, struct node *parent) {
+    struct node *n = heap_alloc(&p->heap, sizeof *n);
+    if (!n) return p->exhausted = true, NULL;
+    u32 depth = parent ? parent->depth + 1 : 0;
+    *n = (struct node){.id = p->node_count, .depth = depth, .key = from->key, .parent = parent,
+                       .hide = from->hide, .from = from,
+                       .whole = {NOWHERE, 0}, .keyed = {{NOWHERE, 0}, {NOWHERE, 0}}};
+    p->nodes[p->node_count++] = n;
+    n->path = heap_alloc(&p->heap, (depth ? depth : 1) * sizeof(value));
+    n->children = heap_alloc(&p->heap, (from->child_count ? from->child_count : 1) * sizeof(struct node *));
+    if (!n->path || !n->children) return p->exhausted = true, NULL;
+    if (parent) {
+        memcpy(n->path, parent->path, parent->depth * sizeof(value));
+        n->path[depth - 1] = from->key;
+    }
+    if (from->rule_count) {
+        rules_gather(from, from->has_ref_rules, depth, NULL, &n->rule_count);
+        n->rules = heap_alloc(&p->heap, n->rule_count * sizeof(struct ast_rule *));
+        if (!n->rules) return p->exhausted = true, NULL;
+        n->rule_count = 0;
+        rules_gather(from, from->has_ref_rules, depth, n->rules, &n->rule_count);
+        n->has_rules = true;
+        node_classify(n);
+    }
+    if (depth >= POLICY_PATH_DEPTH_MAX) return n;
+    for (u32 i = 0; i < from->child_count; i++) {
+        struct node *child = tree_make(p, from->children[i], n);
+        if (!child) return NULL;
+        n->children[n->child_count++] = child;
+    }
+    return n;
+}
+
+struct node *node_child(const struct node *n, value key) {
+    u32 low = 0, high = n->child_count;
+    while (low < high) {
+        u32 mid = (low + high) / 2;
+        int c = value_compare(n->children[mid]->key, key);
+        if (!c) return n->children[mid];
+        if (c < 0) low = mid + 1;
+        else high = mid;
+    }
+    return NULL;
+}
+
+rc_t plan_program(struct program *p, struct policy_errors *errors) {
+    const struct rule_node *root = p->compiled->root;
+    u32 count = tree_count(root, 0);
+    p->nodes = heap_alloc(&p->heap, count * sizeof(struct node *));
+    if (!p->nodes) return RC_NO_MEMORY;
+    p->root = tree_make(p, root, NULL);
+    if (!p->root) return RC_NO_MEMORY;
+    struct plan pl;
+    plan_open(&pl, p, p, errors);
+    for (u32 i = 0; i < p->node_count && !pl.failed; i++)
+        if (p->nodes[i]->has_rules) plan_node(&pl, p->nodes[i]);
+    bool failed = pl.failed;
+    plan_close(&pl);
+    if (p->exhausted || p->heap.exhausted) return RC_NO_MEMORY;
+    return failed ? RC_INVALID : RC_OK;
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* policy.c — from sources to a program, and from a query's text to a query.
+ *
+ *   text --parse--> tree --compile--> core --plan--> program
+ *
+ * A program owns its heap, in which all of it lies: trees, constants, paths. Its code and tables
+ * grow while it is planned and are of malloc. A query has a heap and code of its own beside those
+ * of the policy it asks. */
+#include "app/policy/policy.h"
+#include <stdlib.h>
+#include "app/policy/machine/program.h"
+#include "kernel/base/limits.h"
+
+static void program_open(struct program *p, size_t bytes_max) {
+    *p = (struct program){0};
+    heap_open(&p->heap, bytes_max ? bytes_max : POLICY_PROGRAM_BYTES_MAX);
+}
+
+static void program_close(struct program *p) {
+    free(p->code), free(p->constants), free(p->paths), free(p->withs), free(p->places);
+    free(p->heads), free(p->looks), free(p->indexes), free(p->constant_table);
+    heap_close(&p->heap);
+}
+
+static rc_t out_of_memory(struct policy_errors *errors) {
+    policy_error_add(errors, POLICY_COMPILE_ERROR, NULL, "the memory allowed for a program is used up");
+    return RC_NO_MEMORY;
+}
+
+/* All sources, with the errors of all of them. */
+static rc_t parse_all(struct heap *h, const struct policy_source *sources, u32 count,
+                      const struct parse_options *o, struct ast_module **modules,
+                      struct policy_errors *errors) {
+    rc_t worst = RC_OK;
+    for (u32 i = 0; i < count; i++) {
+        rc_t rc = parse_module(h, sources[i].name, sources[i].text, o, modules + i, errors);
+        if (rc) worst = rc;
+        if (rc && rc != RC_INVALID) return rc;
+    }
+    return worst;
+}
+
+rc_t policy_load(const struct policy_source *sources, u32 count, const struct policy_load_options *o,
+                 struct policy_program **out, struct policy_errors *errors) {
+    struct policy_program *made = calloc(1, sizeof *made);
+    if (!made) return out_of_memory(errors);
+    struct program *p = &made->program;
+    program_open(p, o->bytes_max);
+    rc_t rc = RC_NO_MEMORY;
+    struct ast_module **modules = heap_alloc(&p->heap, (count ? count : 1) * sizeof *modules);
+    if (!modules) goto failed;
+    if ((rc = parse_all(&p->heap, sources, count, &o->parse, modules, errors))) goto failed;
+    if ((rc = compile_modules(&p->heap, modules, count, &o->compile, &p->compiled, errors))) goto failed;
+    if ((rc = plan_program(p, errors))) goto failed;
+    *out = made;
+    return RC_OK;
+failed:
+    if (rc == RC_NO_MEMORY && !errors->count) (void)out_of_memory(errors);
+    policy_drop(made);
+    return rc;
+}
+
+void policy_drop(struct policy_program *p) {
+    if (!p) return;
+    program_close(&p->program);
+    free(p);
+}
+
+const struct compiled *policy_compiled(const struct policy_program *p) { return p->program.compiled; }
+
+static struct policy_query *query_open(struct policy_program *p) {
+    struct policy_query *q = calloc(1, sizeof *q);
+    if (!q) return NULL;
+    q->of = p;
+    program_open(&q->program, 0);
+    return q;
+}
+
+void policy_query_drop(struct policy_query *q) {
+    if (!q) return;
+    program_close(&q->program);
+    free(q);
+}
+
+rc_t policy_prepare_with(struct policy_program *p, str text, const struct policy_query_options *o,
+                         struct policy_query **out, struct policy_errors *errors) {
+    struct policy_query *q = query_open(p);
+    if (!q) return out_of_memory(errors);
+    struct heap *h = &q->program.heap;
+    struct ast_body *body;
+    struct compiled_query compiled = {0};
+    rc_t rc = parse_body(h, text, &o->parse, &body, errors);
+    if (!rc)
+        rc = compile_query(h, p->program.compiled, body, o->package, o->imports, o->import_count,
+                           &compiled, errors);
+    if (!rc) rc = plan_query(q, &compiled, errors);
+    if (rc) {
+        if (rc == RC_NO_MEMORY && !errors->count) (void)out_of_memory(errors);
+        policy_query_drop(q);
+        return rc;
+    }
+    *out = q;
+    return RC_OK;
+}
+
+rc_t policy_prepare(struct policy_program *p, str query, struct policy_query **out,
+                    struct policy_errors *errors) {
+    struct policy_query_options o = {0};
+    return policy_prepare_with(p, query, &o, out, errors);
+}
+
+rc_t policy_prepare_path(struct policy_program *p, const value *path, u32 count,
+                         struct policy_query **out, struct policy_errors *errors) {
+    struct policy_query *q = query_open(p);
+    if (!q) return out_of_memory(errors);
+    rc_t rc = plan_document(q, path, count);
+    if (rc) {
+        if (rc == RC_NO_MEMORY) (void)out_of_memory(errors);
+        else policy_error_add(errors, POLICY_COMPILE_ERROR, NULL, "the path is too long");
+        policy_query_drop(q);
+        return rc;
+    }
+    *out = q;
+    return RC_OK;
+}
