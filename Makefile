@@ -220,8 +220,9 @@ $(foreach v,$(filter-out guest,$(VARIANTS)),$(eval $(call host_rules,$v)))
 # The policy engine as a command: the same objects as the appliance's, and tools/opctl.
 OPCTL_SRC = $(call src,tools/opctl)
 define opctl_rules # variant
-build/$1/opctl: $(patsubst %.c,build/$1/%.o,$(OPCTL_SRC) $(call src,kernel/base $(wildcard app/policy app/policy/*)) \
-                $(filter build/gen/policy_%,$(GEN))) \
+build/$1/opctl: $(patsubst %.c,build/$1/%.o,$(OPCTL_SRC) \
+                  $(filter-out kernel/base/log.c kernel/base/panic.c,$(call src,kernel/base $(wildcard app/policy app/policy/*))) \
+                  $(filter build/gen/policy_%,$(GEN))) \
                 $(call third_libs,$1)
 	$$(call say,HOSTLD,$$@)
 	$$Q$$($1_CC) $$($1_LINK) -o $$@ $$^ -lm -lpthread
