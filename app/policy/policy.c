@@ -40,6 +40,23 @@ static rc_t parse_all(struct heap *h, const struct policy_source *sources, u32 c
     return worst;
 }
 
+/* What errors point to goes with the heap of what failed: the files' names move to theirs. */
+static void keep_places(struct policy_errors *errors) {
+    const struct ast_file *old = NULL, *kept = NULL;
+    for (u32 i = 0; i < errors->count; i++) {
+        struct policy_error *e = errors->items + i;
+        if (!e->at.file) continue;
+        if (e->at.file != old) {
+            struct ast_file *copy = heap_alloc(errors->heap, sizeof *copy);
+            value name = value_string(errors->heap, e->at.file->name);
+            old = e->at.file;
+            if (copy) *copy = (struct ast_file){.name = name.kind == VALUE_STRING ? value_str(name) : S("")};
+            kept = copy;
+        }
+        e->at.file = kept;
+    }
+}
+
 rc_t policy_load(const struct policy_source *sources, u32 count, const struct policy_load_options *o,
                  struct policy_program **out, struct policy_errors *errors) {
     struct policy_program *made = calloc(1, sizeof *made);
@@ -56,6 +73,7 @@ rc_t policy_load(const struct policy_source *sources, u32 count, const struct po
     return RC_OK;
 failed:
     if (rc == RC_NO_MEMORY && !errors->count) (void)out_of_memory(errors);
+    keep_places(errors);
     policy_drop(made);
     return rc;
 }
@@ -96,6 +114,7 @@ rc_t policy_prepare_with(struct policy_program *p, str text, const struct policy
     if (!rc) rc = plan_query(q, &compiled, errors);
     if (rc) {
         if (rc == RC_NO_MEMORY && !errors->count) (void)out_of_memory(errors);
+        keep_places(errors);
         policy_query_drop(q);
         return rc;
     }

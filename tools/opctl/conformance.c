@@ -136,7 +136,7 @@ static bool ask(struct runner *r, struct test_case *t, struct policy_query *q, c
     if (rc) {
         struct buf b;
         buf_open(&b, 1 << 20);
-        (void)buf_printf(&b, "%s: %.*s", policy_code_name(error.code), STR(error.message));
+        policy_error_write(&b, &error);
         bool ok = check_error(t, str_from_c(policy_code_name(error.code)), buf_str(&b));
         buf_close(&b);
         return ok;
