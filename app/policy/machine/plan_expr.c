@@ -201,11 +201,13 @@ void plan_body(struct plan *pl, const struct ast_body *b) {
     }
 }
 
-/* Goes on when `body` holds in no way. */
+static void plan_positive(struct plan *pl, const struct ast_expr *e, u32 capture);
+
+/* Goes on when `body`, or the expression `one` without its negation, holds in no way. */
 static void plan_absent(struct plan *pl, const struct ast_body *body, const struct ast_expr *one) {
     u32 outer = pl->fail, absent = plan_label(pl), mark = pl->log_count;
     pl->fail = absent;
-    if (one) plan_expr(pl, one, NOWHERE);
+    if (one) plan_positive(pl, one, NOWHERE);
     else plan_body(pl, body);
     plan_jump(pl, outer);
     plan_unbind(pl, mark);
@@ -407,9 +409,7 @@ static void plan_step(struct plan *pl, const struct ast_expr *e, u32 capture) {
         plan_positive(pl, e, capture);
         return;
     }
-    struct ast_expr positive = *e;
-    positive.negated = false, positive.with_count = 0;
-    plan_absent(pl, NULL, &positive);
+    plan_absent(pl, NULL, e);
     if (capture != NOWHERE) plan_emit(pl, OP_MOVE, capture, plan_constant(pl, value_boolean(true)), 0);
 }
 
