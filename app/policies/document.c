@@ -135,7 +135,7 @@ static void not_found(struct request *rq) {
                   "There is no document with this id that you may read.");
 }
 
-bool policy_load(struct request *rq, struct policy *out) {
+bool policy_fetch(struct request *rq, struct policy *out) {
     struct access_answer may;
     struct db_txn *t;
     rc_t rc = id_valid(rq->params[0]) ? db_read_begin(&t) : RC_NOT_FOUND;
@@ -158,7 +158,7 @@ bool policy_load(struct request *rq, struct policy *out) {
 
 void policy_get(struct request *rq) {
     struct policy p;
-    if (!policy_load(rq, &p) || reply_not_modified(rq, p.revision)) return;
+    if (!policy_fetch(rq, &p) || reply_not_modified(rq, p.revision)) return;
     document_answer(rq, 200, &p);
 }
 
@@ -286,7 +286,7 @@ static bool may_edit(struct request *rq, const struct policy *p) {
 void policy_put(struct request *rq) {
     struct policy before, p;
     cJSON *body;
-    if (!policy_load(rq, &before) || !may_edit(rq, &before) ||
+    if (!policy_fetch(rq, &before) || !may_edit(rq, &before) ||
         !request_if_match(rq, before.revision, true))
         return;
     p = before;
@@ -363,7 +363,7 @@ void policy_status_post(struct request *rq) {
     struct policy before, p;
     enum status from, to;
     str comment = S("");
-    if (!policy_load(rq, &before) || !status_read(rq, &to, &comment)) return;
+    if (!policy_fetch(rq, &before) || !status_read(rq, &to, &comment)) return;
     if (!access_check(rq, str_from_c(status_permission(to)), before.id, before.author_id,
                       before.status))
         return;
@@ -403,7 +403,7 @@ static rc_t delete_write(struct request *rq, const struct policy *p) {
 
 void policy_delete_(struct request *rq) {
     struct policy p;
-    if (!policy_load(rq, &p) ||
+    if (!policy_fetch(rq, &p) ||
         !access_check(rq, S("policies:document:delete"), p.id, p.author_id, p.status) ||
         !request_if_match(rq, p.revision, false))
         return;

@@ -130,7 +130,7 @@ void index_stop(void);
  */
 
 /* The document of the path if the actor may read it; answers 404 itself otherwise. */
-bool policy_load(struct request *rq, struct policy *out);
+bool policy_fetch(struct request *rq, struct policy *out);
 u64 policies_now_ns(void);
 void policies_get(struct request *rq), policies_post(struct request *rq);
 void policy_get(struct request *rq), policy_put(struct request *rq),

@@ -100,7 +100,7 @@ void policy_versions_get(struct request *rq) {
     struct policy p;
     struct page page;
     struct db_txn *t;
-    if (!request_page(rq, &page) || !policy_load(rq, &p)) return;
+    if (!request_page(rq, &page) || !policy_fetch(rq, &p)) return;
     rc_t rc = db_read_begin(&t);
     if (rc == RC_OK) {
         json_open(&w, ANSWER_MAX);
@@ -120,7 +120,7 @@ void policy_version_get(struct request *rq) {
     struct policy p;
     struct db_txn *t;
     s64 number;
-    if (!policy_load(rq, &p)) return;
+    if (!policy_fetch(rq, &p)) return;
     rc_t rc = version_parse(rq->params[1], &number) ? db_read_begin(&t) : RC_NOT_FOUND;
     if (rc == RC_OK) {
         rc = version_by_number(t, rq->arena, p.num, number, &v);
@@ -204,7 +204,7 @@ void policy_diff_get(struct request *rq) {
     struct policy p;
     struct db_txn *t;
     s64 from, to;
-    if (!policy_load(rq, &p) || !diff_ends(rq, &p, &from, &to)) return;
+    if (!policy_fetch(rq, &p) || !diff_ends(rq, &p, &from, &to)) return;
     rc_t rc = db_read_begin(&t);
     if (rc == RC_OK) {
         rc = version_by_number(t, rq->arena, p.num, from, &a);
@@ -268,7 +268,7 @@ void policy_history_get(struct request *rq) {
     struct policy p;
     struct page page;
     struct db_txn *t;
-    if (!request_page(rq, &page) || !policy_load(rq, &p)) return;
+    if (!request_page(rq, &page) || !policy_fetch(rq, &p)) return;
     rc_t rc = db_read_begin(&t);
     if (rc == RC_OK) {
         json_open(&w, ANSWER_MAX);
