@@ -321,15 +321,23 @@ static u64 durable_entries(const struct disk_memory *m, u64 entries) {
     return durable;
 }
 
-static void apply(const struct sim_disk_entry *e, u8 *image, u64 coin) {
+static size_t entry_bytes(const struct sim_disk_entry *e) {
+    return (size_t)e->count * sim_options.block_bytes;
+}
+
+/* The sectors from byte `from` on; with a coin, those for which it falls well. */
+static void apply_part(const struct sim_disk_entry *e, u8 *image, u64 coin, size_t from) {
     if (e->verb == DISK_FLUSH) return;
-    size_t n = (size_t)e->count * sim_options.block_bytes;
     u8 *to = image + e->block * sim_options.block_bytes;
-    for (size_t at = 0; at < n; at += SECTOR) {
+    for (size_t at = from; at < entry_bytes(e); at += SECTOR) {
         if (coin && sim_mix(coin + at) & 1) continue; /* this sector did not make it */
         if (e->verb == DISK_WRITE) memcpy(to + at, sim_disk_entry_data(e) + at, SECTOR);
         else memset(to + at, 0, SECTOR);
     }
+}
+
+static void apply(const struct sim_disk_entry *e, u8 *image, u64 coin) {
+    apply_part(e, image, coin, 0);
 }
 
 u32 sim_disk_open_writes(u32 disk, u64 entries) {
@@ -356,6 +364,9 @@ void sim_disk_state(u32 disk, u64 entries, enum sim_tear tear, u64 seed, u8 *ima
         case SIM_ALL:
         case SIM_REVERSED: apply(e, image, 0); break;
         case SIM_TORN: apply(e, image, sim_mix(seed ^ sim_mix(i)) | 1); break;
+        case SIM_TAIL:
+            apply_part(e, image, 0, sim_mix(seed ^ sim_mix(i)) % (entry_bytes(e) / SECTOR + 1) * SECTOR);
+            break;
         case SIM_SUBSET:
             if (bit < 64 && seed >> bit & 1) apply(e, image, 0);
             break;

@@ -77,6 +77,23 @@ TEST(torn_states_mix_sectors_of_old_and_new) {
     sim_stop();
 }
 
+TEST(a_tail_is_new_behind_old_sectors) {
+    bool seen[9] = {0};
+    begin(4);
+    put(0, 1);
+    EXPECT_OK(disk_flush(0));
+    put(0, 9);
+    for (u64 seed = 0; seed < 200; seed++) {
+        u32 old = 0;
+        sim_disk_state(0, 3, SIM_TAIL, seed, image);
+        while (old < 8 && image[old * 512] == 1) old++;
+        for (u32 s = old; s < 8; s++) EXPECT_EQ(image[s * 512], 9);
+        seen[old] = true;
+    }
+    for (u32 old = 0; old <= 8; old++) EXPECT(seen[old]);
+    sim_stop();
+}
+
 TEST(reversed_lets_the_earlier_write_win) {
     begin(5);
     put(0, 1);
