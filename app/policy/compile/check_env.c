@@ -121,10 +121,7 @@ static const struct type *merge_objects(struct compiler *c, const struct type *a
 static void merge_leaves(struct compiler *c, struct trie_node *top, const struct trie_node *n,
                          value *keys, u32 depth, u32 *left) {
     for (const struct trie_node *k = n->first; k && *left; k = k->next) {
-        if (depth >= TYPE_DEPTH_MAX || !compile_enter(c)) {
-            compile_leave(c);
-            return;
-        }
+        if (depth >= TYPE_DEPTH_MAX) return;
         keys[depth] = k->key;
         if (is_type_leaf(k)) {
             --*left;
@@ -132,7 +129,6 @@ static void merge_leaves(struct compiler *c, struct trie_node *top, const struct
         } else {
             merge_leaves(c, top, k, keys, depth + 1, left);
         }
-        compile_leave(c);
     }
 }
 

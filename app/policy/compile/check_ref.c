@@ -144,8 +144,9 @@ static void check_next_layer(struct ref_check *r, struct type_env *layer, const 
 
 static void check_in(struct ref_check *r, struct type_env *layer, const struct trie_node *n,
                      const struct ast_term *ref, u32 i) {
-    if (i == ref->count || !compile_enter(r->k->c)) {
-        if (i < ref->count) compile_leave(r->k->c);
+    if (i == ref->count) return;
+    if (!compile_enter(r->k->c)) {
+        compile_leave(r->k->c);
         return;
     }
     const struct ast_term *key = ref->terms[i];
@@ -175,7 +176,8 @@ static void check_ref(struct ref_check *r, const struct ast_term *ref) {
         const struct type *t = env_var(r->env, head->var);
         const struct builtin *b = t ? NULL : builtin_of_ref(r->k->c, ref);
         if (b) problem_unsupported(r->k, ref, ref->count - 1, builtin_type(r->k->c, b));
-        else check_leaf(r, t ? t : &type_any, ref, 1);
+        if (!t && !b) env_put_var(r->env, head->var, &type_any);
+        if (!b) check_leaf(r, t ? t : &type_any, ref, 1);
         return;
     }
     /* Functions of rules are found at their very path. */

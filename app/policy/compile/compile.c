@@ -87,9 +87,10 @@ static struct compiler *new_compiler(struct heap *h, const struct compile_option
     c->error_max = o->all_errors ? 0 : o->errors_max ? o->errors_max : ERRORS_MAX;
     heap_open(&c->scratch, SCRATCH_BYTES_MAX);
     heap_open(&c->spare, SPARE_BYTES);
-    trie_open(&c->paths, h);
-    trie_open(&c->exports, h);
-    trie_open(&c->annotations, h);
+    struct trie *tries = heap_alloc(h, 3 * sizeof *tries);
+    if (!tries) return NULL;
+    for (u32 i = 0; i < 3; i++) trie_open(&tries[i], h);
+    c->paths = &tries[0], c->exports = &tries[1], c->annotations = &tries[2];
     c->locals.prefix = "__local";
     varset_open(&c->locals.taken, h);
     return c->sink ? c : NULL;
@@ -240,7 +241,6 @@ rc_t compile_query(struct heap *h, const struct compiled *p, struct ast_body *bo
     c->locals = own.locals;
     c->locals.prefix = "__localq";
     c->outer = &program->locals;
-    c->paths = program->paths;
     if (!body->count) {
         compile_error(c, POLICY_COMPILE_ERROR, NULL, "empty query cannot be compiled");
     } else {

@@ -104,13 +104,13 @@ struct compiler {
     struct compiled *out;
     const struct compile_options *options;
 
-    struct trie paths;            /* of rules and packages: thing is a struct place */
+    struct trie *paths;           /* of rules and packages: thing is a struct place */
     struct place *data;           /* "data" in it */
     u32 place_count;
     struct ast_rule **rules;      /* all, else-rules behind their first; by notes->number */
     u32 rule_count, rule_room;
-    struct trie exports;          /* per package: the names of its rules */
-    struct trie annotations;      /* per package path: what was said of it (metadata.c) */
+    struct trie *exports;         /* per package: the names of its rules */
+    struct trie *annotations;     /* per package path: what was said of it (metadata.c) */
 
     struct locals locals;         /* of the program, or of the query that is compiled */
     const struct locals *outer;   /* a query's program's */

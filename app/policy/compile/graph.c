@@ -55,7 +55,7 @@ static void ref_edges(struct graph *g, const struct trie_node *n, const struct a
                 n = NULL;
                 break;
             }
-            n = trie_child_term(&g->c->paths, n, t);
+            n = trie_child_term(g->c->paths, n, t);
             if (!n) break;
             if (n->thing && ((struct place *)n->thing)->node.rule_count) add_edge(g, vertex(g, n, RULES));
             continue;
@@ -78,7 +78,7 @@ static void ref_edges(struct graph *g, const struct trie_node *n, const struct a
 
 static bool edge_term(struct walk *w, struct ast_term *t) {
     if (t->kind == AST_REF && t->count && is_var_named(t->terms[0], "data"))
-        ref_edges(w->arg, &w->c->paths.root, t, 0);
+        ref_edges(w->arg, &w->c->paths->root, t, 0);
     return false;
 }
 
@@ -92,11 +92,11 @@ static void number_nodes(struct graph *g, struct trie_node *n) {
 }
 
 static bool open_graph(struct graph *g, struct compiler *c) {
-    *g = (struct graph){.c = c, .count = c->rule_count + c->paths.count * KINDS};
-    g->nodes = heap_alloc(&c->scratch, (c->paths.count + 1) * sizeof *g->nodes);
+    *g = (struct graph){.c = c, .count = c->rule_count + c->paths->count * KINDS};
+    g->nodes = heap_alloc(&c->scratch, (c->paths->count + 1) * sizeof *g->nodes);
     g->edge_from = heap_alloc(&c->scratch, (c->rule_count + 1) * sizeof *g->edge_from);
     if (!g->nodes || !g->edge_from) return false;
-    number_nodes(g, &c->paths.root);
+    number_nodes(g, &c->paths->root);
     struct walk w = {.c = c, .term = edge_term, .arg = g};
     EACH_RULE(c, r) {
         g->edge_from[notes_of(r)->number] = g->edge_count;
@@ -288,7 +288,7 @@ void check_recursion(struct compiler *c) {
         for (u32 i = 0; i < c->rule_count; i++)
             if (!t.index[i]) strong_parts(&t, &g, i);
         for (u32 i = 0; i < c->rule_count; i++) any |= t.cyclic[i];
-        if (any) tell_beneath(&t, &g, &c->paths.root);
+        if (any) tell_beneath(&t, &g, &c->paths->root);
     }
     heap_release(&c->scratch, mark);
 }

@@ -12,11 +12,11 @@
 /* ---- Who speaks of what --------------------------------------------------------------------- */
 
 static struct said *said_at(struct compiler *c, const struct ast_term *ref, u32 len) {
-    struct trie_node *n = &c->annotations.root;
+    struct trie_node *n = &c->annotations->root;
     for (u32 i = 0; i < len && n; i++) {
         const struct ast_term *key = ref->terms[i];
-        n = key->kind == AST_VAR ? trie_make_str(&c->annotations, n, key->var)
-                                 : trie_make(&c->annotations, n, key->scalar);
+        n = key->kind == AST_VAR ? trie_make_str(c->annotations, n, key->var)
+                                 : trie_make(c->annotations, n, key->scalar);
     }
     if (!n) return NULL;
     if (!n->thing) n->thing = compile_alloc(c, sizeof(struct said));
@@ -90,8 +90,8 @@ static void add_own(struct compiler *c, struct value_builder *chain, struct ast_
 }
 
 static const struct said *said_of(const struct compiler *c, const struct ast_term *ref, u32 len) {
-    const struct trie_node *n = &c->annotations.root;
-    for (u32 i = 0; i < len && n; i++) n = trie_child_term(&c->annotations, n, ref->terms[i]);
+    const struct trie_node *n = &c->annotations->root;
+    for (u32 i = 0; i < len && n; i++) n = trie_child_term(c->annotations, n, ref->terms[i]);
     return n ? n->thing : NULL;
 }
 

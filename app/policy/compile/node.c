@@ -251,8 +251,8 @@ static struct ast_term *written_term(struct compiler *c, struct ast_term *t, boo
 }
 
 const struct ast_term *written_ref(struct compiler *c, const struct ast_term *ref, bool subjects) {
-    if (ref->kind != AST_REF || !compile_enter(c)) return ref;
-    u32 count = ref->count;
+    if (ref->kind != AST_REF) return ref;
+    u32 count = compile_enter(c) ? ref->count : 0;
     struct ast_term **terms = compile_list(c, &count, sizeof *terms);
     bool changed = false;
     for (u32 i = 0; i < count; i++) {

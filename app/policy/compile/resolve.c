@@ -32,9 +32,9 @@ static void open_globals(struct globals *g, struct compiler *c, const struct imp
     *g = (struct globals){.c = c, .package = scope->package, .imports = scope->imports,
                           .import_count = scope->count};
     varset_open(&g->import_names, &c->scratch);
-    const struct trie_node *n = scope->package ? &c->exports.root : NULL;
+    const struct trie_node *n = scope->package ? &c->exports->root : NULL;
     for (u32 i = 0; n && i < scope->package->count; i++)
-        n = trie_child_term(&c->exports, n, scope->package->terms[i]);
+        n = trie_child_term(c->exports, n, scope->package->terms[i]);
     g->exports = n;
     g->imports_at = heap_alloc(&c->scratch, (scope->count + 1) * sizeof *g->imports_at);
     g->used = heap_alloc(&c->scratch, scope->count + 1);
@@ -70,7 +70,7 @@ static bool meaning_of(struct globals *g, const struct hidden *h, str v, struct 
         return true;
     }
     const struct trie_node *rule =
-        g->exports ? trie_child_str(&g->c->exports, g->exports, v) : NULL;
+        g->exports ? trie_child_str(g->c->exports, g->exports, v) : NULL;
     if (!rule || !rule->thing) return false;
     if (is_hidden(h, v)) return false;
     *out = (struct meaning){g->package, rule->key};

@@ -171,7 +171,8 @@ static void reorder(struct compiler *c, struct ast_body *b, const struct varset 
     u32 count = b->count;
     struct need *needs = heap_alloc(&c->scratch, (count + 1) * sizeof *needs);
     struct ast_expr **order = heap_alloc(&c->scratch, (count + 1) * sizeof *order);
-    if (!needs || !order || !compile_enter(c)) {
+    if (!needs || !order) return;
+    if (!compile_enter(c)) {
         compile_leave(c);
         return;
     }

@@ -287,7 +287,7 @@ static void apply(struct checker *k, struct type_env *layer, const struct ast_ru
 /* A layer in which what annotations say of the rule's input and data holds. */
 struct type_env *env_of_schemas(struct checker *k, struct type_env *env, struct ast_rule *r) {
     struct compiler *c = k->c;
-    const struct trie_node *n = &c->annotations.root;
+    const struct trie_node *n = &c->annotations->root;
     if (!c->any_schemas) return env;
     struct trie *tree = heap_alloc(&c->scratch, sizeof *tree);
     struct type_env *layer = env_push(k, env);
@@ -298,12 +298,12 @@ struct type_env *env_of_schemas(struct checker *k, struct type_env *env, struct 
     u32 package = r->module->package->count, ground = package + ref_ground_len(r->head->ref);
     const struct said *s;
     for (u32 i = 0; i < package && n; i++) {
-        n = trie_child_term(&c->annotations, n, full->terms[i]);
+        n = trie_child_term(c->annotations, n, full->terms[i]);
         s = n ? n->thing : NULL;
         if (s) apply(k, layer, r, s->path);
         if (s && i + 1 == package) apply(k, layer, r, s->package);
     }
-    for (u32 i = package; i < ground && n; i++) n = trie_child_term(&c->annotations, n, full->terms[i]);
+    for (u32 i = package; i < ground && n; i++) n = trie_child_term(c->annotations, n, full->terms[i]);
     s = n ? n->thing : NULL;
     if (s && ground > package) apply(k, layer, r, s->path);
     for (u32 i = 0; i < r->annotation_count; i++)

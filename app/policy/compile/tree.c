@@ -82,7 +82,7 @@ static struct trie_node *path_in(struct trie *t, const struct ast_term *ref, u32
 /* Rules get their numbers, and each package its names, before anything is resolved. */
 void note_rules(struct compiler *c) {
     EACH_MODULE(c, m) {
-        struct trie_node *package = path_in(&c->exports, m->package, m->package->count);
+        struct trie_node *package = path_in(c->exports, m->package, m->package->count);
         for (u32 i = 0; i < m->rule_count && package && !compile_stopped(c); i++) {
             for (struct ast_rule *r = m->rules[i]; r; r = r->otherwise) {
                 r->module = m;
@@ -90,7 +90,7 @@ void note_rules(struct compiler *c) {
             }
             const struct ast_term *name = m->rules[i]->head->ref->terms[0];
             struct trie_node *n =
-                name->kind == AST_VAR ? trie_make_str(&c->exports, package, name->var) : NULL;
+                name->kind == AST_VAR ? trie_make_str(c->exports, package, name->var) : NULL;
             if (n) n->thing = m; /* a rule's name, not only a package beneath */
         }
     }
@@ -105,7 +105,7 @@ static struct place *place_at(struct compiler *c, struct trie_node *n) {
         p->at = n;
         p->node.key = n->key;
         n->thing = p;
-        if (n->parent && n->parent != &c->paths.root) p->node.parent = &place_at(c, n->parent)->node;
+        if (n->parent && n->parent != &c->paths->root) p->node.parent = &place_at(c, n->parent)->node;
         c->place_count++;
     }
     return n->thing;
@@ -138,13 +138,13 @@ static void add_module(struct compiler *c, struct place *p, struct ast_module *m
 
 static struct trie_node *child_made(struct compiler *c, struct trie_node *n,
                                     const struct ast_term *key) {
-    return key->kind == AST_VAR ? trie_make_str(&c->paths, n, key->var)
-                                : trie_make(&c->paths, n, key->scalar);
+    return key->kind == AST_VAR ? trie_make_str(c->paths, n, key->var)
+                                : trie_make(c->paths, n, key->scalar);
 }
 
 void plant_rules(struct compiler *c) {
     EACH_MODULE(c, m) {
-        struct trie_node *package = path_in(&c->paths, m->package, m->package->count);
+        struct trie_node *package = path_in(c->paths, m->package, m->package->count);
         struct place *home = place_at(c, package);
         if (!home) return;
         add_module(c, home, m);
@@ -159,20 +159,20 @@ void plant_rules(struct compiler *c) {
             for (struct ast_rule *e = r; e; e = e->otherwise) notes_of(e)->place = p;
         }
     }
-    struct trie_node *data = trie_make_str(&c->paths, &c->paths.root, S("data"));
+    struct trie_node *data = trie_make_str(c->paths, &c->paths->root, S("data"));
     c->data = place_at(c, data);
-    struct trie_node *system = data ? trie_child_str(&c->paths, data, S("system")) : NULL;
+    struct trie_node *system = data ? trie_child_str(c->paths, data, S("system")) : NULL;
     if (system) place_at(c, system)->node.hide = true;
 }
 
 /* NULL: no rule or package lies at, or beneath, the first `len` terms of the ref. */
 struct place *place_of(const struct compiler *c, const struct ast_term *ref, u32 len) {
-    const struct trie_node *n = &c->paths.root;
+    const struct trie_node *n = &c->paths->root;
     for (u32 i = 0; i < len && n; i++) {
         if (ref->terms[i]->kind == AST_VAR && i) return NULL;
-        n = trie_child_term(&c->paths, n, ref->terms[i]);
+        n = trie_child_term(c->paths, n, ref->terms[i]);
     }
-    return n && n != &c->paths.root ? n->thing : NULL;
+    return n && n != &c->paths->root ? n->thing : NULL;
 }
 
 /* ---- Names ---------------------------------------------------------------------------------- */
@@ -222,7 +222,8 @@ static void sort_nodes(struct rule_node **nodes, u32 count, struct rule_node **s
 
 static void finish_place(struct compiler *c, struct place *p) {
     u32 count = p->at->child_count, n = 0;
-    if (!count || !compile_enter(c)) {
+    if (!count) return;
+    if (!compile_enter(c)) {
         compile_leave(c);
         return;
     }
