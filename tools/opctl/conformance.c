@@ -148,7 +148,7 @@ static bool ask(struct runner *r, struct test_case *t, struct policy_query *q, c
 static bool run_case(struct runner *r, struct test_case *t) {
     struct policy_source sources[64];
     char names[64][24];
-    struct policy_load_options load = {.parse.version = r->version, .compile.test_builtins = true,
+    struct policy_load_options load = {.parse.version = r->version, .parse.annotations = true, .compile.test_builtins = true,
         .parse.logical_keywords = flag(t->body, "experimental_keywords")};
     struct policy_errors errors;
     struct policy_program *program;

@@ -65,7 +65,8 @@ bool module_is_v1_compatible(const struct ast_module *m) { return m->version != 
 
 const struct builtin *builtin_allowed(const struct compiler *c, str name) {
     const struct builtin *b = builtin_find(name);
-    return b && c->allowed && !c->allowed[b - builtins] ? NULL : b;
+    if (!b || (c->allowed && !c->allowed[b - builtins])) return NULL;
+    return b->flags & BUILTIN_TEST && !c->options->test_builtins ? NULL : b;
 }
 
 bool builtin_named(const struct compiler *c, str name) {
