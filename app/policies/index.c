@@ -265,7 +265,7 @@ rc_t index_stale(struct db_txn *t, const struct policy *p) {
                   DB_INT(p->num), DB_INT(p->version));
 }
 
-rc_t index_drop(struct db_txn *t, const struct policy *p) {
+rc_t policy_index_drop(struct db_txn *t, const struct policy *p) {
     rc_t rc = db_run(t, "DELETE FROM policy_stale WHERE num=?1", DB_INT(p->num));
     return rc ? rc : db_run(t, "DELETE FROM policy_fts WHERE rowid=?1", DB_INT(p->num));
 }

@@ -118,7 +118,7 @@ void policy_json(struct json_writer *w, const char *key, const struct policy *p,
  * -------------------------------------------- */
 
 rc_t index_stale(struct db_txn *t, const struct policy *p); /* its content changed */
-rc_t index_drop(struct db_txn *t, const struct policy *p);  /* before its row is deleted */
+rc_t policy_index_drop(struct db_txn *t, const struct policy *p); /* before its row is deleted */
 void index_later(void);                                     /* after a commit with new content */
 /* Parks until everything committed before the call can be found. */
 rc_t index_catch_up(void);

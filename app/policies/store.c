@@ -211,7 +211,7 @@ rc_t policy_update(struct db_txn *t, const struct policy *p, const struct actor 
 }
 
 rc_t policy_delete(struct db_txn *t, const struct policy *p) {
-    rc_t rc = index_drop(t, p);
+    rc_t rc = policy_index_drop(t, p);
     return rc ? rc : db_run(t, "DELETE FROM policy WHERE num=?1", DB_INT(p->num));
 }
 
