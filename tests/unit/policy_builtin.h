@@ -15,7 +15,7 @@ struct evaluation {
     u64 now_ns, random;
     struct { const struct builtin *b; value key, v; } memo[16];
     u32 memo_count;
-    struct { void *thing; void (*drop)(void *); str key; const void *owner; } cache[64];
+    struct { void *thing; void (*drop)(void *); char key[256]; size_t len; const void *owner; } cache[128];
     u32 cache_count, made;
     str printed;
 };
@@ -41,14 +41,16 @@ void evaluation_remember(struct evaluation *e, const struct builtin *b, value ke
 void *evaluation_cached(struct evaluation *e, const void *owner, str key, void *(*make)(void *arg, str key),
                         void (*drop)(void *thing), void *arg) {
     for (u32 i = 0; i < e->cache_count; i++)
-        if (e->cache[i].owner == owner && str_eq(e->cache[i].key, key)) return e->cache[i].thing;
+        if (e->cache[i].owner == owner && str_eq(str_of(e->cache[i].key, e->cache[i].len), key)) return e->cache[i].thing;
     void *thing = make(arg, key);
     if (!thing) return NULL;
     CHECK(e->cache_count < ARRAY_LEN(e->cache));
     e->made++;
     e->cache[e->cache_count].thing = thing;
     e->cache[e->cache_count].drop = drop;
-    e->cache[e->cache_count].key = key;
+    CHECK(key.len < sizeof(e->cache->key));
+    if (key.len) memcpy(e->cache[e->cache_count].key, key.ptr, key.len);
+    e->cache[e->cache_count].len = key.len;
     e->cache[e->cache_count++].owner = owner;
     return thing;
 }
