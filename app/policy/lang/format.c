@@ -401,7 +401,7 @@ static enum laid write_rule_body(struct format *f, struct ast_rule *r, bool is_e
     if (with_if) put(f->out, S(" if"));
     if (with_if && body_on_head_line(r)) {
         put_c(f->out, ' ');
-        if (format_write_expr(f, r->body->exprs[0])) return f->comments.count = 0, LAID_COMMENT;
+        (void)format_write_expr(f, r->body->exprs[0]); /* as it stood, if need be: nothing is lost */
         format_end_line(f);
         return r->otherwise ? write_else(f, r) : LAID_OK;
     }
