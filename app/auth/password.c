@@ -31,7 +31,7 @@ enum {
     SLOTS_MAX = 4,
     QUEUE_MAX = 16,
     QUEUE_WAIT_MS = 8000,
-    IDLE_MS = 10000,
+    IDLE_MS = 1000,
 };
 #define SLOT_BYTES ((size_t)COST_KIB * 1024)
 #define SMALL_HEAP MIB(160) /* below, the first slot is taken at start and kept */

@@ -204,7 +204,7 @@ static rc_t create_write(struct request *rq, struct policy *p) {
     rc = policy_insert(t, p);
     if (rc == RC_OK) rc = audit(t, rq, p, "policy.create", S(""));
     rc = finish(t, rc);
-    if (rc == RC_OK) index_later();
+    if (rc == RC_OK) search_index_later();
     return rc;
 }
 
@@ -261,7 +261,7 @@ static rc_t update_write(struct request *rq, const struct policy *before, const 
     if (rc == RC_OK) rc = policy_update(t, p, &rq->actor);
     if (rc == RC_OK) rc = record(t, rq, p, "policy.update", before->status, S(""));
     rc = finish(t, rc);
-    if (rc == RC_OK) index_later();
+    if (rc == RC_OK) search_index_later();
     return rc;
 }
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* index.c — the search index follows the documents, a moment behind.
  *
- *    commit -> index_later -> a moment -> batch: texts read | stems made | one write -> next batch
- *    search -> index_catch_up: batches until all that was committed before the search is in
+ *    commit -> search_index_later -> a quiet moment -> batch: texts read | stems made | one write -> next batch
+ *    search -> search_index_catch_up: batches until all that was committed before the search is in
  *
- * Entering a text into a full-text index costs more than storing it, and entering fifty at once
- * costs little more than one: so a writer is answered first, and its words follow with others'.
+ * Entering a text into a full-text index costs a quarter of storing it, alone as much again: so
+ * writers are answered first, and their words follow together when nobody has written for a while,
+ * when many wait, or when somebody searches.
  *
  * What is missing is on the disk, in no queue: documents numbered above the highest in the index,
  * and those in policy_stale, which the change of an older document's content enters in its own
@@ -27,7 +28,8 @@ enum {
     BATCH_BYTES = 128 << 10, /* of text; one document may be longer */
     BATCH_MEMORY = 4 << 20,
     STEMS_ON_LOOP = 2048, /* bytes of text: about 50 us */
-    DELAY_MS = 200,       /* for company */
+    QUIET_MS = 500,       /* without a new document: then there is time for the index ... */
+    WAITING_MAX = 2000,   /* ... or when so many wait: a search must not wait long for its answer */
     RETRY_MS = 5000,
 };
 
@@ -239,7 +241,7 @@ static void follow_fiber(void *arg) {
     state.running = false;
     if (rc) log_warn("policies", "the search index lags behind; trying again", "rc=%s", rc_name(rc));
     if (state.started && state.done < state.asked && !timer_waiting(&state.timer))
-        rc = timer_start_after_ms(&state.timer, rc ? RETRY_MS : DELAY_MS);
+        rc = timer_start_after_ms(&state.timer, rc ? RETRY_MS : QUIET_MS);
 }
 
 static void on_timer(void *arg) {
@@ -249,37 +251,38 @@ static void on_timer(void *arg) {
     if (fiber_start("policy index", follow_fiber, NULL, NULL)) state.running = false;
 }
 
-void index_later(void) {
+void search_index_later(void) {
     state.asked++;
-    if (!state.started || state.running || timer_waiting(&state.timer)) return;
+    if (!state.started || state.running) return;
+    if (state.asked - state.done >= WAITING_MAX) on_timer(NULL);
     /* Without a timer the next search or the next commit makes up for it. */
-    (void)!!timer_start_after_ms(&state.timer, DELAY_MS);
+    else (void)!!timer_start_after_ms(&state.timer, QUIET_MS);
 }
 
-rc_t index_catch_up(void) {
+rc_t search_index_catch_up(void) {
     return state.done < state.asked ? follow(state.asked) : RC_OK;
 }
 
-rc_t index_stale(struct db_txn *t, const struct policy *p) {
+rc_t search_index_stale(struct db_txn *t, const struct policy *p) {
     return db_run(t, "INSERT OR REPLACE INTO policy_stale(num,version) VALUES(?1,?2)",
                   DB_INT(p->num), DB_INT(p->version));
 }
 
-rc_t policy_index_drop(struct db_txn *t, const struct policy *p) {
+rc_t search_index_drop(struct db_txn *t, const struct policy *p) {
     rc_t rc = db_run(t, "DELETE FROM policy_stale WHERE num=?1", DB_INT(p->num));
     return rc ? rc : db_run(t, "DELETE FROM policy_fts WHERE rowid=?1", DB_INT(p->num));
 }
 
-rc_t index_start(struct diag *why) {
+rc_t search_index_start(struct diag *why) {
     (void)why;
     timer_init(&state.timer, on_timer, NULL);
     state.started = true;
-    index_later(); /* what a stop or a power cut left */
+    search_index_later(); /* what a stop or a power cut left */
     return RC_OK;
 }
 
 /* What is missing stays missing until the next start: the documents themselves say so. */
-void index_stop(void) {
+void search_index_stop(void) {
     state.started = false;
     timer_stop(&state.timer);
 }

@@ -210,7 +210,7 @@ static rc_t listing_read(struct listing *l) {
     const char *from = l->search.count ? " FROM policy_fts JOIN policy p ON p.num=policy_fts.rowid"
                                        : " FROM policy p";
     struct db_txn *t;
-    rc_t rc = l->search.count ? index_catch_up() : RC_OK;
+    rc_t rc = l->search.count ? search_index_catch_up() : RC_OK;
     if (rc == RC_OK) rc = db_read_begin(&t);
     if (rc) return rc;
     rc = listing_count(t, l, from);

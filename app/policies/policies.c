@@ -248,8 +248,8 @@ static const struct module_schema policies_schemas[] = {
 
 const struct module policies_module = {
     .name = "policies",
-    .start = index_start,
-    .stop = index_stop,
+    .start = search_index_start,
+    .stop = search_index_stop,
     .routes = policies_routes,
     .schema = &policies_schema,
     .schemas = policies_schemas,

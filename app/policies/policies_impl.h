@@ -117,13 +117,13 @@ void policy_json(struct json_writer *w, const char *key, const struct policy *p,
 /* ---- index.c: the search index, a moment behind the documents
  * -------------------------------------------- */
 
-rc_t index_stale(struct db_txn *t, const struct policy *p); /* its content changed */
-rc_t policy_index_drop(struct db_txn *t, const struct policy *p); /* before its row is deleted */
-void index_later(void);                                     /* after a commit with new content */
+rc_t search_index_stale(struct db_txn *t, const struct policy *p); /* its content changed */
+rc_t search_index_drop(struct db_txn *t, const struct policy *p);  /* before its row is deleted */
+void search_index_later(void);                                     /* after a commit with new content */
 /* Parks until everything committed before the call can be found. */
-rc_t index_catch_up(void);
-rc_t index_start(struct diag *why);
-void index_stop(void);
+rc_t search_index_catch_up(void);
+rc_t search_index_start(struct diag *why);
+void search_index_stop(void);
 
 /* ---- Routes
  * ------------------------------------------------------------------------------------------------

@@ -207,11 +207,11 @@ rc_t policy_update(struct db_txn *t, const struct policy *p, const struct actor 
             DB_INT(p->updated_ns), DB_TEXT(who->user_id), DB_TEXT(who->email));
     if (rc == RC_OK) rc = db_run(t, "DELETE FROM policy_tag WHERE policy=?1", DB_INT(p->num));
     if (rc == RC_OK) rc = tags_write(t, p);
-    return rc ? rc : index_stale(t, p);
+    return rc ? rc : search_index_stale(t, p);
 }
 
 rc_t policy_delete(struct db_txn *t, const struct policy *p) {
-    rc_t rc = policy_index_drop(t, p);
+    rc_t rc = search_index_drop(t, p);
     return rc ? rc : db_run(t, "DELETE FROM policy WHERE num=?1", DB_INT(p->num));
 }
 

@@ -18,7 +18,7 @@ static void open_tables(void) {
     if (!rc) rc = db_open(&v, schemas, &why);
     if (rc) test_fail(__FILE__, __LINE__, "%s: %s", rc_name(rc), why.text);
     memset(&state, 0, sizeof state); /* what a start knows */
-    EXPECT_OK(index_start(&why));
+    EXPECT_OK(search_index_start(&why));
 }
 static void run(void (*fn)(void *)) {
     static const struct sim_options machine = {
@@ -28,12 +28,12 @@ static void run(void (*fn)(void *)) {
     open_tables();
     storage_fiber(fn, NULL);
     storage_run();
-    index_stop();
+    search_index_stop();
     db_close();
     sim_stop();
 }
 static void restart(void) { /* what was not entered before stays missing on the disk */
-    index_stop();
+    search_index_stop();
     db_close();
     open_tables();
 }
@@ -58,7 +58,7 @@ static void put(struct held *h, const char *title) {
     EXPECT_OK(db_write_begin(&t));
     EXPECT_OK(policy_insert(t, &h->p));
     EXPECT_OK(db_write_commit(t));
-    index_later();
+    search_index_later();
 }
 static void change(struct held *h, const char *title) {
     struct db_txn *t;
@@ -67,7 +67,7 @@ static void change(struct held *h, const char *title) {
     EXPECT_OK(db_write_begin(&t));
     EXPECT_OK(policy_update(t, &h->p, &someone));
     EXPECT_OK(db_write_commit(t));
-    index_later();
+    search_index_later();
 }
 static void drop(const struct held *h) {
     struct db_txn *t;
@@ -84,7 +84,7 @@ static s64 hits(const char *word) {
 }
 /* As a search does it. */
 static s64 found(const char *word) {
-    EXPECT_OK(index_catch_up());
+    EXPECT_OK(search_index_catch_up());
     return hits(word);
 }
 static bool sound(void) {
@@ -100,7 +100,7 @@ static void follow_by_itself(void *arg) {
     (void)arg;
     put(&h, "Wetlands of the north");
     EXPECT_EQ(hits("wetland"), 0); /* the writer was not made to wait */
-    fiber_sleep_ms(3 * DELAY_MS);
+    fiber_sleep_ms(3 * QUIET_MS);
     EXPECT_EQ(hits("wetland"), 1);
     EXPECT_EQ(state.done, state.asked);
 }
@@ -152,7 +152,7 @@ static void after_a_cut(void *arg) {
     EXPECT_EQ(found("enter"), 0);
     EXPECT(sound());
     restart();
-    fiber_sleep_ms(3 * DELAY_MS); /* nothing is missing: a start enters nothing twice */
+    fiber_sleep_ms(3 * QUIET_MS); /* nothing is missing: a start enters nothing twice */
     EXPECT_EQ(hits("forest"), 1);
 }
 TEST(a_cut_before_the_batch_loses_nothing) { run(after_a_cut); }
