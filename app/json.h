@@ -33,9 +33,9 @@ void json_close(struct json_writer *w); /* frees */
 void json_key(struct json_writer *w, str key); /* the comma and the key; then put a value: */
 void json_put_object(struct json_writer *w);
 void json_put_array(struct json_writer *w);
-void json_put_text(struct json_writer *w, str value); /* ptr NULL: null */
-void json_put_int(struct json_writer *w, s64 value);
-void json_put_real(struct json_writer *w, double value);
+void json_put_text(struct json_writer *w, str v); /* ptr NULL: null */
+void json_put_int(struct json_writer *w, s64 v);
+void json_put_real(struct json_writer *w, double v);
 void json_put_raw(struct json_writer *w, str json);    /* valid JSON already */
 void json_put_time(struct json_writer *w, u64 utc_ns); /* RFC 3339 UTC, 0: null */
 void json_object_end(struct json_writer *w);
@@ -48,11 +48,11 @@ void json_array_end(struct json_writer *w);
     }
 JSON_WITH_KEY(object, (struct json_writer * w, const char *key), json_put_object(w))
 JSON_WITH_KEY(array, (struct json_writer * w, const char *key), json_put_array(w))
-JSON_WITH_KEY(text, (struct json_writer * w, const char *key, str value), json_put_text(w, value))
-JSON_WITH_KEY(int, (struct json_writer * w, const char *key, s64 value), json_put_int(w, value))
-JSON_WITH_KEY(real, (struct json_writer * w, const char *key, double value), json_put_real(w, value))
-JSON_WITH_KEY(bool, (struct json_writer * w, const char *key, bool value),
-              json_put_raw(w, value ? S("true") : S("false")))
+JSON_WITH_KEY(text, (struct json_writer * w, const char *key, str v), json_put_text(w, v))
+JSON_WITH_KEY(int, (struct json_writer * w, const char *key, s64 v), json_put_int(w, v))
+JSON_WITH_KEY(real, (struct json_writer * w, const char *key, double v), json_put_real(w, v))
+JSON_WITH_KEY(bool, (struct json_writer * w, const char *key, bool v),
+              json_put_raw(w, v ? S("true") : S("false")))
 JSON_WITH_KEY(null, (struct json_writer * w, const char *key), json_put_raw(w, S("null")))
 JSON_WITH_KEY(raw, (struct json_writer * w, const char *key, str json), json_put_raw(w, json))
 JSON_WITH_KEY(time, (struct json_writer * w, const char *key, u64 utc_ns), json_put_time(w, utc_ns))

@@ -12,6 +12,7 @@
 #include "app/metrics/metrics.h"
 #include "app/openapi/openapi.h"
 #include "app/policies/policies.h"
+#include "app/rego/rego.h"
 #include "app/system/system.h"
 #include "app/tls/certificate.h"
 #include "app/web/web.h"
@@ -26,5 +27,6 @@ const struct module *const modules[] = {
     &access_module,      /* phase POLICY: may they? */
     &tls_module,         /* our certificate */
     &idempotency_module, &policies_module,
+    &rego_module,        /* policies in Rego, and decisions */
     NULL,
 };

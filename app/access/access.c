@@ -11,6 +11,7 @@
  * same question, so that refusals cannot be used to fill the disk). */
 #include "app/access/access.h"
 #include "app/audit/audit.h"
+#include "app/config/config.h"
 #include "app/metrics/metrics.h"
 #include "app/reply.h"
 #include "kernel/base/log.h"
@@ -23,13 +24,17 @@ struct rule {
     u32 who;
     enum whose whose;
     const char *states;
+    const char *option; /* a switch of the configuration that must be on; NULL: none */
     const char *why;
 };
 static const struct rule rules[] = {
 #define RULE(permission, who, whose, states, why)                                                  \
-    {{permission, sizeof permission - 1}, who, whose, states, why},
+    {{permission, sizeof permission - 1}, who, whose, states, NULL, why},
+#define RULE_IF(option, permission, who, whose, states, why)                                       \
+    {{permission, sizeof permission - 1}, who, whose, states, option, why},
 #include "app/access/rule.def"
 #undef RULE
+#undef RULE_IF
 };
 
 static u32 role_of(const struct actor *who) {
@@ -73,7 +78,7 @@ void access_decide(const struct access_question *q, struct access_answer *out) {
     *out = (struct access_answer){false, "no rule allows this"};
     for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
         const struct rule *r = &rules[i];
-        if (!covers(r, q->permission)) continue;
+        if (!covers(r, q->permission) || (r->option && !config_bool(r->option))) continue;
         could |= r->who;
         if (!(r->who & role)) continue;
         if (fits(r, q)) {

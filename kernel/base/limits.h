@@ -82,6 +82,7 @@ LIMIT(NUMBER_EXPONENT_MAX, 5000, 5000) /* 1e5000; beyond, the number is refused 
 
 /* Policy: running */
 LIMIT(POLICY_PROGRAM_BYTES_MAX, 1 << 30, 1 << 26) /* trees and constants of all modules */
+LIMIT(POLICY_DATA_BYTES_MAX, 1 << 30, 1 << 24) /* base documents of the appliance */
 LIMIT(POLICY_EVALUATION_BYTES_MAX, 1 << 28, 1 << 22) /* values of one question; each of input and work */
 LIMIT(POLICY_STEPS_MAX, 1000000000, 10000000) /* iterations and calls: some ten seconds */
 LIMIT(POLICY_STEPS_SLICE, 4096, 64)     /* of them between two looks at the clock */

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* answer.c — the reference's forms of answers and errors, so that its clients work unchanged. What
+ * is not under /v1 answers as the rest of our API does (problem+json). */
+#include <stdarg.h>
+#include <stdio.h>
+#include "app/policy/value/json_text.h"
+#include "app/policy/value/yaml_text.h"
+#include "app/rego/rego_impl.h"
+#include "kernel/core/worker.h"
+
+enum { ANSWER_BYTES_MAX = 64 << 20, READ_ON_LOOP_MAX = 16384 };
+
+const struct route_param rego_parameters[] = {
+    {"pretty", "boolean", "indent the answer"},
+    {"metrics", "boolean", "add how long the parts of the work took"},
+    {"instrument", "boolean", "accepted for the reference's clients; as metrics"},
+    {"provenance", "boolean", "add which policies answered"},
+    {"strict-builtin-errors", "boolean", "an error of a builtin is an error of the query"},
+    {"explain", "string", "accepted; no explanation is added"},
+    {"input", "string", "the input as JSON (GET)"},
+    {.name = NULL},
+};
+
+static bool flag_read(struct request *rq, const char *name, bool *out) {
+    str text = {0};
+    if (!request_query_text(rq, name, 16, &text)) return false;
+    *out = text.ptr && !str_eq(text, S("false")) && !str_eq(text, S("0"));
+    return true;
+}
+
+bool rego_options_read(struct request *rq, struct rego_options *out) {
+    bool instrument;
+    *out = (struct rego_options){0};
+    return flag_read(rq, "pretty", &out->pretty) && flag_read(rq, "metrics", &out->metrics) &&
+           flag_read(rq, "instrument", &instrument) &&
+           flag_read(rq, "strict-builtin-errors", &out->strict);
+}
+
+static void put_text(struct buf *to, str text) {
+    struct heap h;
+    heap_open(&h, MIB(2));
+    json_text_write(to, value_string(&h, text), JSON_TEXT_ESCAPE_HTML);
+    heap_close(&h);
+}
+
+static void send(struct request *rq, int status, struct buf *b) {
+    if (b->failed)
+        reply_problem(rq, 503, "answer_too_large", "The answer is larger than %d bytes.",
+                      ANSWER_BYTES_MAX);
+    else
+        reply_text(rq, status, "application/json", buf_str(b));
+}
+
+void rego_error(struct request *rq, int status, const char *code, const char *message, ...) {
+    char text[1024];
+    struct buf b;
+    va_list args;
+    va_start(args, message);
+    vsnprintf(text, sizeof text, message, args);
+    va_end(args);
+    buf_open(&b, MIB(1));
+    (void)buf_printf(&b, "{\n  \"code\": \"%s\",\n  \"message\": ", code);
+    put_text(&b, str_from_c(text));
+    (void)buf_add(&b, S("\n}\n"));
+    send(rq, status, &b);
+    buf_close(&b);
+}
+
+static void put_errors(struct buf *b, const struct policy_errors *errors) {
+    json_text_write(b, policy_errors_json(errors->heap, errors), JSON_TEXT_INDENT);
+}
+
+void rego_errors(struct request *rq, const char *message, const struct policy_errors *errors) {
+    struct buf b;
+    buf_open(&b, MIB(1));
+    (void)buf_printf(
+        &b,
+        "{\n  \"code\": \"invalid_parameter\",\n  \"message\": \"%s\",\n  \"errors\": ", message);
+    put_errors(&b, errors);
+    (void)buf_add(&b, S("\n}\n"));
+    send(rq, 400, &b);
+    buf_close(&b);
+}
+
+void rego_eval_error(struct request *rq, rc_t rc, const struct policy_error *error) {
+    struct policy_errors one;
+    struct heap h;
+    struct buf b;
+    if (rc == RC_NO_MEMORY) {
+        rego_rc(rq, rc, NULL);
+        return;
+    }
+    heap_open(&h, MIB(1));
+    buf_open(&b, MIB(1));
+    policy_errors_open(&one, &h, 1);
+    struct policy_error *copy =
+        policy_error_add(&one, error->code, &error->at, "%.*s", STR(error->message));
+    (void)copy; /* without memory the list below is shorter */
+    (void)buf_add(&b, S("{\n  \"code\": \"internal_error\",\n  \"message\": \"error(s) occurred "
+                        "while evaluating query\",\n  \"errors\": "));
+    put_errors(&b, &one);
+    (void)buf_add(&b, S("\n}\n"));
+    send(rq, 500, &b);
+    buf_close(&b);
+    heap_close(&h);
+}
+
+void rego_rc(struct request *rq, rc_t rc, const struct diag *why) {
+    const char *text = why && why->text[0] ? why->text : "the request cannot be carried out";
+    if (rc == RC_NOT_FOUND)
+        rego_error(rq, 404, "resource_not_found", "%s", text);
+    else if (rc == RC_INVALID)
+        rego_error(rq, 400, "invalid_parameter", "%s", text);
+    else if (rc == RC_AGAIN)
+        reply_problem(rq, 503, "starting", "The policies are not loaded yet.");
+    else
+        reply_rc(rq, rc, "policy engine");
+}
+
+void rego_answer(struct request *rq, const struct rego_options *o, struct buf *body) {
+    (void)o;
+    send(rq, 200, body);
+}
+
+struct read_job {
+    struct heap *heap;
+    str text;
+    value *out;
+    struct diag why;
+    bool yaml;
+    rc_t rc;
+};
+
+static void read_run(void *arg) {
+    struct read_job *j = arg;
+    j->rc = j->yaml ? yaml_text_read(j->heap, j->text, j->out, &j->why)
+                    : json_text_read(j->heap, NULL, j->text, j->out, &j->why);
+}
+
+bool rego_body_value(struct request *rq, struct heap *h, value *out) {
+    struct read_job j = {.heap = h, .out = out};
+    *out = UNDEFINED;
+    if (!request_body(rq, &j.text)) return false;
+    if (!j.text.len) return true;
+    j.yaml = str_find(http_field(rq->http, S("Content-Type")), S("yaml")) <
+             http_field(rq->http, S("Content-Type")).len;
+    rc_t rc = RC_OK;
+    if (j.text.len <= READ_ON_LOOP_MAX)
+        read_run(&j);
+    else
+        rc = worker_run(read_run, &j);
+    if (!rc && !j.rc) return true;
+    if (rc)
+        rego_rc(rq, rc, NULL);
+    else if (j.rc == RC_NO_MEMORY)
+        rego_rc(rq, j.rc, NULL);
+    else
+        rego_error(rq, 400, "invalid_parameter",
+                   "body contains malformed input document: line %d, column %d: %s", j.why.line,
+                   j.why.column, j.why.text);
+    return false;
+}

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* data.c — the Data API: documents, base and virtual, by path.
+ *
+ *   GET, POST  /v1/data/a/b    the document data.a.b, asked with an input: {"result": ...}
+ *   POST       /v0/data/a/b    the body is the input, the answer is the document itself
+ *   POST       /               as v0, of the default decision data.system.main
+ *   PUT, PATCH, DELETE         base documents */
+#include "app/policy/value/json_text.h"
+#include "app/rego/rego_impl.h"
+#include "kernel/platform.h"
+
+enum { ANSWER_BYTES_MAX = 64 << 20, PATH_BYTES_MAX = 2048 };
+
+struct decision {
+    struct request *rq;
+    struct rego_options options;
+    struct rego_state *state;
+    struct policy_evaluator *evaluator;
+    struct policy_query *query;
+    bool own_query; /* not the state's: dropped at the end */
+    bool input_missing;
+    struct policy_ask ask;
+    u64 started_ns, evaluated_ns;
+    value result;
+};
+
+/* Everything a decision needs; false: answered. decision_close in any case. */
+static bool decision_open(struct decision *d, struct request *rq, str path) {
+    struct policy_errors errors;
+    struct heap h;
+    *d = (struct decision){.rq = rq, .started_ns = platform_clock_ns()};
+    if (!rego_options_read(rq, &d->options)) return false;
+    d->state = rego_hold();
+    rc_t rc = d->state ? rego_evaluator_take(&d->evaluator) : RC_AGAIN;
+    if (rc) {
+        d->evaluator = NULL;
+        rego_rc(rq, rc, NULL);
+        return false;
+    }
+    heap_open(&h, MIB(1));
+    policy_errors_open(&errors, &h, 10);
+    rc = rego_query_of(d->state, path, &d->query, &errors);
+    d->own_query = rc == RC_AGAIN;
+    bool ok = rc == RC_OK || rc == RC_AGAIN;
+    if (!ok) d->query = NULL;
+    if (!ok && rc == RC_INVALID)
+        rego_errors(rq, "error(s) occurred while compiling query", &errors);
+    else if (!ok)
+        rego_rc(rq, rc, NULL);
+    heap_close(&h);
+    rego_ask_fill(&d->ask, d->state);
+    d->ask.strict_errors = d->options.strict;
+    return ok;
+}
+
+static void decision_close(struct decision *d) {
+    if (d->own_query) policy_query_drop(d->query);
+    if (d->evaluator) rego_evaluator_give(d->evaluator);
+    rego_release(d->state);
+}
+
+static bool decide(struct decision *d) {
+    struct policy_error error = {0};
+    rc_t rc = policy_decide(d->evaluator, d->query, &d->ask, &d->result, &error);
+    d->evaluated_ns = platform_clock_ns();
+    if (rc) rego_eval_error(d->rq, rc, &error);
+    return rc == RC_OK;
+}
+
+static void put_metrics(struct buf *b, const struct decision *d, bool comma) {
+    u64 now = platform_clock_ns();
+    (void)buf_printf(
+        b, "%s\"metrics\":{\"timer_rego_query_eval_ns\":%llu,\"timer_server_handler_ns\":%llu}",
+        comma ? "," : "", (unsigned long long)(d->evaluated_ns - d->started_ns),
+        (unsigned long long)(now - d->started_ns));
+}
+
+static void answer(struct decision *d, bool warn) {
+    unsigned flags = JSON_TEXT_ESCAPE_HTML;
+    struct buf b;
+    buf_open(&b, ANSWER_BYTES_MAX);
+    (void)buf_add(&b, S("{"));
+    if (d->options.metrics) put_metrics(&b, d, false);
+    if (value_defined(d->result)) {
+        (void)buf_add(&b, d->options.metrics ? S(",\"result\":") : S("\"result\":"));
+        json_text_write(&b, d->result, flags);
+    }
+    if (warn) {
+        (void)buf_add(&b, b.len > 1 ? S(",") : S(""));
+        (void)buf_add(&b, S("\"warning\":{\"code\":\"api_usage_warning\",\"message\":\"'input' key "
+                            "missing from the request\"}"));
+    }
+    (void)buf_add(&b, S("}\n"));
+    if (d->options.pretty && !b.failed) { /* read and written once more, indented */
+        struct heap *h = policy_evaluator_heap(d->evaluator);
+        struct buf pretty;
+        value v;
+        buf_open(&pretty, ANSWER_BYTES_MAX);
+        if (json_text_read(h, NULL, buf_str(&b), &v, NULL) == RC_OK) {
+            json_text_write(&pretty, v, flags | JSON_TEXT_INDENT);
+            (void)buf_add(&pretty, S("\n"));
+            rego_answer(d->rq, &d->options, &pretty);
+        } else
+            rego_answer(d->rq, &d->options, &b);
+        buf_close(&pretty);
+    } else
+        rego_answer(d->rq, &d->options, &b);
+    buf_close(&b);
+}
+
+static str path_of(struct request *rq) {
+    return rq->param_count ? rq->params[0] : S("");
+}
+
+static void data_get(struct request *rq) {
+    struct decision d;
+    str input = {0};
+    bool ok = decision_open(&d, rq, path_of(rq)) &&
+              request_query_text(rq, "input", HTTP_LINE_MAX, &input);
+    if (ok && input.ptr) {
+        struct diag why = {0};
+        if (json_text_read(policy_evaluator_heap(d.evaluator), NULL, input, &d.ask.input, &why)) {
+            rego_error(rq, 400, "invalid_parameter",
+                       "parameter contains malformed input document: %s", why.text);
+            ok = false;
+        }
+    }
+    if (ok && decide(&d)) answer(&d, false);
+    decision_close(&d);
+}
+
+static void data_post(struct request *rq) {
+    struct decision d;
+    value body;
+    if (decision_open(&d, rq, path_of(rq)) &&
+        rego_body_value(rq, policy_evaluator_heap(d.evaluator), &body)) {
+        bool wrong = value_defined(body) && body.kind != VALUE_OBJECT;
+        d.ask.input = value_get_str(body, S("input"));
+        d.input_missing = value_defined(body) && !value_defined(d.ask.input);
+        if (wrong)
+            rego_error(rq, 400, "invalid_parameter",
+                       "body contains malformed input document: an object is wanted");
+        else if (decide(&d))
+            answer(&d, d.input_missing);
+    }
+    decision_close(&d);
+}
+
+/* The whole body is the input, the answer the bare document. */
+static void decide_bare(struct request *rq, str path) {
+    struct decision d;
+    if (decision_open(&d, rq, path) &&
+        rego_body_value(rq, policy_evaluator_heap(d.evaluator), &d.ask.input) && decide(&d)) {
+        struct buf b;
+        buf_open(&b, ANSWER_BYTES_MAX);
+        json_text_write(&b, d.result,
+                        JSON_TEXT_ESCAPE_HTML | (d.options.pretty ? JSON_TEXT_INDENT : 0));
+        (void)buf_add(&b, S("\n"));
+        if (value_defined(d.result))
+            rego_answer(rq, &d.options, &b);
+        else
+            rego_error(rq, 404, "undefined_document", "document missing or undefined: data.%.*s",
+                       STR(path));
+        buf_close(&b);
+    }
+    decision_close(&d);
+}
+
+static void data_post_v0(struct request *rq) {
+    decide_bare(rq, path_of(rq));
+}
+static void post_default(struct request *rq) {
+    decide_bare(rq, S("system/main"));
+}
+
+/* ---- Changing base documents ---- */
+
+static void change(struct request *rq, enum rego_kind kind, bool only_if_absent) {
+    struct policy_errors errors;
+    struct diag why = {0};
+    struct heap h;
+    struct rego_change c = {.kind = kind, .only_if_absent = only_if_absent};
+    bool changed;
+    str path = path_of(rq);
+    if (kind != REGO_DATA_DELETE && !request_body(rq, &c.content)) return;
+    c.subject = path.len ? arena_printf(rq->arena, "/%.*s", STR(path)) : S("");
+    heap_open(&h, MIB(1));
+    policy_errors_open(&errors, &h, 10);
+    rc_t rc = path.len > PATH_BYTES_MAX || (path.len && !c.subject.ptr)
+                  ? RC_LIMIT
+                  : rego_apply(rq, &c, &errors, &why, &changed);
+    if (rc == RC_OK)
+        reply_empty(rq, 204);
+    else if (rc == RC_CONFLICT && only_if_absent)
+        reply_empty(rq, 304);
+    else if (rc == RC_INVALID && errors.count)
+        rego_errors(rq, "error(s) occurred while compiling module(s)", &errors);
+    else {
+        if (rc == RC_NOT_FOUND)
+            diag_set(&why, "storage_not_found_error: /%.*s: document does not exist", STR(path));
+        rego_rc(rq, rc, &why);
+    }
+    heap_close(&h);
+}
+
+static void data_put(struct request *rq) {
+    str field = http_field(rq->http, S("If-None-Match"));
+    change(rq, REGO_DATA_PUT, str_eq(field, S("*")));
+}
+static void data_patch(struct request *rq) {
+    change(rq, REGO_DATA_PATCH, false);
+}
+static void data_delete(struct request *rq) {
+    change(rq, REGO_DATA_DELETE, false);
+}
+
+/* ---- Policies ---- */
+
+static void put_source(struct buf *b, struct heap *h, const struct rego_source *s, bool first) {
+    (void)buf_add(b, first ? S("{\"id\":") : S(",{\"id\":"));
+    json_text_write(b, value_string(h, s->id), JSON_TEXT_ESCAPE_HTML);
+    (void)buf_add(b, S(",\"raw\":"));
+    json_text_write(b, value_string(h, s->text), JSON_TEXT_ESCAPE_HTML);
+    struct policy_errors errors;
+    struct ast_module *module;
+    struct parse_options o = {.version = REGO_V1};
+    policy_errors_open(&errors, h, 1);
+    if (parse_module(h, s->id, s->text, &o, &module, &errors) == RC_OK) {
+        (void)buf_add(b, S(",\"ast\":"));
+        json_text_write(b, ast_module_json(h, module, false), JSON_TEXT_ESCAPE_HTML);
+    }
+    (void)buf_add(b, S("}"));
+}
+
+static void policies_answer(struct request *rq, const char *id) {
+    struct rego_state *s = rego_hold();
+    struct rego_options o;
+    struct heap h;
+    struct buf b;
+    bool found = !id;
+    if (!s) {
+        rego_rc(rq, RC_AGAIN, NULL);
+        return;
+    }
+    heap_open(&h, POLICY_DATA_BYTES_MAX);
+    buf_open(&b, ANSWER_BYTES_MAX);
+    (void)buf_add(&b, id ? S("{\"result\":") : S("{\"result\":["));
+    for (u32 i = 0, shown = 0; i < s->source_count; i++) {
+        if (id && !str_eq(s->sources[i].id, str_from_c(id))) continue;
+        put_source(&b, &h, &s->sources[i], shown++ == 0);
+        heap_rewind(&h);
+        found = true;
+    }
+    (void)buf_add(&b, id ? S("}\n") : S("]}\n"));
+    if (!found)
+        rego_error(rq, 404, "resource_not_found", "storage_not_found_error: policy id \"%s\"", id);
+    else if (rego_options_read(rq, &o))
+        rego_answer(rq, &o, &b);
+    buf_close(&b);
+    heap_close(&h);
+    rego_release(s);
+}
+
+static void policies_list(struct request *rq) {
+    policies_answer(rq, NULL);
+}
+static void policies_get(struct request *rq) {
+    policies_answer(rq, arena_cstr(rq->arena, path_of(rq)));
+}
+
+static void policies_change(struct request *rq, enum rego_kind kind) {
+    struct policy_errors errors;
+    struct diag why = {0};
+    struct heap h;
+    struct rego_change c = {.kind = kind, .subject = path_of(rq)};
+    struct rego_options o;
+    bool changed;
+    if (!rego_options_read(rq, &o) || (kind == REGO_SOURCE_PUT && !request_body(rq, &c.content)))
+        return;
+    heap_open(&h, MIB(16));
+    policy_errors_open(&errors, &h, 10);
+    rc_t rc = rego_apply(rq, &c, &errors, &why, &changed);
+    if (rc == RC_OK)
+        reply_text(rq, 200, "application/json", S("{}\n"));
+    else if (rc == RC_INVALID && errors.count)
+        rego_errors(rq, "error(s) occurred while compiling module(s)", &errors);
+    else {
+        if (rc == RC_NOT_FOUND)
+            diag_set(&why, "storage_not_found_error: policy id \"%.*s\"", STR(c.subject));
+        rego_rc(rq, rc, &why);
+    }
+    heap_close(&h);
+}
+
+static void policies_put(struct request *rq) {
+    policies_change(rq, REGO_SOURCE_PUT);
+}
+static void policies_delete(struct request *rq) {
+    policies_change(rq, REGO_SOURCE_DELETE);
+}
+
+/* ---- Ad-hoc queries ---- */
+
+static void put_results(struct buf *b, const struct policy_answer *a) {
+    (void)buf_add(b, S("{\"result\":["));
+    for (u32 i = 0; i < a->count; i++) {
+        if (i) (void)buf_add(b, S(","));
+        json_text_write(b, a->results[i].bindings, JSON_TEXT_ESCAPE_HTML);
+    }
+    (void)buf_add(b, S("]}\n"));
+}
+
+static void query_run(struct request *rq, struct rego_state *s, struct policy_evaluator *e,
+                      str text, value input, const struct rego_options *o) {
+    struct policy_errors errors;
+    struct policy_query *query;
+    struct policy_answer a;
+    struct policy_error error = {0};
+    struct policy_ask ask = {.input = input, .strict_errors = o->strict};
+    struct heap h;
+    heap_open(&h, MIB(4));
+    policy_errors_open(&errors, &h, 10);
+    rc_t rc = policy_prepare(s->build->program, text, &query, &errors);
+    if (rc == RC_INVALID)
+        rego_errors(rq, "error(s) occurred while compiling query", &errors);
+    else if (rc)
+        rego_rc(rq, rc, NULL);
+    else {
+        rego_ask_fill(&ask, s);
+        rc = policy_ask(e, query, &ask, &a, &error);
+        if (rc)
+            rego_eval_error(rq, rc, &error);
+        else {
+            struct buf b;
+            buf_open(&b, ANSWER_BYTES_MAX);
+            if (a.count)
+                put_results(&b, &a);
+            else
+                (void)buf_add(&b, S("{}\n"));
+            rego_answer(rq, o, &b);
+            buf_close(&b);
+        }
+        policy_query_drop(query);
+    }
+    heap_close(&h);
+}
+
+static void query_any(struct request *rq, bool post) {
+    struct rego_options o;
+    struct policy_evaluator *e = NULL;
+    value body = UNDEFINED, q;
+    str text = {0};
+    if (!rego_options_read(rq, &o)) return;
+    struct rego_state *s = rego_hold();
+    rc_t rc = s ? rego_evaluator_take(&e) : RC_AGAIN;
+    if (rc) {
+        rego_release(s);
+        rego_rc(rq, rc, NULL);
+        return;
+    }
+    bool ok = post ? rego_body_value(rq, policy_evaluator_heap(e), &body)
+                   : request_query_text(rq, "q", HTTP_LINE_MAX, &text);
+    q = value_get_str(body, S("query"));
+    if (q.kind == VALUE_STRING) text = arena_copy(rq->arena, value_str(q));
+    if (ok && !text.len)
+        rego_error(rq, 400, "invalid_parameter", "missing query");
+    else if (ok)
+        query_run(rq, s, e, text, value_get_str(body, S("input")), &o);
+    rego_evaluator_give(e);
+    rego_release(s);
+}
+
+static void query_get(struct request *rq) {
+    query_any(rq, false);
+}
+static void query_post(struct request *rq) {
+    query_any(rq, true);
+}
+
+static const struct route_param query_parameters[] = {
+    {"q", "string", "the query"},
+    {"pretty", "boolean", "indent the answer"},
+    {"explain", "string", "accepted; no explanation is added"},
+    {"metrics", "boolean", "accepted"},
+    {"instrument", "boolean", "accepted"},
+    {"strict-builtin-errors", "boolean", "an error of a builtin is an error"},
+    {.name = NULL}};
+
+#define ROUTE(method_, pattern_, handle_, permission_, query_, summary_)                           \
+    {                                                                                              \
+        .method = method_, .pattern = pattern_, .handle = handle_, .access = ACCESS_PUBLIC,        \
+        .permission = permission_, .summary = summary_, .tag = "policy engine", .query = query_    \
+    }
+#define DECIDE(method, pattern, handler, help)                                                     \
+    ROUTE(method, pattern, handler, "rego:decision:read", rego_parameters, help)
+#define MANAGE(method, pattern, handler, help)                                                     \
+    ROUTE(method, pattern, handler, "rego:policy:write", rego_parameters, help)
+const struct route rego_routes[] = {
+    DECIDE(HTTP_GET, "/v1/data", data_get, "The whole document tree"),
+    DECIDE(HTTP_GET, "/v1/data/{path...}", data_get, "A document, with an input from the query"),
+    DECIDE(HTTP_POST, "/v1/data", data_post, "The whole document tree, with an input"),
+    DECIDE(HTTP_POST, "/v1/data/{path...}", data_post, "A document, with an input"),
+    DECIDE(HTTP_POST, "/v0/data/{path...}", data_post_v0, "A document; the body is the input"),
+    DECIDE(HTTP_POST, "/", post_default, "The default decision; the body is the input"),
+    MANAGE(HTTP_PUT, "/v1/data", data_put, "Replace the base documents"),
+    MANAGE(HTTP_PUT, "/v1/data/{path...}", data_put, "Make or replace a base document"),
+    MANAGE(HTTP_PATCH, "/v1/data", data_patch, "Change base documents (JSON Patch)"),
+    MANAGE(HTTP_PATCH, "/v1/data/{path...}", data_patch, "Change a base document (JSON Patch)"),
+    MANAGE(HTTP_DELETE, "/v1/data/{path...}", data_delete, "Delete a base document"),
+    MANAGE(HTTP_GET, "/v1/policies", policies_list, "All policies"),
+    MANAGE(HTTP_GET, "/v1/policies/{id...}", policies_get, "One policy"),
+    MANAGE(HTTP_PUT, "/v1/policies/{id...}", policies_put, "Make or replace a policy"),
+    MANAGE(HTTP_DELETE, "/v1/policies/{id...}", policies_delete, "Delete a policy"),
+    ROUTE(HTTP_GET, "/v1/query", query_get, "rego:decision:read", query_parameters,
+          "An ad-hoc query"),
+    ROUTE(HTTP_POST, "/v1/query", query_post, "rego:decision:read", query_parameters,
+          "An ad-hoc query"),
+    {.pattern = NULL},
+};

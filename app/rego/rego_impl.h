@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rego_impl.h — what the files of this folder share.
+ *
+ * A state is everything a decision needs: the compiled policies, the base documents, the queries
+ * prepared so far. It is published whole by one pointer store; whoever decides holds the state it
+ * began with. A change makes the next state, writes its revision to the database, and publishes
+ * it once that is durable: what was acknowledged is there after a power cut, and a change that
+ * fails leaves everything as it was. */
+#pragma once
+#include "app/policy/policy.h"
+#include "app/policy/value/document.h"
+#include "app/reply.h"
+#include "app/rego/rego.h"
+
+struct rego_source { str id, text; s64 revision; /* that put it there */ };
+
+enum { REGO_QUERIES = 256 }; /* prepared paths kept per state */
+struct rego_query { str path; struct policy_query *query; };
+struct rego_state {
+    u32 refs;
+    s64 revision;
+    struct heap heap;             /* of the list below */
+    struct rego_source *sources;  /* by id */
+    u32 source_count;
+    struct rego_build *build;     /* the compiled policies; shared by states that differ in data */
+    struct document *data;
+};
+/* Compiled once per set of policies. */
+struct rego_build {
+    u32 refs;
+    struct policy_program *program;
+    struct rego_query queries[REGO_QUERIES]; /* by hash of the path; loop only */
+};
+
+struct rego_state *rego_hold(void); /* the current one; NULL before the database is open */
+void rego_release(struct rego_state *s); /* NULL is fine */
+
+/* The prepared query for a path "a/b"; owned by the state. */
+rc_t rego_query_of(struct rego_state *s, str path, struct policy_query **out,
+                   struct policy_errors *errors);
+
+/* ---- Changes (state.c) ---- */
+enum rego_kind { REGO_SOURCE_PUT, REGO_SOURCE_DELETE, REGO_DATA_PUT, REGO_DATA_PATCH, REGO_DATA_DELETE, REGO_REVERT };
+struct rego_change {
+    enum rego_kind kind;
+    str subject;  /* a policy's id, or a data path "/a/b" */
+    str content;  /* policy text; JSON of the document or of the patch */
+    s64 revision; /* REGO_REVERT: to which */
+    bool only_if_absent; /* REGO_DATA_PUT: RC_CONFLICT when the document is there */
+};
+/* Makes and publishes the next state. RC_INVALID with `errors` (compile errors) or `why`;
+ * RC_NOT_FOUND, RC_CONFLICT, RC_LIMIT, RC_FULL, RC_IO: nothing changed. `*changed` false: the
+ * content was the same, no revision was made. `rq` NULL: the appliance itself. */
+rc_t rego_apply(struct request *rq, const struct rego_change *change, struct policy_errors *errors,
+                struct diag *why, bool *changed);
+/* The state as it was at a revision, from the database; for reverting and for looking. */
+rc_t rego_state_at(s64 revision, struct rego_state **out, struct diag *why);
+
+/* ---- Rows (store.c) ---- */
+extern const struct db_schema rego_schema;
+/* Calls apply(arg, change) for each revision after the newest snapshot at or before `until` (0: the
+ * newest of all), after snapshot(arg, revision, sources JSON, data JSON) if there is one. */
+struct rego_replay {
+    rc_t (*snapshot)(void *arg, s64 revision, str sources, str data);
+    rc_t (*apply)(void *arg, s64 revision, const struct rego_change *change);
+    void *arg;
+};
+rc_t rego_store_replay(s64 until, const struct rego_replay *r);
+rc_t rego_store_add(struct db_txn *t, struct request *rq, const struct rego_change *change, s64 *revision);
+rc_t rego_store_snapshot(struct db_txn *t, s64 revision, str sources, str data);
+rc_t rego_store_trim(struct db_txn *t, s64 newest);
+
+/* ---- Deciding (decide.c) ---- */
+struct rego_evaluator { struct policy_evaluator *engine; struct rego_evaluator *next; };
+rc_t rego_evaluator_take(struct policy_evaluator **out); /* RC_LIMIT: all are in use */
+void rego_evaluator_give(struct policy_evaluator *e);
+/* Fills clock, seed, limits and the hook that lets other requests run in between. */
+void rego_ask_fill(struct policy_ask *ask, struct rego_state *s);
+
+/* ---- Answers in the reference's form (answer.c) ---- */
+struct rego_options { bool pretty, metrics, strict; };
+bool rego_options_read(struct request *rq, struct rego_options *out);
+extern const struct route_param rego_parameters[];
+/* {"code": ..., "message": ...} and, with errors, {"errors": [...]} */
+void rego_error(struct request *rq, int status, const char *code, const char *message, ...) PRINTF_LIKE(4, 5);
+void rego_errors(struct request *rq, const char *message, const struct policy_errors *errors);
+void rego_eval_error(struct request *rq, rc_t rc, const struct policy_error *error);
+void rego_rc(struct request *rq, rc_t rc, const struct diag *why);
+void rego_answer(struct request *rq, const struct rego_options *o, struct buf *body);
+/* A body as a value: JSON, or YAML when its type says so. Large ones are read by a worker. Answers
+ * 400 itself. `*out` UNDEFINED: the body is empty. */
+bool rego_body_value(struct request *rq, struct heap *h, value *out);
+
+extern const struct route rego_routes[];

@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* state.c — the state that decisions are made with, and how it changes.
+ *
+ *   change --make next state (a worker compiles)--> write revision, commit --> publish
+ *
+ * One change at a time (a mutex across park points); decisions go on meanwhile with the state they
+ * hold. Always: `current` is a state whose revision is durable. */
+#include <stdlib.h>
+#include "app/audit/audit.h"
+#include "app/policy/value/json_text.h"
+#include "app/rego/rego_impl.h"
+#include "kernel/base/log.h"
+#include "kernel/core/fiber.h"
+#include "kernel/core/worker.h"
+#include "kernel/platform.h"
+
+enum { SNAPSHOT_EVERY = 64, SNAPSHOT_BYTES = 4 << 20, CHAIN_MAX = 32, CHANGE_WAIT_S = 30 };
+
+static struct rego_state *current;
+static struct fiber_mutex changing;
+static u32 changes_since_snapshot;
+static size_t bytes_since_snapshot;
+
+/* ---- Life of a state ---- */
+
+struct rego_state *rego_hold(void) {
+    if (current) __atomic_add_fetch(&current->refs, 1, __ATOMIC_RELAXED);
+    return current;
+}
+
+static void build_drop(struct rego_build *b) {
+    if (!b || --b->refs) return;
+    for (u32 i = 0; i < REGO_QUERIES; i++)
+        if (b->queries[i].query) {
+            policy_query_drop(b->queries[i].query);
+            free((char *)b->queries[i].path.ptr);
+        }
+    policy_drop(b->program);
+    free(b);
+}
+
+void rego_release(struct rego_state *s) {
+    if (!s || __atomic_sub_fetch(&s->refs, 1, __ATOMIC_ACQ_REL)) return;
+    build_drop(s->build);
+    document_drop(s->data);
+    heap_close(&s->heap);
+    free(s);
+}
+
+static struct rego_state *state_make(void) {
+    struct rego_state *s = calloc(1, sizeof *s);
+    if (!s) return NULL;
+    s->refs = 1;
+    heap_open(&s->heap, POLICY_PROGRAM_BYTES_MAX);
+    return s;
+}
+
+/* ---- Compiling, on a worker ---- */
+
+struct compile_job {
+    struct rego_state *state;
+    struct policy_errors *errors;
+    struct policy_program *program;
+    rc_t rc;
+};
+
+static void compile_run(void *arg) {
+    struct compile_job *j = arg;
+    u32 n = j->state->source_count;
+    struct policy_source *sources = calloc(n + 1, sizeof *sources);
+    struct policy_load_options o = {.parse.version = REGO_V1, .parse.annotations = true};
+    if (!sources) {
+        j->rc = RC_NO_MEMORY;
+        return;
+    }
+    for (u32 i = 0; i < n; i++)
+        sources[i] = (struct policy_source){j->state->sources[i].id, j->state->sources[i].text};
+    o.compile.data = j->state->data ? document_root(j->state->data) : UNDEFINED;
+    j->rc = policy_load(sources, n, &o, &j->program, j->errors);
+    free(sources);
+}
+
+static rc_t compile(struct rego_state *s, struct policy_errors *errors) {
+    struct compile_job j = {.state = s, .errors = errors};
+    struct rego_build *b = calloc(1, sizeof *b);
+    rc_t rc = b ? worker_run(compile_run, &j) : RC_NO_MEMORY;
+    if (!rc) rc = j.rc;
+    if (rc) {
+        free(b);
+        return rc;
+    }
+    b->refs = 1, b->program = j.program;
+    s->build = b;
+    return RC_OK;
+}
+
+rc_t rego_query_of(struct rego_state *s, str path, struct policy_query **out,
+                   struct policy_errors *errors) {
+    struct rego_query *slot = &s->build->queries[str_hash(path, 0) % REGO_QUERIES];
+    value keys[POLICY_PATH_DEPTH_MAX];
+    struct heap h;
+    u32 count = 0;
+    if (slot->query && str_eq(slot->path, path)) {
+        *out = slot->query;
+        return RC_OK;
+    }
+    heap_open(&h, MIB(1));
+    str rest = path, part;
+    while (str_split(&rest, '/', &part)) {
+        if (!part.len) continue;
+        if (count == ARRAY_LEN(keys)) {
+            heap_close(&h);
+            return RC_LIMIT;
+        }
+        s64 number; /* a path is text: what reads as a whole number is one, as the reference has it
+                     */
+        bool whole = str_to_s64(part, &number) == RC_OK;
+        keys[count++] = whole ? value_integer(number) : value_string(&h, part);
+    }
+    struct policy_query *query;
+    rc_t rc = policy_prepare_path(s->build->program, keys, count, &query, errors);
+    heap_close(&h);
+    if (rc) return rc;
+    /* A fiber may be parked with the query that is in the slot: only an empty slot is filled. */
+    char *copy = slot->query ? NULL : malloc(path.len + 1);
+    if (copy) {
+        memcpy(copy, path.ptr, path.len);
+        *slot = (struct rego_query){str_of(copy, path.len), query};
+    }
+    *out = query;
+    return copy ? RC_OK : RC_AGAIN; /* RC_AGAIN: the caller drops it when done */
+}
+
+/* ---- The next state ---- */
+
+static rc_t sources_copy(struct rego_state *to, const struct rego_state *from,
+                         const struct rego_change *c, bool *found) {
+    u32 n = from ? from->source_count : 0;
+    bool put = c && c->kind == REGO_SOURCE_PUT, drop = c && c->kind == REGO_SOURCE_DELETE;
+    *found = false;
+    to->sources = heap_alloc(&to->heap, (n + 1) * sizeof *to->sources);
+    if (!to->sources) return RC_NO_MEMORY;
+    for (u32 i = 0; i <= n; i++) {
+        struct rego_source *mine = i < n ? &from->sources[i] : NULL;
+        int order = !mine ? 1 : put ? str_cmp(mine->id, c->subject) : -1;
+        if (put && !*found && order >= 0) { /* in its place, by id */
+            value id = value_string(&to->heap, c->subject),
+                  text = value_string(&to->heap, c->content);
+            if (to->heap.exhausted) return RC_NO_MEMORY;
+            to->sources[to->source_count++] =
+                (struct rego_source){value_str(id), value_str(text), c->revision};
+            *found = true;
+            if (order == 0) continue;
+        }
+        if (!mine) break;
+        if (drop && str_eq(mine->id, c->subject)) {
+            *found = true;
+            continue;
+        }
+        value id = value_string(&to->heap, mine->id), text = value_string(&to->heap, mine->text);
+        if (to->heap.exhausted) return RC_NO_MEMORY;
+        to->sources[to->source_count++] =
+            (struct rego_source){value_str(id), value_str(text), mine->revision};
+    }
+    return RC_OK;
+}
+
+static bool same_source(const struct rego_state *s, const struct rego_change *c) {
+    for (u32 i = 0; s && i < s->source_count; i++)
+        if (str_eq(s->sources[i].id, c->subject)) return str_eq(s->sources[i].text, c->content);
+    return false;
+}
+
+static rc_t invalid(struct diag *why, const char *what) {
+    diag_set(why, "%s", what);
+    return RC_INVALID;
+}
+
+static rc_t patch_changes(struct heap *h, value patch, str subject, struct document_change **out,
+                          u32 *count, struct diag *why) {
+    value base[VALUE_DEPTH_MAX];
+    u32 base_count;
+    if (patch.kind != VALUE_ARRAY) return invalid(why, "a patch is an array of operations");
+    rc_t rc = document_path(h, subject, base, ARRAY_LEN(base), &base_count);
+    struct document_change *all = heap_alloc(h, (value_count(patch) + 1) * sizeof *all);
+    if (rc || !all) return rc ? rc : RC_NO_MEMORY;
+    for (u32 i = 0; i < value_count(patch); i++) {
+        value op = value_get_str(value_item(patch, i), S("op")),
+              path = value_get_str(value_item(patch, i), S("path"));
+        value *keys = heap_alloc(h, VALUE_DEPTH_MAX * sizeof *keys);
+        if (!keys) return RC_NO_MEMORY;
+        if (op.kind != VALUE_STRING || path.kind != VALUE_STRING)
+            return invalid(why, "an operation needs op and path");
+        bool add = str_eq(value_str(op), S("add")), replace = str_eq(value_str(op), S("replace"));
+        if (!add && !replace && !str_eq(value_str(op), S("remove")))
+            return invalid(why, "op must be add, remove or replace");
+        all[i] = (struct document_change){.op = add       ? DOCUMENT_ADD
+                                                : replace ? DOCUMENT_REPLACE
+                                                          : DOCUMENT_REMOVE,
+                                          .path = keys,
+                                          .v = value_get_str(value_item(patch, i), S("value"))};
+        if ((add || replace) && !value_defined(all[i].v))
+            return invalid(why, "add and replace need a value");
+        memcpy(keys, base, base_count * sizeof *keys);
+        rc = document_path(h, value_str(path), keys + base_count, VALUE_DEPTH_MAX - base_count,
+                           &all[i].count);
+        if (rc) return invalid(why, "path must be a JSON pointer");
+        all[i].count += base_count;
+    }
+    *out = all, *count = value_count(patch);
+    return RC_OK;
+}
+
+struct data_job {
+    struct document *from, *to;
+    const struct rego_change *change;
+    struct diag *why;
+    bool same;
+    rc_t rc;
+};
+
+static void data_run(void *arg) {
+    struct data_job *j = arg;
+    const struct rego_change *c = j->change;
+    struct document_change one = {.op =
+                                      c->kind == REGO_DATA_DELETE ? DOCUMENT_REMOVE : DOCUMENT_ADD},
+                           *all = &one;
+    value content = UNDEFINED, keys[VALUE_DEPTH_MAX];
+    u32 count = 1;
+    struct heap h;
+    heap_open(&h, POLICY_DATA_BYTES_MAX);
+    j->rc = c->kind == REGO_DATA_DELETE ? RC_OK
+                                        : json_text_read(&h, NULL, c->content, &content, j->why);
+    if (!j->rc && c->kind == REGO_DATA_PATCH)
+        j->rc = patch_changes(&h, content, c->subject, &all, &count, j->why);
+    else if (!j->rc) {
+        j->rc = document_path(&h, c->subject, keys, ARRAY_LEN(keys), &one.count);
+        one.path = keys, one.v = content;
+        value there = j->rc ? UNDEFINED : document_get(document_root(j->from), keys, one.count);
+        if (!j->rc && c->only_if_absent && value_defined(there)) j->rc = RC_CONFLICT;
+        j->same = !j->rc && c->kind == REGO_DATA_PUT && value_defined(there) &&
+                  value_equal(there, content);
+    }
+    if (!j->rc && !j->same)
+        j->rc = document_change(j->from, all, count, c->kind == REGO_DATA_PUT, &j->to, j->why);
+    if (!j->rc && j->to && document_chain(j->to) > CHAIN_MAX) {
+        struct document *compact;
+        if (document_compact(j->to, &compact) == RC_OK) {
+            document_drop(j->to);
+            j->to = compact;
+        }
+    }
+    heap_close(&h);
+}
+
+static rc_t next_data(struct rego_state *next, const struct rego_state *from,
+                      const struct rego_change *c, struct diag *why, bool *changed) {
+    struct data_job j = {.from = from->data, .change = c, .why = why};
+    rc_t rc = RC_OK;
+    if (c->content.len < 4096)
+        data_run(&j);
+    else
+        rc = worker_run(data_run, &j);
+    if (!rc) rc = j.rc;
+    if (rc) return rc;
+    if (j.same) *changed = false;
+    next->data = j.same ? document_hold(from->data) : j.to;
+    return RC_OK;
+}
+
+static bool is_source(const struct rego_change *c) {
+    return c->kind == REGO_SOURCE_PUT || c->kind == REGO_SOURCE_DELETE;
+}
+
+/* `compiled`: also compile, else only gather (while replaying). */
+static rc_t next_state(const struct rego_state *from, const struct rego_change *c, bool compiled,
+                       struct policy_errors *errors, struct diag *why, struct rego_state **out,
+                       bool *changed) {
+    struct rego_state *next = state_make();
+    bool found;
+    *changed = true;
+    if (!next) return RC_NO_MEMORY;
+    rc_t rc = sources_copy(next, from, c, &found);
+    if (!rc && c->kind == REGO_SOURCE_DELETE && !found) rc = RC_NOT_FOUND;
+    if (!rc && c->kind == REGO_SOURCE_PUT && same_source(from, c)) *changed = false;
+    if (!rc && is_source(c))
+        next->data = document_hold(from->data);
+    else if (!rc)
+        rc = next_data(next, from, c, why, changed);
+    if (!rc && compiled && is_source(c) && *changed)
+        rc = compile(next, errors);
+    else if (!rc && from->build)
+        next->build = from->build, next->build->refs++;
+    if (rc)
+        rego_release(next);
+    else
+        *out = next;
+    return rc;
+}
+
+/* ---- Snapshots ---- */
+
+static void write_snapshot(const struct rego_state *s, struct buf *sources, struct buf *data) {
+    struct heap h;
+    struct value_builder list;
+    heap_open(&h, POLICY_DATA_BYTES_MAX);
+    value_builder_open(&list, &h, VALUE_OBJECT);
+    for (u32 i = 0; i < s->source_count; i++)
+        value_builder_replace(&list, value_string(&h, s->sources[i].id),
+                              value_string(&h, s->sources[i].text));
+    json_text_write(sources, value_builder_close(&list), 0);
+    json_text_write(data, document_root(s->data), 0);
+    if (h.exhausted) sources->failed = true;
+    heap_close(&h);
+}
+
+struct snapshot_job {
+    const struct rego_state *state;
+    struct buf sources, data;
+};
+static void snapshot_run(void *arg) {
+    struct snapshot_job *j = arg;
+    write_snapshot(j->state, &j->sources, &j->data);
+}
+
+/* ---- Applying ---- */
+
+static const char *const actions[] = {"rego.policy_put", "rego.policy_delete", "rego.data_put",
+                                      "rego.data_patch", "rego.data_delete",   "rego.revert"};
+
+static rc_t write_revision(struct request *rq, const struct rego_change *c, struct rego_state *next,
+                           struct snapshot_job *snapshot) {
+    struct db_txn *t;
+    struct audit_event event = {.action = actions[c->kind], .resource = c->subject, .result = "ok"};
+    rc_t rc = db_write_begin(&t);
+    if (rc) return rc;
+    rc = rego_store_add(t, rq, c, &next->revision);
+    if (!rc && snapshot)
+        rc = rego_store_snapshot(t, next->revision, buf_str(&snapshot->sources),
+                                 buf_str(&snapshot->data));
+    if (!rc && snapshot) rc = rego_store_trim(t, next->revision);
+    if (!rc) rc = audit_add(t, rq, &event);
+    if (!rc) return db_write_commit(t);
+    db_write_rollback(t);
+    return rc;
+}
+
+static void publish(struct rego_state *next) {
+    struct rego_state *old = current;
+    current = next;
+    rego_release(old);
+}
+
+static rc_t make_durable(struct request *rq, const struct rego_change *c, struct rego_state *next) {
+    struct snapshot_job snapshot = {.state = next};
+    bool due = c->kind == REGO_REVERT || changes_since_snapshot + 1 >= SNAPSHOT_EVERY ||
+               bytes_since_snapshot + c->content.len >= SNAPSHOT_BYTES;
+    if (!due) {
+        rc_t rc = write_revision(rq, c, next, NULL);
+        if (!rc) changes_since_snapshot++, bytes_since_snapshot += c->content.len;
+        return rc;
+    }
+    buf_open(&snapshot.sources, POLICY_DATA_BYTES_MAX);
+    buf_open(&snapshot.data, POLICY_DATA_BYTES_MAX);
+    rc_t rc = worker_run(snapshot_run, &snapshot);
+    if (!rc && (snapshot.sources.failed || snapshot.data.failed)) rc = RC_NO_MEMORY;
+    if (!rc) rc = write_revision(rq, c, next, &snapshot);
+    if (!rc) changes_since_snapshot = 0, bytes_since_snapshot = 0;
+    buf_close(&snapshot.sources);
+    buf_close(&snapshot.data);
+    return rc;
+}
+
+rc_t rego_apply(struct request *rq, const struct rego_change *c, struct policy_errors *errors,
+                struct diag *why, bool *changed) {
+    struct rego_state *next = NULL;
+    *changed = false;
+    rc_t rc = fiber_mutex_lock(&changing, platform_clock_ns() + CHANGE_WAIT_S * NS_PER_S);
+    if (rc) return rc;
+    if (!current)
+        rc = RC_AGAIN;
+    else if (c->kind == REGO_REVERT) {
+        rc = rego_state_at(c->revision, &next, why);
+        if (!rc) rc = compile(next, errors);
+        *changed = true;
+    } else
+        rc = next_state(current, c, true, errors, why, &next, changed);
+    if (!rc && *changed) rc = make_durable(rq, c, next);
+    if (!rc && *changed)
+        publish(next);
+    else if (next)
+        rego_release(next);
+    fiber_mutex_unlock(&changing);
+    return rc;
+}
+
+/* ---- From the database ---- */
+
+struct replay {
+    struct rego_state *state;
+    struct diag *why;
+    u32 changes;
+    size_t bytes;
+};
+
+static rc_t replay_snapshot(void *arg, s64 revision, str sources, str data) {
+    struct replay *r = arg;
+    struct rego_state *s = r->state;
+    struct heap h;
+    value list, root;
+    heap_open(&h, POLICY_DATA_BYTES_MAX);
+    rc_t rc = json_text_read(&h, NULL, sources, &list, r->why);
+    if (!rc) rc = json_text_read(&h, NULL, data, &root, r->why);
+    struct document *d = NULL;
+    if (!rc) rc = document_open(&d, root, POLICY_DATA_BYTES_MAX);
+    if (!rc) {
+        document_drop(s->data);
+        s->data = d, s->revision = revision;
+        s->sources = heap_alloc(&s->heap, (value_count(list) + 1) * sizeof *s->sources);
+    }
+    for (u32 i = 0; !rc && s->sources && i < value_count(list); i++) {
+        value id = value_string(&s->heap, value_str(value_key_at(list, i)));
+        value text = value_string(&s->heap, value_str(value_value_at(list, i)));
+        if (s->heap.exhausted)
+            rc = RC_NO_MEMORY;
+        else
+            s->sources[s->source_count++] =
+                (struct rego_source){value_str(id), value_str(text), revision};
+    }
+    heap_close(&h);
+    return rc;
+}
+
+static rc_t replay_change(void *arg, s64 revision, const struct rego_change *c) {
+    struct replay *r = arg;
+    struct rego_state *next;
+    struct rego_change change = *c;
+    bool changed;
+    if (c->kind == REGO_REVERT) return RC_OK; /* a snapshot stands at the same revision */
+    change.revision = revision;
+    rc_t rc = next_state(r->state, &change, false, NULL, r->why, &next, &changed);
+    if (rc) return rc;
+    next->revision = revision;
+    rego_release(r->state);
+    r->state = next;
+    r->changes++, r->bytes += c->content.len;
+    return RC_OK;
+}
+
+static rc_t gather(s64 until, struct replay *r) {
+    r->state = state_make();
+    if (!r->state) return RC_NO_MEMORY;
+    rc_t rc = document_open(&r->state->data, value_empty_object(), POLICY_DATA_BYTES_MAX);
+    struct rego_replay replay = {replay_snapshot, replay_change, r};
+    if (!rc) rc = rego_store_replay(until, &replay);
+    if (rc) rego_release(r->state);
+    return rc;
+}
+
+rc_t rego_state_at(s64 revision, struct rego_state **out, struct diag *why) {
+    struct replay r = {.why = why};
+    if (revision < 1 || (current && revision > current->revision)) return RC_NOT_FOUND;
+    rc_t rc = gather(revision, &r);
+    if (!rc && r.state->revision != revision) {
+        rego_release(r.state);
+        return RC_NOT_FOUND;
+    }
+    if (!rc) *out = r.state;
+    return rc;
+}
+
+static rc_t rego_start(struct diag *why) {
+    struct replay r = {.why = why};
+    struct policy_errors errors;
+    struct heap h;
+    rc_t rc = gather(0, &r);
+    if (rc) {
+        diag_set(why, "the stored policies cannot be read: %s", rc_name(rc));
+        return rc;
+    }
+    heap_open(&h, MIB(4));
+    policy_errors_open(&errors, &h, 10);
+    rc = compile(r.state, &errors);
+    if (rc) {
+        str first = errors.count ? errors.items[0].message : S("no memory");
+        diag_set(why, "the stored policies do not compile: %.*s", STR(first));
+        rego_release(r.state);
+    } else {
+        changes_since_snapshot = r.changes, bytes_since_snapshot = r.bytes;
+        publish(r.state);
+    }
+    heap_close(&h);
+    return rc;
+}
+
+static void rego_stop(void) {
+    rego_release(current);
+    current = NULL;
+}
+
+const struct module rego_module = {
+    .name = "rego",
+    .start = rego_start,
+    .stop = rego_stop,
+    .schema = &rego_schema,
+    .routes = rego_routes,
+};

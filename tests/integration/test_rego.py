@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""test_rego.py: the policy engine through the reference's REST API: policies, data, decisions, and
+what is left of them after the plug was pulled."""
+import json
+import unittest
+
+from appliance import AppliancePerClass
+
+POLICY = """package play
+
+default allow := false
+
+allow if input.user == data.owners[_]
+
+greeting := sprintf("hello %s", [input.user])
+"""
+
+
+class Rego(AppliancePerClass):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.token = cls.a.login()
+
+    def put_policy(self, name, text, expect=200):
+        r = self.a.put(f"/v1/policies/{name}", text.encode(), token=self.token, headers={"Content-Type": "text/plain"})
+        self.assertEqual(r.status, expect, r)
+        return r.json()
+
+    def call(self, method, path, body=None, expect=200, **kw):
+        r = self.a.request(method, path, body, token=self.token, **kw)
+        self.assertEqual(r.status, expect, r)
+        return r.json() if r.body else None
+
+    def decide(self, path, given=None, **kw):
+        return self.call("POST", f"/v1/data/{path}", {} if given is None else {"input": given}, **kw)
+
+    def test_a_policy_decides_with_data_and_survives_the_plug(self):
+        self.put_policy("play", POLICY)
+        self.call("PUT", "/v1/data/owners", ["alice", "bob"], expect=204)
+        self.assertEqual(self.decide("play/allow", {"user": "bob"}), {"result": True})
+        self.assertEqual(self.decide("play/allow", {"user": "eve"}), {"result": False})
+        self.assertEqual(self.decide("play", {"user": "bob"}), {"result": {"allow": True, "greeting": "hello bob"}})
+        self.assertEqual(self.decide("play/nothing", {"user": "bob"}), {})
+        self.call("PATCH", "/v1/data/owners", [{"op": "add", "path": "/-", "value": "eve"}], expect=204)
+        self.assertEqual(self.decide("play/allow", {"user": "eve"}), {"result": True})
+        self.a.cut()
+        self.a.start()
+        self.a.wait_ready()
+        type(self).token = self.a.login()
+        self.assertEqual(self.decide("play/allow", {"user": "eve"}), {"result": True})
+        self.assertEqual(self.call("GET", "/v1/data/owners"), {"result": ["alice", "bob", "eve"]})
+
+    def test_a_policy_with_errors_changes_nothing(self):
+        self.put_policy("good", "package good\n\np := 1\n")
+        wrong = self.put_policy("good", "package good\n\np := x\n", expect=400)
+        self.assertEqual(wrong["code"], "invalid_parameter")
+        self.assertEqual(wrong["errors"][0]["code"], "rego_unsafe_var_error")
+        self.assertEqual(wrong["errors"][0]["location"]["row"], 3)
+        self.put_policy("bad", "package bad\n\np := {", expect=400)
+        self.assertEqual(self.decide("good/p"), {"result": 1, "warning": {"code": "api_usage_warning",
+                         "message": "'input' key missing from the request"}})
+        self.assertEqual(self.call("GET", "/v1/policies/bad", expect=404)["code"], "resource_not_found")
+
+    def test_policies_are_listed_read_and_deleted(self):
+        self.put_policy("a/b", "package listed\n\nq := 2\n")
+        one = self.call("GET", "/v1/policies/a/b")["result"]
+        self.assertEqual((one["id"], one["raw"]), ("a/b", "package listed\n\nq := 2\n"))
+        self.assertEqual(one["ast"]["package"]["path"][1]["value"], "listed")
+        self.assertIn("a/b", [p["id"] for p in self.call("GET", "/v1/policies")["result"]])
+        self.assertEqual(self.call("DELETE", "/v1/policies/a/b"), {})
+        self.call("DELETE", "/v1/policies/a/b", expect=404)
+        self.assertEqual(self.decide("listed/q", {}), {})
+
+    def test_base_documents(self):
+        self.call("PUT", "/v1/data/x/y", {"z": [1, 2.50, None]}, expect=204)
+        self.assertEqual(self.call("GET", "/v1/data/x"), {"result": {"y": {"z": [1, 2.5, None]}}})
+        self.assertEqual(self.call("GET", "/v1/data/x/y/z/1"), {"result": 2.5})
+        self.call("PUT", "/v1/data/x/y", {}, expect=304, headers={"If-None-Match": "*"})
+        self.call("PATCH", "/v1/data/x", [{"op": "remove", "path": "/y/nope"}], expect=404)
+        self.call("PATCH", "/v1/data/x", [{"op": "move", "path": "/y"}], expect=400)
+        self.call("PATCH", "/v1/data/x", {"op": "add"}, expect=400)
+        self.call("DELETE", "/v1/data/x/y", expect=204)
+        self.call("DELETE", "/v1/data/x/y", expect=404)
+        r = self.a.put("/v1/data/x", b"{nope", token=self.token, headers={"Content-Type": "application/json"})
+        self.assertEqual(r.status, 400)
+
+    def test_ad_hoc_queries(self):
+        r = self.call("POST", "/v1/query", {"query": "x := input.a[_]; x > 1", "input": {"a": [1, 2, 3]}})
+        self.assertEqual(r, {"result": [{"x": 2}, {"x": 3}]})
+        self.assertEqual(self.call("GET", "/v1/query?q=1%3D2"), {})
+        self.assertEqual(self.call("GET", "/v1/query?q=x%20%3A%3D%201"), {"result": [{"x": 1}]})
+        wrong = self.call("POST", "/v1/query", {"query": "x > 1"}, expect=400)
+        self.assertEqual(wrong["errors"][0]["code"], "rego_unsafe_var_error")
+        self.call("POST", "/v1/query", {}, expect=400)
+
+    def test_conflicts_and_strict_errors_are_told(self):
+        self.put_policy("clash", "package clash\n\np := 1 if input.x\n\np := 2 if input.y\n\nq := to_number(\"x\")\n")
+        wrong = self.decide("clash/p", {"x": 1, "y": 1}, expect=500)
+        self.assertEqual(wrong["errors"][0]["code"], "eval_conflict_error")
+        self.assertEqual(self.decide("clash/q", {}), {})
+        strict = self.call("POST", "/v1/data/clash/q?strict-builtin-errors=true", {"input": {}}, expect=500)
+        self.assertEqual(strict["errors"][0]["code"], "eval_builtin_error")
+
+    def test_an_endless_question_ends_and_others_are_served_meanwhile(self):
+        self.put_policy("slow", "package slow\n\np := count([1 | numbers.range(1, 2000)[_]; numbers.range(1, 2000)[_]; "
+                                "numbers.range(1, 2000)[_]])\n")
+        import threading
+        answer = []
+        t = threading.Thread(target=lambda: answer.append(
+            self.a.post("/v1/data/slow/p", {"input": {}}, token=self.token, timeout=120)))
+        t.start()
+        for _ in range(5):
+            self.assertEqual(self.a.get("/healthz", timeout=20).status, 200)
+        t.join(120)
+        self.assertIn(answer[0].status, (500, 503), answer[0])
+
+    def test_guests_do_not_decide_unless_told_so(self):
+        self.put_policy("open", "package open\n\np := 1\n")
+        self.assertEqual(self.a.post("/v1/data/open/p", {"input": {}}).status, 401)
+        self.assertEqual(self.a.put("/v1/policies/x", b"package x", headers={"Content-Type": "text/plain"}).status, 401)
+        r = self.a.request("PUT", "/api/v1/config/policy.public", {"value": "true"}, token=self.token)
+        if r.status not in (200, 204):
+            r = self.a.request("PATCH", "/api/v1/config", {"policy.public": True}, token=self.token)
+        self.assertIn(r.status, (200, 204), r)
+        self.assertEqual(self.a.post("/v1/data/open/p", {"input": {}}).json(), {"result": 1})
+        self.assertEqual(self.a.put("/v1/policies/x", b"package x", headers={"Content-Type": "text/plain"}).status, 401)
+
+    def test_pretty_and_metrics(self):
+        self.put_policy("pretty", "package pretty\n\np := {\"b\": {1, 2}, \"a\": \"<\"}\n")
+        r = self.a.post("/v1/data/pretty/p?pretty=true", {"input": {}}, token=self.token)
+        self.assertEqual(r.body.decode(), '{\n  "result": {\n    "a": "\\u003c",\n    "b": [\n      1,\n      2\n    ]\n  }\n}\n')
+        self.assertIn("timer_rego_query_eval_ns", self.decide("pretty/p?metrics=true", {})["metrics"])
+        r = self.a.post("/v0/data/pretty/p", {}, token=self.token)
+        self.assertEqual(json.loads(r.body), {"a": "<", "b": [1, 2]})
+
+
+if __name__ == "__main__":
+    unittest.main()
