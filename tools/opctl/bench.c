@@ -19,8 +19,8 @@ struct bench {
 /* False: the question failed, said on stderr. */
 static bool ask_once(struct bench *b, value *out) {
     struct policy_error error;
-    if (b->parse_input &&
-        json_text_read(policy_evaluator_heap(b->evaluator), NULL, b->input_text, &b->ask.input, NULL)) {
+    if (b->parse_input && json_text_read(policy_evaluator_heap(b->evaluator), NULL, b->input_text,
+                                         &b->ask.input, NULL)) {
         fputs("opctl: the input cannot be read\n", stderr);
         return false;
     }
@@ -45,18 +45,23 @@ static int run_bench(struct bench *b, int repeats, u64 least_ns, const char *for
     if (!ask_once(b, &result)) return EXIT_NO;
     if (!strcmp(format, "pretty")) {
         printf("result  ");
-        if (value_defined(result)) value_print(result, 0);
-        else puts("undefined");
+        if (value_defined(result))
+            value_print(result, 0);
+        else
+            puts("undefined");
     }
     for (int i = 0; i < repeats; i++) {
         u64 count, ns;
         if (!measure(b, least_ns, &count, &ns)) return EXIT_NO;
         if (!strcmp(format, "json"))
-            printf("{\"N\":%llu,\"T\":%llu,\"ns_per_op\":%.1f}\n", (unsigned long long)count, (unsigned long long)ns,
-                   (double)ns / (double)count);
+            printf("{\"N\":%llu,\"T\":%llu,\"ns_per_op\":%.1f}\n", (unsigned long long)count,
+                   (unsigned long long)ns, (double)ns / (double)count);
         else if (!strcmp(format, "gobench"))
-            printf("BenchmarkOPAEval\t%llu\t%.1f ns/op\n", (unsigned long long)count, (double)ns / (double)count);
-        else printf("%llu questions, %.1f ns each\n", (unsigned long long)count, (double)ns / (double)count);
+            printf("BenchmarkOPAEval\t%llu\t%.1f ns/op\n", (unsigned long long)count,
+                   (double)ns / (double)count);
+        else
+            printf("%llu questions, %.1f ns each\n", (unsigned long long)count,
+                   (double)ns / (double)count);
     }
     return 0;
 }
@@ -82,15 +87,24 @@ static int run(int argc, char **argv) {
     bool ok = true;
     bundle_open(&files);
     for (int o; ok && (o = option_next(&options, &v)) != OPTION_END;) {
-        if (o == 0) ok = bundle_add(&files, v);
-        else if (o == 1) input = v;
-        else if (o == 2) repeats = atoi(v);
-        else if (o == 3) seconds = atof(v);
-        else if (o == 4) format = v;
-        else if (o == 5) b.parse_input = true;
-        else if (o == 6) load.parse.version = REGO_V0;
-        else if (o == OPTION_PLAIN && !query) query = v;
-        else ok = false;
+        if (o == 0)
+            ok = bundle_add(&files, v);
+        else if (o == 1)
+            input = v;
+        else if (o == 2)
+            repeats = atoi(v);
+        else if (o == 3)
+            seconds = atof(v);
+        else if (o == 4)
+            format = v;
+        else if (o == 5)
+            b.parse_input = true;
+        else if (o == 6)
+            load.parse.version = REGO_V0;
+        else if (o == OPTION_PLAIN && !query)
+            query = v;
+        else
+            ok = false;
     }
     if (!ok || !query) {
         bundle_close(&files);
@@ -101,10 +115,14 @@ static int run(int argc, char **argv) {
     policy_errors_open(&errors, &files.heap, 0);
     b.ask.data = files.data;
     status = EXIT_NO;
-    if (input && (!value_of_file(&files.heap, input, &b.ask.input) || !file_read(input, &b.input_text))) ok = false;
-    if (ok && policy_load(files.sources, files.count, &load, &program, &errors)) errors_print(&errors);
+    if (input &&
+        (!value_of_file(&files.heap, input, &b.ask.input) || !file_read(input, &b.input_text)))
+        ok = false;
+    if (ok && policy_load(files.sources, files.count, &load, &program, &errors))
+        errors_print(&errors);
     else if (ok) {
-        if (policy_prepare(program, str_from_c(query), &b.query, &errors)) errors_print(&errors);
+        if (policy_prepare(program, str_from_c(query), &b.query, &errors))
+            errors_print(&errors);
         else if (policy_evaluator_open(&b.evaluator, (size_t)1 << 30) == RC_OK) {
             status = run_bench(&b, repeats, (u64)(seconds * 1e9), format);
             policy_evaluator_close(b.evaluator);

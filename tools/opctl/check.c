@@ -11,7 +11,8 @@ static int report(const struct policy_errors *errors, const char *format) {
         return EXIT_NO;
     }
     value_builder_open(&b, errors->heap, VALUE_OBJECT);
-    value_builder_replace(&b, value_string_c(errors->heap, "errors"), policy_errors_json(errors->heap, errors));
+    value_builder_replace(&b, value_string_c(errors->heap, "errors"),
+                          policy_errors_json(errors->heap, errors));
     value_print(value_builder_close(&b), JSON_TEXT_INDENT);
     return EXIT_NO;
 }
@@ -35,22 +36,31 @@ static int run(int argc, char **argv) {
     bundle_open(&files);
     for (int o; ok && (o = option_next(&options, &v)) != OPTION_END;) {
         bool on = !v || strcmp(v, "false");
-        if (o == 0) load.compile.strict = on;
-        else if (o == 1) format = v;
-        else if (o == 2) ok = str_to_s64(str_from_c(v), &errors_max) == RC_OK && errors_max >= 0;
-        else if (o == 3) load.parse.version = on ? REGO_V0 : REGO_V1;
-        else if (o == OPTION_PLAIN) any = true, ok = bundle_add(&files, v);
-        else ok = false;
+        if (o == 0)
+            load.compile.strict = on;
+        else if (o == 1)
+            format = v;
+        else if (o == 2)
+            ok = str_to_s64(str_from_c(v), &errors_max) == RC_OK && errors_max >= 0;
+        else if (o == 3)
+            load.parse.version = on ? REGO_V0 : REGO_V1;
+        else if (o == OPTION_PLAIN)
+            any = true, ok = bundle_add(&files, v);
+        else
+            ok = false;
     }
     int status = EXIT_USAGE;
-    if (!ok || !any) usage_of(&check_verb, specs, ARRAY_LEN(specs));
+    if (!ok || !any)
+        usage_of(&check_verb, specs, ARRAY_LEN(specs));
     else {
         policy_errors_open(&errors, &files.heap, (u32)errors_max);
         load.compile.errors_max = (u32)errors_max;
         load.compile.all_errors = errors_max == 0;
         status = 0;
-        if (policy_load(files.sources, files.count, &load, &program, &errors)) status = report(&errors, format);
-        else policy_drop(program);
+        if (policy_load(files.sources, files.count, &load, &program, &errors))
+            status = report(&errors, format);
+        else
+            policy_drop(program);
     }
     bundle_close(&files);
     return status;

@@ -29,7 +29,9 @@ struct test_case {
     char why[2048]; /* of a failure */
 };
 
-static bool flag(value c, const char *name) { return value_is_true(value_get_str(c, str_from_c(name))); }
+static bool flag(value c, const char *name) {
+    return value_is_true(value_get_str(c, str_from_c(name)));
+}
 
 static bool wrong(struct test_case *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
 static bool wrong(struct test_case *t, const char *fmt, ...) {
@@ -56,7 +58,9 @@ static value sorted_arrays(struct heap *h, value bindings) {
     return value_builder_close(&b);
 }
 
-static bool is_generated(value name) { return str_starts(value_str(name), S("__localq")); }
+static bool is_generated(value name) {
+    return str_starts(value_str(name), S("__localq"));
+}
 
 static value without_generated(struct heap *h, value bindings) {
     struct value_builder b;
@@ -78,7 +82,8 @@ static bool check_result(struct test_case *t, const struct policy_answer *a, val
         value_builder_add(&got, bindings);
     }
     value got_set = value_builder_close(&got);
-    value want_set = value_set(t->heap, want.kind == VALUE_ARRAY ? want.array->items : NULL, value_count(want));
+    value want_set =
+        value_set(t->heap, want.kind == VALUE_ARRAY ? want.array->items : NULL, value_count(want));
     if (value_equal(got_set, want_set)) return true;
     buf_open(&text, 1 << 20);
     (void)buf_add(&text, S("\n    got  "));
@@ -91,7 +96,8 @@ static bool check_result(struct test_case *t, const struct policy_answer *a, val
 }
 
 static bool check_error(struct test_case *t, str got_code, str got_text) {
-    value code = value_get_str(t->body, S("want_error_code")), text = value_get_str(t->body, S("want_error"));
+    value code = value_get_str(t->body, S("want_error_code")),
+          text = value_get_str(t->body, S("want_error"));
     if (code.kind != VALUE_STRING && text.kind != VALUE_STRING)
         return wrong(t, "error: %.*s", STR(got_text));
     if (code.kind == VALUE_STRING && !str_eq(value_str(code), got_code))
@@ -105,7 +111,8 @@ static bool check_errors(struct test_case *t, const struct policy_errors *e) {
     struct buf b;
     buf_open(&b, 1 << 20);
     policy_errors_write(&b, e);
-    bool ok = check_error(t, e->count ? str_from_c(policy_code_name(e->items[0].code)) : S(""), buf_str(&b));
+    bool ok = check_error(t, e->count ? str_from_c(policy_code_name(e->items[0].code)) : S(""),
+                          buf_str(&b));
     buf_close(&b);
     return ok;
 }
@@ -119,13 +126,17 @@ static bool read_input(struct test_case *t, const struct parse_options *parse, v
     struct policy_errors errors;
     struct ast_term *tree;
     policy_errors_open(&errors, t->heap, 10);
-    if (parse_term(t->heap, value_str(term), parse, &tree, &errors)) return wrong(t, "input_term cannot be read");
+    if (parse_term(t->heap, value_str(term), parse, &tree, &errors))
+        return wrong(t, "input_term cannot be read");
     *out = ast_term_value(t->heap, tree);
     return value_defined(*out) || wrong(t, "input_term is not a value");
 }
 
-static bool ask(struct runner *r, struct test_case *t, struct policy_query *q, const struct parse_options *parse) {
-    struct policy_ask ask = {.data = value_get_str(t->body, S("data")), .now_ns = wall_ns(), .seed = 7,
+static bool ask(struct runner *r, struct test_case *t, struct policy_query *q,
+                const struct parse_options *parse) {
+    struct policy_ask ask = {.data = value_get_str(t->body, S("data")),
+                             .now_ns = wall_ns(),
+                             .seed = 7,
                              .strict_errors = flag(t->body, "strict_error")};
     struct policy_answer answer;
     struct policy_error error = {0};
@@ -148,8 +159,11 @@ static bool ask(struct runner *r, struct test_case *t, struct policy_query *q, c
 static bool run_case(struct runner *r, struct test_case *t) {
     struct policy_source sources[64];
     char names[64][24];
-    struct policy_load_options load = {.parse.version = r->version, .parse.annotations = true, .compile.test_builtins = true,
-        .parse.logical_keywords = flag(t->body, "experimental_keywords")};
+    struct policy_load_options load = {.parse.version = r->version,
+                                       .parse.annotations = true,
+                                       .compile.test_builtins = true,
+                                       .parse.logical_keywords =
+                                           flag(t->body, "experimental_keywords")};
     struct policy_errors errors;
     struct policy_program *program;
     struct policy_query *query;
@@ -158,12 +172,14 @@ static bool run_case(struct runner *r, struct test_case *t) {
     if (count > ARRAY_LEN(sources) || text.kind != VALUE_STRING) return wrong(t, "not a case");
     for (u32 i = 0; i < count; i++) {
         snprintf(names[i], sizeof names[i], "test-%u.rego", i);
-        sources[i] = (struct policy_source){str_from_c(names[i]), value_str(value_item(modules, i))};
+        sources[i] =
+            (struct policy_source){str_from_c(names[i]), value_str(value_item(modules, i))};
     }
     policy_errors_open(&errors, t->heap, 10);
     if (policy_load(sources, count, &load, &program, &errors)) return check_errors(t, &errors);
     bool ok;
-    if (policy_prepare(program, value_str(text), &query, &errors)) ok = check_errors(t, &errors);
+    if (policy_prepare(program, value_str(text), &query, &errors))
+        ok = check_errors(t, &errors);
     else {
         ok = ask(r, t, query, &load.parse);
         policy_query_drop(query);
@@ -186,7 +202,8 @@ static void run_file(struct runner *r, const char *path) {
         struct test_case t = {.body = value_item(cases, i), .heap = &h, .file = str_from_c(path)};
         value note = value_get_str(t.body, S("note"));
         if (note.kind == VALUE_STRING) t.note = value_str(note);
-        bool wanted = !r->filter || strstr(path, r->filter) || (t.note.ptr && strstr(t.note.ptr, r->filter));
+        bool wanted =
+            !r->filter || strstr(path, r->filter) || (t.note.ptr && strstr(t.note.ptr, r->filter));
         if (!wanted) continue;
         if (run_case(r, &t)) {
             r->passed++;
@@ -200,7 +217,9 @@ static void run_file(struct runner *r, const char *path) {
     heap_close(&h);
 }
 
-static int by_name(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
+static int by_name(const struct dirent **a, const struct dirent **b) {
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
 
 static void run_path(struct runner *r, const char *path, int depth) {
     struct stat st;
@@ -237,14 +256,20 @@ static int run(int argc, char **argv) {
     struct runner r = {.version = REGO_V1};
     const char *v, *folder = NULL, *version = NULL;
     for (int o; (o = option_next(&options, &v)) != OPTION_END;) {
-        if (o == 0) version = v;
-        else if (o == 1) r.filter = v;
-        else if (o == 2) r.verbose = true;
-        else if (o == OPTION_PLAIN && !folder) folder = v;
-        else return usage_of(&conformance_verb, specs, ARRAY_LEN(specs));
+        if (o == 0)
+            version = v;
+        else if (o == 1)
+            r.filter = v;
+        else if (o == 2)
+            r.verbose = true;
+        else if (o == OPTION_PLAIN && !folder)
+            folder = v;
+        else
+            return usage_of(&conformance_verb, specs, ARRAY_LEN(specs));
     }
     if (!folder) return usage_of(&conformance_verb, specs, ARRAY_LEN(specs));
-    if (!version && (str_ends(str_from_c(folder), S("/v0")) || strstr(folder, "/v0/"))) version = "v0";
+    if (!version && (str_ends(str_from_c(folder), S("/v0")) || strstr(folder, "/v0/")))
+        version = "v0";
     if (version && strcmp(version, "v0") && strcmp(version, "v1"))
         return usage_of(&conformance_verb, specs, ARRAY_LEN(specs));
     if (version && !strcmp(version, "v0")) r.version = REGO_V0;

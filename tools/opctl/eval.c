@@ -26,7 +26,8 @@ struct eval {
 
 static void print_message(void *arg, const struct ast_location *at, str message) {
     (void)arg;
-    if (at && at->file && at->file->name.len) fprintf(stderr, "%.*s:%u: ", STR(at->file->name), at->row);
+    if (at && at->file && at->file->name.len)
+        fprintf(stderr, "%.*s:%u: ", STR(at->file->name), at->row);
     fprintf(stderr, "%.*s\n", STR(message));
 }
 
@@ -44,12 +45,16 @@ static void put_indented(struct buf *to, value v, int level) {
     buf_close(&text);
 }
 
-struct query_text { const struct ast_expr *exprs[64]; u32 count; };
+struct query_text {
+    const struct ast_expr *exprs[64];
+    u32 count;
+};
 
 static void put_expressions(struct buf *to, value expressions, const struct query_text *texts) {
     for (u32 i = 0; i < value_count(expressions); i++) {
         const struct ast_expr *e = i < texts->count ? texts->exprs[i] : NULL;
-        (void)buf_add(to, i ? S(",\n        {\n          \"value\": ") : S("        {\n          \"value\": "));
+        (void)buf_add(to, i ? S(",\n        {\n          \"value\": ")
+                            : S("        {\n          \"value\": "));
         put_indented(to, value_item(expressions, i), 5);
         if (e) {
             struct heap h;
@@ -58,15 +63,16 @@ static void put_expressions(struct buf *to, value expressions, const struct quer
             (void)buf_add(to, S(",\n          \"text\": "));
             json_text_write(to, value_string(&h, source), 0);
             (void)buf_add(to, S(",\n          \"location\": {\n"));
-            (void)buf_printf(to, "            \"row\": %u,\n            \"col\": %u\n          }", e->at.row,
-                             e->at.column);
+            (void)buf_printf(to, "            \"row\": %u,\n            \"col\": %u\n          }",
+                             e->at.row, e->at.column);
             heap_close(&h);
         }
         (void)buf_add(to, S("\n        }"));
     }
 }
 
-static void put_json(struct buf *to, const struct policy_answer *a, const struct query_text *texts, struct heap *h) {
+static void put_json(struct buf *to, const struct policy_answer *a, const struct query_text *texts,
+                     struct heap *h) {
     if (!a->count) {
         (void)buf_add(to, S("{}\n"));
         return;
@@ -85,11 +91,13 @@ static void put_json(struct buf *to, const struct policy_answer *a, const struct
     (void)buf_add(to, S("  ]\n}\n"));
 }
 
-static void put_lists(struct buf *to, const struct policy_answer *a, bool bindings, struct heap *h) {
+static void put_lists(struct buf *to, const struct policy_answer *a, bool bindings,
+                      struct heap *h) {
     struct value_builder all;
     value_builder_open(&all, h, VALUE_ARRAY);
     for (u32 i = 0; i < a->count; i++)
-        value_builder_add(&all, value_as_json(h, bindings ? a->results[i].bindings : a->results[i].expressions));
+        value_builder_add(
+            &all, value_as_json(h, bindings ? a->results[i].bindings : a->results[i].expressions));
     value list = value_builder_close(&all);
     for (u32 i = 0; !bindings && i < value_count(list); i++) {
         json_text_write(to, value_item(list, i), JSON_TEXT_INDENT);
@@ -106,8 +114,10 @@ static void put_raw(struct buf *to, const struct policy_answer *a, struct heap *
         for (u32 j = 0; j < value_count(values); j++) {
             value v = value_item(values, j);
             if (j) (void)buf_add(to, S(" "));
-            if (v.kind == VALUE_STRING) (void)buf_add(to, value_str(v));
-            else json_text_write(to, v, 0);
+            if (v.kind == VALUE_STRING)
+                (void)buf_add(to, value_str(v));
+            else
+                json_text_write(to, v, 0);
         }
         (void)buf_add(to, S("\n"));
     }
@@ -119,23 +129,34 @@ static void put_pretty(struct buf *to, const struct policy_answer *a, struct hea
         return;
     }
     for (u32 i = 0; i < a->count; i++) {
-        value v = value_as_json(h, a->results[i].expressions), names = value_as_json(h, a->results[i].bindings);
+        value v = value_as_json(h, a->results[i].expressions),
+              names = value_as_json(h, a->results[i].bindings);
         bool alone = value_count(v) == 1 && !value_count(names);
-        json_text_write(to, alone ? value_item(v, 0) : value_count(names) ? names : v, JSON_TEXT_INDENT);
+        json_text_write(to,
+                        alone                ? value_item(v, 0)
+                        : value_count(names) ? names
+                                             : v,
+                        JSON_TEXT_INDENT);
         (void)buf_add(to, S("\n"));
     }
 }
 
-static bool print_answer(struct eval *e, const struct policy_answer *a, const struct query_text *texts) {
+static bool print_answer(struct eval *e, const struct policy_answer *a,
+                         const struct query_text *texts) {
     struct heap h;
     struct buf b;
     heap_open(&h, (size_t)1 << 30);
     buf_open(&b, (size_t)1 << 30);
-    if (!strcmp(e->format, "json")) put_json(&b, a, texts, &h);
-    else if (!strcmp(e->format, "values")) put_lists(&b, a, false, &h);
-    else if (!strcmp(e->format, "bindings")) put_lists(&b, a, true, &h);
-    else if (!strcmp(e->format, "raw")) put_raw(&b, a, &h);
-    else if (!strcmp(e->format, "pretty")) put_pretty(&b, a, &h);
+    if (!strcmp(e->format, "json"))
+        put_json(&b, a, texts, &h);
+    else if (!strcmp(e->format, "values"))
+        put_lists(&b, a, false, &h);
+    else if (!strcmp(e->format, "bindings"))
+        put_lists(&b, a, true, &h);
+    else if (!strcmp(e->format, "raw"))
+        put_raw(&b, a, &h);
+    else if (!strcmp(e->format, "pretty"))
+        put_pretty(&b, a, &h);
     fwrite(b.ptr, 1, b.len, stdout);
     bool ok = !b.failed && !h.exhausted;
     buf_close(&b);
@@ -146,18 +167,21 @@ static bool print_answer(struct eval *e, const struct policy_answer *a, const st
 /* ---- Asking ---- */
 
 static int report(struct eval *e, const struct policy_errors *errors) {
-    if (strcmp(e->format, "json")) errors_print(errors);
+    if (strcmp(e->format, "json"))
+        errors_print(errors);
     else {
         struct value_builder b;
         value_builder_open(&b, errors->heap, VALUE_OBJECT);
-        value_builder_replace(&b, value_string_c(errors->heap, "errors"), policy_errors_json(errors->heap, errors));
+        value_builder_replace(&b, value_string_c(errors->heap, "errors"),
+                              policy_errors_json(errors->heap, errors));
         value_print(value_builder_close(&b), JSON_TEXT_INDENT);
     }
     return EXIT_ERROR;
 }
 
 /* The query's expressions as written; `some` leaves no value of its own. */
-static void read_texts(struct heap *h, str query, const struct parse_options *o, struct query_text *out) {
+static void read_texts(struct heap *h, str query, const struct parse_options *o,
+                       struct query_text *out) {
     struct policy_errors errors;
     struct ast_body *body;
     policy_errors_open(&errors, h, 1);
@@ -175,7 +199,8 @@ static int ask(struct eval *e, struct policy_query *query, struct policy_errors 
     if (policy_evaluator_open(&evaluator, (size_t)4 << 30)) return EXIT_ERROR;
     int status = 0;
     if (policy_ask(evaluator, query, &e->ask, &answer, &error)) {
-        struct policy_error *copy = policy_error_add(errors, error.code, &error.at, "%.*s", STR(error.message));
+        struct policy_error *copy =
+            policy_error_add(errors, error.code, &error.at, "%.*s", STR(error.message));
         (void)copy;
         status = report(e, errors);
     } else {
@@ -200,9 +225,11 @@ static int eval(struct eval *e) {
     e->ask.data = e->files.data;
     e->ask.now_ns = e->ask.seed = wall_ns();
     e->ask.print = print_message;
-    if (policy_load(e->files.sources, e->files.count, &e->load, &program, &errors)) return report(e, &errors);
+    if (policy_load(e->files.sources, e->files.count, &e->load, &program, &errors))
+        return report(e, &errors);
     int status;
-    if (policy_prepare(program, str_from_c(e->query), &query, &errors)) status = report(e, &errors);
+    if (policy_prepare(program, str_from_c(e->query), &query, &errors))
+        status = report(e, &errors);
     else {
         status = ask(e, query, &errors);
         policy_query_drop(query);
@@ -232,17 +259,28 @@ static int run(int argc, char **argv) {
     e.load.compile.keep_print = true;
     for (int o; ok && (o = option_next(&options, &v)) != OPTION_END;) {
         bool on = !v || strcmp(v, "false");
-        if (o == 0) ok = bundle_add(&e.files, v);
-        else if (o == 1) e.input = v;
-        else if (o == 2) e.format = v;
-        else if (o == 3) e.input = on ? "-" : NULL;
-        else if (o == 4) e.fail = on;
-        else if (o == 5) e.fail_defined = on;
-        else if (o == 6) e.load.compile.strict = on;
-        else if (o == 7) e.ask.strict_errors = on;
-        else if (o == 8) e.load.parse.version = on ? REGO_V0 : REGO_V1;
-        else if (o == OPTION_PLAIN && !e.query) e.query = v;
-        else ok = false;
+        if (o == 0)
+            ok = bundle_add(&e.files, v);
+        else if (o == 1)
+            e.input = v;
+        else if (o == 2)
+            e.format = v;
+        else if (o == 3)
+            e.input = on ? "-" : NULL;
+        else if (o == 4)
+            e.fail = on;
+        else if (o == 5)
+            e.fail_defined = on;
+        else if (o == 6)
+            e.load.compile.strict = on;
+        else if (o == 7)
+            e.ask.strict_errors = on;
+        else if (o == 8)
+            e.load.parse.version = on ? REGO_V0 : REGO_V1;
+        else if (o == OPTION_PLAIN && !e.query)
+            e.query = v;
+        else
+            ok = false;
     }
     int status = ok && e.query ? eval(&e) : usage_of(&eval_verb, specs, ARRAY_LEN(specs));
     bundle_close(&e.files);

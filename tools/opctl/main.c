@@ -6,7 +6,8 @@
 #include <time.h>
 #include "tools/opctl/opctl.h"
 
-static const struct verb *const verbs[] = {&eval_verb, &check_verb, &parse_verb, &bench_verb, &conformance_verb};
+static const struct verb *const verbs[] = {&eval_verb,  &check_verb, &fmt_verb,
+                                           &parse_verb, &bench_verb, &conformance_verb};
 
 /* The engine's checks end the process; there is no machine to restart. */
 void panic(const char *fmt, ...) {
@@ -22,16 +23,24 @@ void panic(const char *fmt, ...) {
 /* mbedTLS asks for memory through these (net/mbedtls_config.h). */
 void *tls_calloc(size_t count, size_t bytes);
 void tls_free(void *p);
-void *tls_calloc(size_t count, size_t bytes) { return calloc(count, bytes); }
-void tls_free(void *p) { free(p); }
+void *tls_calloc(size_t count, size_t bytes) {
+    return calloc(count, bytes);
+}
+void tls_free(void *p) {
+    free(p);
+}
 
 static u64 clock_ns(clockid_t which) {
     struct timespec t;
     clock_gettime(which, &t);
     return (u64)t.tv_sec * NS_PER_S + (u64)t.tv_nsec;
 }
-u64 wall_ns(void) { return clock_ns(CLOCK_REALTIME); }
-u64 steady_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
+u64 wall_ns(void) {
+    return clock_ns(CLOCK_REALTIME);
+}
+u64 steady_ns(void) {
+    return clock_ns(CLOCK_MONOTONIC);
+}
 
 static int usage(void) {
     fputs("usage: opctl policy VERB [OPTIONS]\n\n", stderr);

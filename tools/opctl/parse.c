@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* parse.c — opctl policy parse: a file's syntax tree, as the language or as the reference's JSON. */
+/* parse.c — opctl policy parse: a file's syntax tree, as the language or as the reference's JSON.
+ */
 #include <stdlib.h>
 #include "app/policy/value/json_text.h"
 #include "tools/opctl/opctl.h"
 
-static int print_tree(const struct ast_module *m, struct heap *h, const char *format, bool locations) {
+static int print_tree(const struct ast_module *m, struct heap *h, const char *format,
+                      bool locations) {
     struct buf b;
     if (!strcmp(format, "json")) {
         value_print(ast_module_json(h, m, locations), JSON_TEXT_INDENT);
@@ -34,19 +36,26 @@ static int run(int argc, char **argv) {
     const char *v, *format = "pretty", *path = NULL;
     bool ok = true, locations = false;
     for (int o; ok && (o = option_next(&options, &v)) != OPTION_END;) {
-        if (o == 0) format = v;
-        else if (o == 1) locations = strstr(v, "locations") && !strstr(v, "-locations");
-        else if (o == 2) parse.version = !v || strcmp(v, "false") ? REGO_V0 : REGO_V1;
-        else if (o == OPTION_PLAIN && !path) path = v;
-        else ok = false;
+        if (o == 0)
+            format = v;
+        else if (o == 1)
+            locations = strstr(v, "locations") && !strstr(v, "-locations");
+        else if (o == 2)
+            parse.version = !v || strcmp(v, "false") ? REGO_V0 : REGO_V1;
+        else if (o == OPTION_PLAIN && !path)
+            path = v;
+        else
+            ok = false;
     }
     if (!ok || !path) return usage_of(&parse_verb, specs, ARRAY_LEN(specs));
     if (!file_read(path, &text)) return EXIT_NO;
     heap_open(&h, (size_t)1 << 30);
     policy_errors_open(&errors, &h, 0);
     int status = EXIT_NO;
-    if (parse_module(&h, str_from_c(path), text, &parse, &module, &errors)) errors_print(&errors);
-    else status = print_tree(module, &h, format, locations);
+    if (parse_module(&h, str_from_c(path), text, &parse, &module, &errors))
+        errors_print(&errors);
+    else
+        status = print_tree(module, &h, format, locations);
     heap_close(&h);
     free((char *)text.ptr);
     return status;

@@ -28,10 +28,12 @@ value value_as_json(struct heap *h, value v) {
     if (v.kind < VALUE_ARRAY) return v;
     value_builder_open(&b, h, v.kind == VALUE_OBJECT ? VALUE_OBJECT : VALUE_ARRAY);
     for (u32 i = 0; i < value_count(v); i++) {
-        if (v.kind != VALUE_OBJECT) value_builder_add(&b, value_as_json(h, value_item(v, i)));
+        if (v.kind != VALUE_OBJECT)
+            value_builder_add(&b, value_as_json(h, value_item(v, i)));
         else {
             value key = value_key_at(v, i);
-            value_builder_replace(&b, key_text(h, key, value_as_json(h, key)), value_as_json(h, value_value_at(v, i)));
+            value_builder_replace(&b, key_text(h, key, value_as_json(h, key)),
+                                  value_as_json(h, value_value_at(v, i)));
         }
     }
     return value_builder_close(&b);

@@ -72,7 +72,8 @@ static bool merge(struct heap *h, value a, value b, value *out) {
         return value_equal(a, b);
     }
     value_builder_open(&all, h, VALUE_OBJECT);
-    for (u32 i = 0; i < value_count(a); i++) value_builder_replace(&all, value_key_at(a, i), value_value_at(a, i));
+    for (u32 i = 0; i < value_count(a); i++)
+        value_builder_replace(&all, value_key_at(a, i), value_value_at(a, i));
     for (u32 i = 0; i < value_count(b); i++) {
         value key = value_key_at(b, i), mine = value_get(a, key), both = value_value_at(b, i);
         if (value_defined(mine) && !merge(h, mine, both, &both)) return false;
@@ -110,8 +111,10 @@ static bool add_data(struct bundle *b, const char *file, str place, char separat
     value v;
     if (!value_of_file(&b->heap, file, &v)) return false;
     v = under_path(&b->heap, place, separator, v);
-    if (v.kind != VALUE_OBJECT) return complain(file, "the document at the root of data must be an object");
-    return merge(&b->heap, b->data, v, &b->data) || complain(file, "merge error: another file says otherwise");
+    if (v.kind != VALUE_OBJECT)
+        return complain(file, "the document at the root of data must be an object");
+    return merge(&b->heap, b->data, v, &b->data) ||
+           complain(file, "merge error: another file says otherwise");
 }
 
 static bool add_policy(struct bundle *b, const char *file) {
@@ -128,8 +131,12 @@ static bool add_policy(struct bundle *b, const char *file) {
     return true;
 }
 
-static int by_name(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
-static int visible(const struct dirent *e) { return e->d_name[0] != '.'; }
+static int by_name(const struct dirent **a, const struct dirent **b) {
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+static int visible(const struct dirent *e) {
+    return e->d_name[0] != '.';
+}
 
 static bool add_folder(struct bundle *b, const char *folder, const char *place, int depth) {
     struct dirent **entries;
@@ -141,10 +148,14 @@ static bool add_folder(struct bundle *b, const char *folder, const char *place, 
         int len = snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
         snprintf(below, sizeof below, "%s%s%s", place, *place ? "/" : "", entries[i]->d_name);
         str name = str_of(path, (size_t)len);
-        if (!ok || len >= (int)sizeof path || stat(path, &st)) ok = ok && complain(path, strerror(errno));
-        else if (S_ISDIR(st.st_mode)) ok = add_folder(b, path, below, depth + 1);
-        else if (str_ends(name, S(".rego"))) ok = add_policy(b, path);
-        else if (is_data(name)) ok = add_data(b, path, str_from_c(place), '/');
+        if (!ok || len >= (int)sizeof path || stat(path, &st))
+            ok = ok && complain(path, strerror(errno));
+        else if (S_ISDIR(st.st_mode))
+            ok = add_folder(b, path, below, depth + 1);
+        else if (str_ends(name, S(".rego")))
+            ok = add_policy(b, path);
+        else if (is_data(name))
+            ok = add_data(b, path, str_from_c(place), '/');
         free(entries[i]);
     }
     if (n >= 0) free(entries);

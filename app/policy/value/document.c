@@ -56,8 +56,12 @@ void document_drop(struct document *d) {
     }
 }
 
-value document_root(const struct document *d) { return d->root; }
-u32 document_chain(const struct document *d) { return d->chain; }
+value document_root(const struct document *d) {
+    return d->root;
+}
+u32 document_chain(const struct document *d) {
+    return d->chain;
+}
 
 size_t document_bytes(const struct document *d) {
     size_t bytes = 0;
@@ -106,8 +110,8 @@ rc_t document_path(struct heap *h, str pointer, value *keys, u32 room, u32 *coun
         char *text = value_string_room(h, part.len), *to = text;
         if (!text) return RC_NO_MEMORY;
         for (size_t i = 0; i < part.len; i++) {
-            bool escaped =
-                part.ptr[i] == '~' && i + 1 < part.len && (part.ptr[i + 1] == '0' || part.ptr[i + 1] == '1');
+            bool escaped = part.ptr[i] == '~' && i + 1 < part.len &&
+                           (part.ptr[i + 1] == '0' || part.ptr[i + 1] == '1');
             *to++ = escaped ? (part.ptr[++i] == '0' ? '~' : '/') : part.ptr[i];
         }
         keys[(*count)++] = value_string_seal(text, (size_t)(to - text));
@@ -133,8 +137,10 @@ static value give_up(struct change *c, rc_t rc, u32 depth, const char *what) {
     buf_open(&path, DIAG_TEXT_MAX);
     for (u32 i = 0; i <= depth && i < c->what->count; i++) {
         (void)buf_add(&path, S("/"));
-        if (c->what->path[i].kind == VALUE_STRING) (void)buf_add(&path, value_str(c->what->path[i]));
-        else value_write(&path, c->what->path[i]);
+        if (c->what->path[i].kind == VALUE_STRING)
+            (void)buf_add(&path, value_str(c->what->path[i]));
+        else
+            value_write(&path, c->what->path[i]);
     }
     diag_set(c->why, "%.*s: %s", STR(buf_str(&path)), what);
     buf_close(&path);
@@ -162,7 +168,8 @@ static value object_with(struct heap *h, value o, value key, value v) {
     return value_builder_close(&b);
 }
 
-/* An array with v at `at`: inserted, in place of what is there, or (undefined) with that removed. */
+/* An array with v at `at`: inserted, in place of what is there, or (undefined) with that removed.
+ */
 static value array_with(struct heap *h, value a, u32 at, value v, bool insert) {
     struct value_builder b;
     value_builder_open(&b, h, VALUE_ARRAY);
@@ -178,15 +185,18 @@ static value change_here(struct change *c, value at, value key, u32 depth) {
     enum document_op op = c->what->op;
     if (at.kind == VALUE_OBJECT) {
         bool there = value_position(at.object->keys, key) >= 0;
-        if (!there && op != DOCUMENT_ADD) return give_up(c, RC_NOT_FOUND, depth, "there is no such document");
+        if (!there && op != DOCUMENT_ADD)
+            return give_up(c, RC_NOT_FOUND, depth, "there is no such document");
         return object_with(c->heap, at, key, op == DOCUMENT_REMOVE ? UNDEFINED : c->v);
     }
-    if (at.kind != VALUE_ARRAY) return give_up(c, RC_INVALID, depth, "leads into what is neither object nor array");
+    if (at.kind != VALUE_ARRAY)
+        return give_up(c, RC_INVALID, depth, "leads into what is neither object nor array");
     bool append = op == DOCUMENT_ADD && key.kind == VALUE_STRING && str_eq(value_str(key), S("-"));
     s64 i = append ? value_count(at) : index_of(key);
     if (i < 0 || i > value_count(at) || (i == value_count(at) && op != DOCUMENT_ADD))
         return give_up(c, i < 0 ? RC_INVALID : RC_NOT_FOUND, depth, "there is no such element");
-    return array_with(c->heap, at, (u32)i, op == DOCUMENT_REMOVE ? UNDEFINED : c->v, op == DOCUMENT_ADD);
+    return array_with(c->heap, at, (u32)i, op == DOCUMENT_REMOVE ? UNDEFINED : c->v,
+                      op == DOCUMENT_ADD);
 }
 
 static value change_below(struct change *c, value at, u32 depth) {
@@ -213,8 +223,8 @@ static value change_root(struct change *c) {
     return give_up(c, RC_INVALID, 0, "the root document must be an object");
 }
 
-rc_t document_change(struct document *d, const struct document_change *changes, u32 count, bool make_path,
-                     struct document **out, struct diag *why) {
+rc_t document_change(struct document *d, const struct document_change *changes, u32 count,
+                     bool make_path, struct document **out, struct diag *why) {
     struct diag unused;
     struct document *next = make(d, d->heap.bytes_max);
     if (!next) return RC_NO_MEMORY;
@@ -223,8 +233,10 @@ rc_t document_change(struct document *d, const struct document_change *changes, 
     for (u32 i = 0; i < count && !c.rc; i++) {
         c.what = &changes[i];
         c.v = value_copy(c.heap, changes[i].v);
-        if (changes[i].count > VALUE_DEPTH_MAX) give_up(&c, RC_LIMIT, 0, "the path is too long");
-        else next->root = changes[i].count ? change_below(&c, next->root, 0) : change_root(&c);
+        if (changes[i].count > VALUE_DEPTH_MAX)
+            give_up(&c, RC_LIMIT, 0, "the path is too long");
+        else
+            next->root = changes[i].count ? change_below(&c, next->root, 0) : change_root(&c);
         if (!c.rc && next->heap.exhausted) c.rc = RC_NO_MEMORY;
     }
     if (c.rc) {
