@@ -80,7 +80,7 @@ static int run(int argc, char **argv) {
     struct option_reader options = {specs, ARRAY_LEN(specs), argc, 1, argv};
     struct policy_load_options load = {0};
     struct bundle files;
-    struct bench b = {.ask = {.now_ns = wall_ns(), .seed = 1}};
+    struct bench b = {.ask = {.now_ns = wall_ns(), .seed = 1, .data_version = 1}};
     const char *v, *query = NULL, *input = NULL, *format = "pretty";
     int repeats = 1, status = EXIT_USAGE;
     double seconds = 1;

@@ -59,7 +59,7 @@ static u32 field_of(struct making *m, u8 source, u8 test, const value *keys, u32
     if (m->field_count == INDEX_FIELDS_MAX) return NOWHERE;
     value *copy = heap_alloc(&m->pl->p->heap, (count ? count : 1) * sizeof(value));
     if (!copy) return NOWHERE;
-    memcpy(copy, keys, count * sizeof(value));
+    if (count) memcpy(copy, keys, count * sizeof(value));
     m->fields[m->field_count] =
         (struct field_name){.source = source, .test = test, .count = count, .keys = copy, .argument = argument};
     return m->field_count++;
@@ -326,8 +326,6 @@ void index_resolve(struct index *x, const u32 *labels) {
     for (u32 i = 0; i < x->rule_count; i++)
         if (x->entries[i]) x->entries[i] = labels[x->entries[i]];
 }
-
-void index_drop(struct index *x) { (void)x; /* lies in the program's heap */ }
 
 /* ---- Asking ---- */
 

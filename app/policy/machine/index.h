@@ -26,7 +26,7 @@ struct index_field {
     struct index_list others;
 };
 
-struct index {
+struct index { /* lies in the program's heap */
     u32 rule_count;
     u32 *entries;  /* address per rule; while planning: label */
     u32 field_count;
@@ -41,7 +41,6 @@ bool index_field_fill(struct heap *h, struct index_field *f, struct index_demand
 struct index *index_make(struct plan *pl, struct node *n);
 void index_entry(struct index *x, u32 rule, u32 label);
 void index_resolve(struct index *x, const u32 *labels);
-void index_drop(struct index *x);
 
 /* Rules that may apply when a field's value is `v`: at most three lists' worth. */
 struct index_choice {

@@ -29,7 +29,6 @@ void plan_open(struct plan *pl, struct program *p, const struct program *tree,
 
 void plan_close(struct plan *pl) {
     free(pl->labels), free(pl->vars), free(pl->log);
-    if (pl->pending) index_drop(pl->pending);
 }
 
 void plan_fail(struct plan *pl, const char *why) {
@@ -127,7 +126,7 @@ u32 plan_path(struct plan *pl, const value *keys, u32 count) {
     value *copy = heap_alloc(&p->heap, (count ? count : 1) * sizeof(value));
     if (!copy || !grow(&p->paths, &p->path_room, p->path_count, sizeof *p->paths))
         return no_memory(pl), 0;
-    memcpy(copy, keys, count * sizeof(value));
+    if (count) memcpy(copy, keys, count * sizeof(value));
     p->paths[p->path_count] = (struct path){count, copy, p->slot_count};
     p->slot_count += count;
     return p->path_count++;
@@ -182,7 +181,7 @@ struct unit plan_unit_end(struct plan *pl) {
         if (grow(&p->indexes, &p->index_room, p->index_count, sizeof *p->indexes))
             p->indexes[p->index_count++] = pl->pending;
         else
-            no_memory(pl), index_drop(pl->pending);
+            no_memory(pl);
         pl->pending = NULL;
     }
     return (struct unit){pl->start, pl->registers_max};

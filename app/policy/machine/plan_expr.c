@@ -73,7 +73,8 @@ static void arguments_into(struct plan *pl, struct ast_term *const *args, u32 co
 static void result_of(struct plan *pl, u32 result, const struct ast_term *output, u32 capture) {
     if (output) plan_match(pl, result, output);
     else if (capture == NOWHERE) plan_emit(pl, OP_NOT_FALSE, result, 0, 0);
-    else plan_emit(pl, OP_MOVE, capture, result, 0);
+    if (capture != NOWHERE)
+        plan_emit(pl, OP_MOVE, capture, output ? plan_constant(pl, value_boolean(true)) : result, 0);
 }
 
 static void call_function(struct plan *pl, const struct node *f, struct ast_term *const *args, u32 count,

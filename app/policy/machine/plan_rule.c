@@ -324,9 +324,10 @@ static u32 plan_query_body(struct plan *pl, const struct ast_body *b, u32 *captu
             continue;
         }
         captured[n] = plan_register(pl, 1);
+        plan_emit(pl, OP_MOVE, captured[n], plan_constant(pl, value_boolean(true)), 0);
         plan_expr(pl, e, captured[n++]);
     }
-    bool check = b->count > 1 || iterates(b);
+    bool check = n > 1 || iterates(b);
     for (u32 i = 0; check && i < n; i++) plan_emit(pl, OP_NOT_FALSE, captured[i], 0, 0);
     return n;
 }
