@@ -49,6 +49,8 @@ static bool let_others_run(void *arg) {
 void rego_ask_fill(struct policy_ask *ask, struct rego_state *s) {
     u64 now = platform_clock_ns();
     ask->data = document_root(s->data);
+    ask->data_version = (u64)s->revision + 1;
+    ask->clock_ns = platform_clock_ns;
     ask->now_ns = platform_wall_ns();
     if (platform_entropy(&ask->seed, sizeof ask->seed)) ask->seed = now;
     ask->limits.deadline_ns = now + DEADLINE_S * NS_PER_S;
