@@ -5,6 +5,10 @@
  *   a request comes -> the sampler's timer starts -> every SAMPLE_MS: how late did I fire? how full
  *   is the heap? -> no request for QUIET_MS -> it stops (an idle machine is not woken for nothing)
  *
+ * Late means late twice running. One late sample is a pause (a host that gave the CPU to somebody
+ * else, one long turn): nothing has piled up behind it that refusing requests would help, and it was
+ * seen to cost a hundred good requests their answer.
+ *
  * Health, metrics and the administrator's routes are never shed: they are how one finds out. */
 #include "app/gateway/gateway_impl.h"
 #include "app/metrics/metrics.h"
@@ -22,18 +26,20 @@
 static struct {
     struct timer sampler;
     u64 last_request_ns, due_ns;
-    u64 lag_us; /* latest sample, or the decaying worst of the last ones */
+    u64 late_us; /* latest sample */
+    u64 lag_us;  /* what the last two have in common, or half of what it was */
     u32 memory_percent;
 } load;
 
 static void sample(void *arg) {
     (void)arg;
     u64 now = platform_clock_ns();
-    u64 lag_us = now > load.due_ns ? (now - load.due_ns) / NS_PER_US : 0;
-    load.lag_us = MAX(lag_us, load.lag_us / 2);
+    u64 late_us = now > load.due_ns ? (now - load.due_ns) / NS_PER_US : 0;
+    load.lag_us = MAX(MIN(late_us, load.late_us), load.lag_us / 2);
+    load.late_us = late_us;
     load.memory_percent = memory_pressure_percent();
     if (now - load.last_request_ns > QUIET_MS * NS_PER_MS) {
-        load.lag_us = 0;
+        load.lag_us = load.late_us = 0;
         return;
     }
     load.due_ns = now + SAMPLE_MS * NS_PER_MS;

@@ -24,16 +24,6 @@ def part(token, n):
     return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
 
 
-def patiently(ask):
-    """libslirp's forwards take few connections at one moment: a burst asks again when reset."""
-    for _ in range(10):
-        try:
-            return ask()
-        except ConnectionResetError:
-            time.sleep(0.2)
-    return ask()
-
-
 class AuthCase(AppliancePerClass):
     """Helpers; each test makes the accounts it needs."""
     counter = 0
@@ -57,7 +47,7 @@ class AuthCase(AppliancePerClass):
         return r.json()
 
     def status(self, method, path, body=None, token=None):
-        return patiently(lambda: self.a.request(method, path, body, token=token, timeout=60)).status
+        return self.a.request(method, path, body, token=token, timeout=60).status
 
     def assertProblem(self, answer, status, code):
         self.assertEqual(answer.status, status, answer)
@@ -282,8 +272,7 @@ class Sessions(AuthCase):
         t = self.tokens(self.new_user()["email"])
 
         def refresh(_):
-            return patiently(lambda: self.a.post("/api/v1/auth/refresh",
-                                                 {"refresh_token": t["refresh_token"]}, timeout=60))
+            return self.a.post("/api/v1/auth/refresh", {"refresh_token": t["refresh_token"]}, timeout=60)
 
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             got = list(pool.map(refresh, range(8)))
@@ -546,8 +535,7 @@ class Setup(unittest.TestCase):
             self.assertEqual(a.post("/api/v1/setup", dict(body, password="short")).status, 422)
 
             def finish(n):
-                return patiently(lambda: a.post("/api/v1/setup", dict(body, email=f"first{n}@example.org"),
-                                                timeout=60)).status
+                return a.post("/api/v1/setup", dict(body, email=f"first{n}@example.org"), timeout=60).status
 
             with concurrent.futures.ThreadPoolExecutor(4) as pool:
                 got = list(pool.map(finish, range(4)))
@@ -602,9 +590,8 @@ class Small(unittest.TestCase):
     def test_logins_in_the_smallest_machine(self):
         with Appliance(memory=64) as a:
             def one(_):
-                return patiently(lambda: a.post("/api/v1/auth/login", {"email": ADMIN_EMAIL,
-                                                                       "password": ADMIN_PASSWORD},
-                                                timeout=120)).status
+                return a.post("/api/v1/auth/login", {"email": ADMIN_EMAIL, "password": ADMIN_PASSWORD},
+                              timeout=120).status
 
             with concurrent.futures.ThreadPoolExecutor(6) as pool:
                 got = list(pool.map(one, range(12)))

@@ -4,7 +4,6 @@
 One verdict per connection: whatever is ambiguous in framing gets 400 and the connection ends, so
 that no proxy in front can read another request in the same bytes (RFC 9112 section 11.2)."""
 import concurrent.futures
-import os
 import random
 import re
 import socket
@@ -372,10 +371,29 @@ class Behaviour(AppliancePerClass):
 
 
 class Slow(AppliancePerClass):
+    def time_answers(self, count, before_each=lambda i: None):
+        """How long each of so many answers took, shortest first."""
+        took = []
+        for i in range(count):
+            before_each(i)
+            began = time.monotonic()
+            self.assertEqual(self.a.get("/healthz").status, 200)
+            took.append(time.monotonic() - began)
+        return sorted(took)
+
     def test_hundred_slow_clients_stall_nobody(self):
-        """100 clients that send a byte now and then, 20 that never read: others are served."""
+        """100 clients that send a byte now and then, 20 that never read: others are served, about as
+        fast as without them on this machine just now, and in no case only when those have timed out."""
+        alone = self.time_answers(50)
         slow = [self.a.socket(30) for _ in range(100)]
         deaf = [self.a.socket(30) for _ in range(20)]
+
+        def trickle(i):
+            try:
+                slow[i].send(b"x")
+            except OSError:
+                pass  # its ten seconds for a head are over
+
         try:
             for s in slow:
                 s.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\nX-Slow: ")
@@ -385,22 +403,13 @@ class Slow(AppliancePerClass):
                     s.send((b"GET /api/openapi.json HTTP/1.1\r\nHost: a\r\n\r\n") * 50)
                 except OSError:
                     pass
-            took = []
-            for i in range(100):
-                try:
-                    slow[i].send(b"x")
-                except OSError:
-                    pass
-                began = time.monotonic()
-                self.assertEqual(self.a.get("/healthz").status, 200)
-                took.append(time.monotonic() - began)
-            if os.environ.get("VERBOSE"): print([round(t, 2) for t in took])
-            took.sort()
-            self.assertLess(took[len(took) // 2], 0.5)
-            self.assertLess(took[-1], 3.0, "the slowest of 100 answers")
+            took = self.time_answers(100, trickle)
         finally:
             for s in slow + deaf:
                 s.close()
+        alone = sorted(alone + self.time_answers(50))  # before and after: the machine is not ours alone
+        self.assertLess(took[50], 4 * alone[50] + 0.05, "half of the answers")
+        self.assertLess(took[-1], max(3, 10 * alone[-1]), "the slowest of 100 answers")
 
     def test_unfinished_head_ends_with_408(self):
         with self.a.socket(25) as s:

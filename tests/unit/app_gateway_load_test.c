@@ -67,13 +67,27 @@ TEST(a_full_memory_sheds_all_but_probes_and_administrators) {
 TEST(a_late_loop_sheds_until_it_keeps_time_again) {
     fresh();
     EXPECT(!shed(&ordinary));
+    turn_after_ms(SAMPLE_MS + 400);
+    EXPECT(!shed(&ordinary));
     turn_after_ms(SAMPLE_MS + 300);
     EXPECT_EQ(load_lag_us(), 300000);
+    EXPECT(shed(&ordinary));
+    turn_after_ms(SAMPLE_MS + 400);
     EXPECT(shed(&ordinary));
     turn_after_ms(SAMPLE_MS);
     EXPECT(!shed(&ordinary)); /* half of it is forgotten with each good sample */
     turn_after_ms(SAMPLE_MS + 240);
     EXPECT(!shed(&ordinary));
+}
+
+/* The machine stood still for two seconds, once: everybody is served. */
+TEST(a_pause_is_not_overload) {
+    fresh();
+    for (int i = 0; i < 10; i++) {
+        EXPECT(!shed(&ordinary));
+        turn_after_ms(SAMPLE_MS + (i == 4 ? 2000 : 20));
+    }
+    EXPECT_EQ(load_lag_us() / 1000, 20);
 }
 
 TEST(sampling_stops_when_nobody_asks) {
