@@ -6,7 +6,7 @@
 #include <time.h>
 #include "tools/opctl/opctl.h"
 
-static const struct verb *const verbs[] = {&eval_verb,  &check_verb, &fmt_verb,
+static const struct verb *const verbs[] = {&eval_verb,  &check_verb, &fmt_verb, &test_verb,
                                            &parse_verb, &bench_verb, &conformance_verb};
 
 /* The engine's checks end the process; there is no machine to restart. */
