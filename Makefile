@@ -13,6 +13,7 @@
 #     make layers           who uses whom, proved over the objects' symbols
 #     make tidy             the style as a test
 #     make same             is the image bit-identical when built elsewhere?
+#     make conformance      the reference's published policy cases, when they are at hand
 #   make fuzz F=http T=60   one fuzz target for T seconds
 #   make tiny               unit tests with every limit shrunk (kernel/base/limits.h)
 #   make tsan               the kernel's threads under the race detector
@@ -260,7 +261,7 @@ UNIT      := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/*_test.c))
 UNIT_RUN   = $(if $(ONLY),$(or $(foreach t,$(UNIT),$(if $(findstring $(ONLY),$t),$t)),$(UNIT)),$(UNIT))
 FUZZ      := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/*_fuzz.c)))
 
-.PHONY: test setup unit tiny tsan sim integration test-power fuzz fuzz-smoke layers tidy same coverage bench profile size gdb \
+.PHONY: test setup unit tiny tsan conformance sim integration test-power fuzz fuzz-smoke layers tidy same coverage bench profile size gdb \
         image asm run run-host clean distclean help
 setup:
 	$Qtools/setup.sh
@@ -280,6 +281,8 @@ integration: $(if $(filter guest,$(TARGET)),guest image probe $(SELFTEST),host)
 	$Qpython3 tests/integration/appliance.py --target $(TARGET) $(ONLY)
 test-power: guest host build/host/dbcheck
 	$Qpython3 tests/integration/power_cut.py
+conformance: build/host/opctl
+	$Qtools/conformance.sh $<
 fuzz-smoke: $(addprefix build/fuzz/fuzz/,$(FUZZ))
 	$QT=$(or $(T),4) tools/fuzz.sh $^
 fuzz: build/fuzz/fuzz/$(F)_fuzz
@@ -308,8 +311,9 @@ gdb: guest
 	$Qtools/gdb.sh $(RUN)
 bench:
 	$Qtools/setup.sh bench
-	$Q$(MAKE) --no-print-directory guest release-host image build/insncount.so
+	$Q$(MAKE) --no-print-directory guest release-host build/release-host/opctl image build/insncount.so
 	$Qpython3 tests/bench/bench.py
+	$Qpython3 tests/bench/policy_bench.py
 profile:
 	$Qtools/setup.sh bench
 	$Q$(MAKE) --no-print-directory guest build/insnprof.so
