@@ -289,7 +289,7 @@ TEST(versions_and_identifiers) {
     EXPECT_CALL("semver.is_valid", "[\"1.1.12-rc..1\"]", "false");
     EXPECT_CALL("semver.is_valid", "[1]", "false");
     EXPECT_CALL("uuid.parse", "[\"00000000-0000-1000-8000-000000000000\"]",
-                "{\"clocksequence\": 0, \"nodeid\": \"global:unicast:000000000000\", \"time\": 6227451273709551616, \"variant\": \"RFC4122\", \"version\": 1}");
+                "{\"clocksequence\": 0, \"macvariables\": \"global:unicast\", \"nodeid\": \"00-00-00-00-00-00\", \"time\": 6227451273709551616, \"variant\": \"RFC4122\", \"version\": 1}");
     EXPECT_CALL("uuid.parse", "[\"{f47ac10b-58cc-4372-a567-0e02b2c3d479}\"]", "{\"variant\": \"RFC4122\", \"version\": 4}");
     EXPECT_CALL("uuid.parse", "[\"urn:uuid:f47ac10b-58cc-4372-a567-0e02b2c3d479\"]", "{\"variant\": \"RFC4122\", \"version\": 4}");
     EXPECT_CALL("uuid.parse", "[\"nonsense\"]", "undefined");

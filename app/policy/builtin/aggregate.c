@@ -54,21 +54,24 @@ value builtin_product(struct builtin_call *c, const value *args) {
     double total = 1;
     if (!take_numbers(c, args[0], &whole)) return UNDEFINED;
     if (whole) return fold(c, args[0], 1, number_multiply);
-    for (u32 i = 0; i < value_count(args[0]); i++) total *= number_to_double(value_item(args[0], i));
+    for (u32 i = 0; i < value_count(args[0]); i++)
+        total *= number_to_double(value_item(args[0], i));
     value v = value_number_of_double(c->heap, total);
     return v.kind == VALUE_NUMBER ? v : builtin_fail(c, "number is too large");
 }
 
 /* Of equal ones (1 and 1.0) an array gives the last: the reference keeps replacing. */
 static value extreme(struct builtin_call *c, value collection, int sign) {
-    if (!builtin_is_sequence(collection)) return builtin_fail_operand(c, 1, "{set, array}", collection);
+    if (!builtin_is_sequence(collection))
+        return builtin_fail_operand(c, 1, "{set, array}", collection);
     u32 count = value_count(collection);
     if (count == 0) return UNDEFINED;
     if (collection.kind == VALUE_SET) return value_item(collection, sign > 0 ? count - 1 : 0);
     if (!builtin_tick(c, count)) return UNDEFINED;
     value best = value_item(collection, 0);
     for (u32 i = 1; i < count; i++)
-        if (value_compare(value_item(collection, i), best) * sign >= 0) best = value_item(collection, i);
+        if (value_compare(value_item(collection, i), best) * sign >= 0)
+            best = value_item(collection, i);
     return best;
 }
 value builtin_max(struct builtin_call *c, const value *args) { return extreme(c, args[0], 1); }

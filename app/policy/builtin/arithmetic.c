@@ -20,14 +20,16 @@ static value checked(struct builtin_call *c, value result, const char *why) {
 value builtin_plus(struct builtin_call *c, const value *args) {
     if (!take_two(c, args)) return UNDEFINED;
     s64 sum;
-    if (!args[0].boxed && !args[1].boxed && !__builtin_add_overflow(args[0].integer, args[1].integer, &sum))
+    if (!args[0].boxed && !args[1].boxed &&
+        !__builtin_add_overflow(args[0].integer, args[1].integer, &sum))
         return value_integer(sum);
     return checked(c, number_add(c->heap, args[0], args[1]), NULL);
 }
 value builtin_mul(struct builtin_call *c, const value *args) {
     if (!take_two(c, args)) return UNDEFINED;
     s64 product;
-    if (!args[0].boxed && !args[1].boxed && !__builtin_mul_overflow(args[0].integer, args[1].integer, &product))
+    if (!args[0].boxed && !args[1].boxed &&
+        !__builtin_mul_overflow(args[0].integer, args[1].integer, &product))
         return value_integer(product);
     return checked(c, number_multiply(c->heap, args[0], args[1]), NULL);
 }
@@ -60,16 +62,19 @@ value builtin_minus(struct builtin_call *c, const value *args) {
     u8 a = args[0].kind, b = args[1].kind;
     if (a == VALUE_NUMBER && b == VALUE_NUMBER) {
         s64 rest;
-        if (!args[0].boxed && !args[1].boxed && !__builtin_sub_overflow(args[0].integer, args[1].integer, &rest))
+        if (!args[0].boxed && !args[1].boxed &&
+            !__builtin_sub_overflow(args[0].integer, args[1].integer, &rest))
             return value_integer(rest);
         return checked(c, number_subtract(c->heap, args[0], args[1]), NULL);
     }
     if (a == VALUE_SET && b == VALUE_SET) return set_difference(c, args[0], args[1]);
-    if (a != VALUE_NUMBER && a != VALUE_SET) return builtin_fail_operand(c, 1, "{number, set}", args[0]);
+    if (a != VALUE_NUMBER && a != VALUE_SET)
+        return builtin_fail_operand(c, 1, "{number, set}", args[0]);
     return builtin_fail_operand(c, 2, b == VALUE_NUMBER ? "set" : "number", args[1]);
 }
 value builtin_set_diff(struct builtin_call *c, const value *args) {
-    if (!builtin_take_kind(c, args, 0, VALUE_SET) || !builtin_take_kind(c, args, 1, VALUE_SET)) return UNDEFINED;
+    if (!builtin_take_kind(c, args, 0, VALUE_SET) || !builtin_take_kind(c, args, 1, VALUE_SET))
+        return UNDEFINED;
     return set_difference(c, args[0], args[1]);
 }
 
@@ -78,10 +83,18 @@ static value rounded(struct builtin_call *c, const value *args, round_fn *by) {
     if (!builtin_take_number(c, args, 0)) return UNDEFINED;
     return checked(c, by(c->heap, args[0]), NULL);
 }
-value builtin_round(struct builtin_call *c, const value *args) { return rounded(c, args, number_round); }
-value builtin_ceil(struct builtin_call *c, const value *args) { return rounded(c, args, number_ceil); }
-value builtin_floor(struct builtin_call *c, const value *args) { return rounded(c, args, number_floor); }
-value builtin_abs(struct builtin_call *c, const value *args) { return rounded(c, args, number_absolute); }
+value builtin_round(struct builtin_call *c, const value *args) {
+    return rounded(c, args, number_round);
+}
+value builtin_ceil(struct builtin_call *c, const value *args) {
+    return rounded(c, args, number_ceil);
+}
+value builtin_floor(struct builtin_call *c, const value *args) {
+    return rounded(c, args, number_floor);
+}
+value builtin_abs(struct builtin_call *c, const value *args) {
+    return rounded(c, args, number_absolute);
+}
 
 /* ---- Bits ---- */
 
@@ -90,9 +103,15 @@ static value bits(struct builtin_call *c, const value *args, bits_fn *by) {
     if (!builtin_take_whole(c, args, 0) || !builtin_take_whole(c, args, 1)) return UNDEFINED;
     return checked(c, by(c->heap, args[0], args[1]), NULL);
 }
-value builtin_bits_and(struct builtin_call *c, const value *args) { return bits(c, args, number_and); }
-value builtin_bits_or(struct builtin_call *c, const value *args) { return bits(c, args, number_or); }
-value builtin_bits_xor(struct builtin_call *c, const value *args) { return bits(c, args, number_xor); }
+value builtin_bits_and(struct builtin_call *c, const value *args) {
+    return bits(c, args, number_and);
+}
+value builtin_bits_or(struct builtin_call *c, const value *args) {
+    return bits(c, args, number_or);
+}
+value builtin_bits_xor(struct builtin_call *c, const value *args) {
+    return bits(c, args, number_xor);
+}
 value builtin_bits_negate(struct builtin_call *c, const value *args) {
     if (!builtin_take_whole(c, args, 0)) return UNDEFINED;
     return checked(c, number_negate_bits(c->heap, args[0]), NULL);
@@ -104,14 +123,16 @@ enum { SHIFT_MAX = NUMBER_TEXT_MAX * 4 }; /* bits: more than the digits of any n
 static value shift(struct builtin_call *c, const value *args, bool left) {
     if (!builtin_take_whole(c, args, 0) || !builtin_take_whole(c, args, 1)) return UNDEFINED;
     if (number_compare(args[1], value_integer(0)) < 0)
-        return builtin_fail_operand_because(c, 2, "must be an unsigned integer number but got a negative integer");
+        return builtin_fail_operand_because(
+            c, 2, "must be an unsigned integer number but got a negative integer");
     s64 by;
     bool far = number_to_s64(args[1], &by) != RC_OK || by > SHIFT_MAX;
     if (number_compare(args[0], value_integer(0)) == 0) return value_integer(0);
     if (far && left) return builtin_fail(c, "number is too large");
     if (far) return value_integer(number_compare(args[0], value_integer(0)) < 0 ? -1 : 0);
     if (!builtin_tick(c, left ? 1 + (u32)by / 256 : 1)) return UNDEFINED;
-    value v = left ? number_shift_left(c->heap, args[0], (u32)by) : number_shift_right(c->heap, args[0], (u32)by);
+    value v = left ? number_shift_left(c->heap, args[0], (u32)by)
+                   : number_shift_right(c->heap, args[0], (u32)by);
     return checked(c, v, NULL);
 }
 value builtin_bits_lsh(struct builtin_call *c, const value *args) { return shift(c, args, true); }
@@ -122,7 +143,8 @@ value builtin_bits_rsh(struct builtin_call *c, const value *args) { return shift
 /* Counted before it is made: what cannot fit the heap ends at once, the rest at the budget. */
 static value range_small(struct builtin_call *c, s64 from, s64 to, u64 step) {
     u64 span = from <= to ? (u64)to - (u64)from : (u64)from - (u64)to, count = span / step;
-    if (count >= UINT32_MAX - 1 || count >= c->heap->bytes_max / sizeof(value)) return builtin_fail_memory(c);
+    if (count >= UINT32_MAX - 1 || count >= c->heap->bytes_max / sizeof(value))
+        return builtin_fail_memory(c);
     struct value_builder b;
     value_builder_open(&b, c->heap, VALUE_ARRAY);
     for (u64 i = 0; i <= count; i++) {
@@ -155,7 +177,8 @@ value builtin_numbers_range(struct builtin_call *c, const value *args) {
     return range(c, args[0], args[1], value_integer(1));
 }
 value builtin_numbers_range_step(struct builtin_call *c, const value *args) {
-    if (!builtin_take_whole(c, args, 0) || !builtin_take_whole(c, args, 1) || !builtin_take_whole(c, args, 2))
+    if (!builtin_take_whole(c, args, 0) || !builtin_take_whole(c, args, 1) ||
+        !builtin_take_whole(c, args, 2))
         return UNDEFINED;
     if (number_compare(args[2], value_integer(0)) <= 0)
         return builtin_fail(c, "numbers.range_step: step must be a positive integer");

@@ -32,7 +32,8 @@ const struct builtin *builtin_find(str name) {
 
 /* ---- Failing ---- */
 
-static value fail(struct builtin_call *c, enum policy_code code, const char *prefix, const char *fmt, va_list list) {
+static value fail(struct builtin_call *c, enum policy_code code, const char *prefix,
+                  const char *fmt, va_list list) {
     int used = snprintf(c->message, sizeof(c->message), "%s", prefix);
     vsnprintf(c->message + used, sizeof(c->message) - (size_t)used, fmt, list);
     c->failed = true;
@@ -59,14 +60,16 @@ value builtin_fail_operand_because(struct builtin_call *c, u32 position, const c
 }
 
 value builtin_fail_operand(struct builtin_call *c, u32 position, const char *wanted, value got) {
-    return builtin_fail_operand_because(c, position, "must be %s%s but got %s", *wanted == '{' ? "one of " : "",
-                                        wanted, value_kind_name(got.kind));
+    return builtin_fail_operand_because(c, position, "must be %s%s but got %s",
+                                        *wanted == '{' ? "one of " : "", wanted,
+                                        value_kind_name(got.kind));
 }
 
-value builtin_fail_element(struct builtin_call *c, u32 position, value composite, const char *wanted, value got) {
+value builtin_fail_element(struct builtin_call *c, u32 position, value composite,
+                           const char *wanted, value got) {
     const char *whole = value_kind_name(composite.kind);
-    return builtin_fail_operand_because(c, position, "must be %s of %ss but got %s containing %s", whole, wanted,
-                                        whole, value_kind_name(got.kind));
+    return builtin_fail_operand_because(c, position, "must be %s of %ss but got %s containing %s",
+                                        whole, wanted, whole, value_kind_name(got.kind));
 }
 
 value builtin_fail_memory(struct builtin_call *c) {

@@ -25,14 +25,15 @@ bool builtin_is_sequence(value v); /* array or set */
 bool builtin_integer_of(value n, s64 *out); /* of a number, as builtin_take_integer */
 
 /* "operand 1 must be array of strings but got array containing number" */
-value builtin_fail_element(struct builtin_call *c, u32 position, value composite, const char *wanted, value got);
+value builtin_fail_element(struct builtin_call *c, u32 position, value composite,
+                           const char *wanted, value got);
 /* The memory of the evaluation is used up: the machine ends it at its next step. */
 value builtin_fail_memory(struct builtin_call *c);
 
 /* ---- Growing text: a buf that may hold as much as the heap still has ---- */
 void builtin_text_open(struct builtin_call *c, struct buf *text);
 value builtin_text_close(struct builtin_call *c, struct buf *text); /* the string; frees the buf */
-value builtin_string_of(struct builtin_call *c, str bytes);         /* a string, or memory is used up */
+value builtin_string_of(struct builtin_call *c, str bytes); /* a string, or memory is used up */
 
 /* ---- Runes, as the reference's language decodes them: a bad byte is U+FFFD of width 1 ---- */
 #define RUNE_BAD 0xFFFDu

@@ -14,7 +14,8 @@ static void put(value **to, value array) {
 }
 
 value builtin_array_concat(struct builtin_call *c, const value *args) {
-    if (!builtin_take_kind(c, args, 0, VALUE_ARRAY) || !builtin_take_kind(c, args, 1, VALUE_ARRAY)) return UNDEFINED;
+    if (!builtin_take_kind(c, args, 0, VALUE_ARRAY) || !builtin_take_kind(c, args, 1, VALUE_ARRAY))
+        return UNDEFINED;
     if (value_count(args[0]) == 0) return args[1];
     if (value_count(args[1]) == 0) return args[0];
     size_t count = (size_t)value_count(args[0]) + value_count(args[1]);
@@ -98,11 +99,13 @@ static value either(struct builtin_call *c, value a, value b) {
 }
 
 value builtin_and(struct builtin_call *c, const value *args) {
-    if (!builtin_take_kind(c, args, 0, VALUE_SET) || !builtin_take_kind(c, args, 1, VALUE_SET)) return UNDEFINED;
+    if (!builtin_take_kind(c, args, 0, VALUE_SET) || !builtin_take_kind(c, args, 1, VALUE_SET))
+        return UNDEFINED;
     return both(c, args[0], args[1]);
 }
 value builtin_or(struct builtin_call *c, const value *args) {
-    if (!builtin_take_kind(c, args, 0, VALUE_SET) || !builtin_take_kind(c, args, 1, VALUE_SET)) return UNDEFINED;
+    if (!builtin_take_kind(c, args, 0, VALUE_SET) || !builtin_take_kind(c, args, 1, VALUE_SET))
+        return UNDEFINED;
     return either(c, args[0], args[1]);
 }
 
@@ -121,7 +124,8 @@ value builtin_intersection(struct builtin_call *c, const value *args) {
     if (!take_sets(c, args)) return UNDEFINED;
     if (value_count(args[0]) == 0) return value_empty_set();
     value all = value_item(args[0], 0);
-    for (u32 i = 1; i < value_count(args[0]) && all.kind == VALUE_SET; i++) all = both(c, all, value_item(args[0], i));
+    for (u32 i = 1; i < value_count(args[0]) && all.kind == VALUE_SET; i++)
+        all = both(c, all, value_item(args[0], i));
     return all;
 }
 value builtin_union(struct builtin_call *c, const value *args) {

@@ -5,14 +5,18 @@
 #include "app/policy/builtin/builtin_impl.h"
 #include "app/policy/builtin/unicode.h"
 
-static bool tick_bytes(struct builtin_call *c, size_t n) { return builtin_tick(c, (u32)MIN(n / 32, (size_t)UINT32_MAX)); }
+static bool tick_bytes(struct builtin_call *c, size_t n) {
+    return builtin_tick(c, (u32)MIN(n / 32, (size_t)UINT32_MAX));
+}
 
 /* ---- base64 (RFC 4648) ---- */
 
-static const char base64_standard[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char base64_standard[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 static const char base64_url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-static value base64_encode(struct builtin_call *c, const value *args, const char *alphabet, bool pad) {
+static value base64_encode(struct builtin_call *c, const value *args, const char *alphabet,
+                           bool pad) {
     str s;
     if (!builtin_take_string(c, args, 0, &s) || !tick_bytes(c, s.len)) return UNDEFINED;
     size_t rest = s.len % 3, len = s.len / 3 * 4 + (rest ? (pad ? 4 : rest + 1) : 0);
@@ -30,8 +34,12 @@ static value base64_encode(struct builtin_call *c, const value *args, const char
     }
     return value_string_seal(room, len);
 }
-value builtin_base64_encode(struct builtin_call *c, const value *args) { return base64_encode(c, args, base64_standard, true); }
-value builtin_base64url_encode(struct builtin_call *c, const value *args) { return base64_encode(c, args, base64_url, true); }
+value builtin_base64_encode(struct builtin_call *c, const value *args) {
+    return base64_encode(c, args, base64_standard, true);
+}
+value builtin_base64url_encode(struct builtin_call *c, const value *args) {
+    return base64_encode(c, args, base64_url, true);
+}
 value builtin_base64url_encode_no_pad(struct builtin_call *c, const value *args) {
     return base64_encode(c, args, base64_url, false);
 }
@@ -114,7 +122,8 @@ value builtin_base64url_decode(struct builtin_call *c, const value *args) {
     str s;
     if (!builtin_take_string(c, args, 0, &s)) return UNDEFINED;
     if (str_ends(s, S("=")) || s.len % 4 == 0) return base64_decoded(c, s, base64_url);
-    if (s.len % 4 == 1) return builtin_fail(c, "illegal base64url string: %.*s", STR(str_take(s, 400)));
+    if (s.len % 4 == 1)
+        return builtin_fail(c, "illegal base64url string: %.*s", STR(str_take(s, 400)));
     char *padded = heap_alloc(c->heap, s.len + 2);
     if (!padded) return UNDEFINED;
     memcpy(padded, s.ptr, s.len);
@@ -237,16 +246,19 @@ static bool take_layout(struct builtin_call *c, value options, struct layout *l,
     for (u32 i = 0; i < value_count(options); i++) {
         value key = value_key_at(options, i), v = value_value_at(options, i);
         if (key.kind != VALUE_STRING) {
-            builtin_fail_operand_because(c, 2, "failed to stringify key at index %u: operand %u must be string but got %s",
-                                         i, i, value_kind_name(key.kind));
+            builtin_fail_operand_because(
+                c, 2, "failed to stringify key at index %u: operand %u must be string but got %s",
+                i, i, value_kind_name(key.kind));
             return false;
         }
         str name = value_str(key);
         bool prefix = str_eq(name, S("prefix"));
         if (prefix || str_eq(name, S("indent"))) {
             if (v.kind != VALUE_STRING) {
-                builtin_fail_operand_because(c, 2, "key \"%.*s\" failed cast to string: operand %u must be string but got %s",
-                                             STR(name), i, value_kind_name(v.kind));
+                builtin_fail_operand_because(
+                    c, 2,
+                    "key \"%.*s\" failed cast to string: operand %u must be string but got %s",
+                    STR(name), i, value_kind_name(v.kind));
                 return false;
             }
             *(prefix ? &l->prefix : &l->indent) = value_str(v);
@@ -259,7 +271,8 @@ static bool take_layout(struct builtin_call *c, value options, struct layout *l,
             }
             *pretty = value_is_true(v);
         } else {
-            builtin_fail_operand_because(c, 2, "object contained unknown key \"%.*s\"", STR(str_take(name, 300)));
+            builtin_fail_operand_because(c, 2, "object contained unknown key \"%.*s\"",
+                                         STR(str_take(name, 300)));
             return false;
         }
     }
@@ -271,7 +284,8 @@ value builtin_json_marshal_with_options(struct builtin_call *c, const value *arg
     struct layout l = {S(""), S("\t")};
     struct buf compact, text;
     bool pretty;
-    if (!builtin_take_kind(c, args, 1, VALUE_OBJECT) || !take_layout(c, args[1], &l, &pretty)) return UNDEFINED;
+    if (!builtin_take_kind(c, args, 1, VALUE_OBJECT) || !take_layout(c, args[1], &l, &pretty))
+        return UNDEFINED;
     if (!pretty) return builtin_json_marshal(c, args);
     builtin_text_open(c, &compact);
     builtin_text_open(c, &text);

@@ -89,33 +89,41 @@ void float_digits_round(struct float_digits *d, s32 digits) {
     if (!d->count) d->point = 0;
 }
 
-static char digit_at(const struct float_digits *d, s32 i) { return i >= 0 && i < (s32)d->count ? d->digits[i] : '0'; }
+static char digit_at(const struct float_digits *d, s32 i) {
+    return i >= 0 && i < (s32)d->count ? d->digits[i] : '0';
+}
 
-static void write_scientific(struct buf *to, const struct float_digits *d, s32 precision, char letter) {
+static void write_scientific(struct buf *to, const struct float_digits *d, s32 precision,
+                             char letter) {
     s32 exponent = d->count ? d->point - 1 : 0;
     (void)buf_add_byte(to, digit_at(d, 0));
     if (precision > 0) (void)buf_add_byte(to, '.');
     for (s32 i = 1; i <= precision && !to->failed; i++) (void)buf_add_byte(to, digit_at(d, i));
-    (void)buf_printf(to, "%c%c%02d", letter, exponent < 0 ? '-' : '+', exponent < 0 ? -exponent : exponent);
+    (void)buf_printf(to, "%c%c%02d", letter, exponent < 0 ? '-' : '+',
+                     exponent < 0 ? -exponent : exponent);
 }
 static void write_plain(struct buf *to, const struct float_digits *d, s32 precision) {
     if (d->point <= 0) (void)buf_add_byte(to, '0');
     for (s32 i = 0; i < d->point; i++) (void)buf_add_byte(to, digit_at(d, i));
     if (precision > 0) (void)buf_add_byte(to, '.');
-    for (s32 i = 0; i < precision && !to->failed; i++) (void)buf_add_byte(to, digit_at(d, d->point + i));
+    for (s32 i = 0; i < precision && !to->failed; i++)
+        (void)buf_add_byte(to, digit_at(d, d->point + i));
 }
 
-void float_digits_write(struct buf *to, const struct float_digits *d, char how, s32 precision, bool shortest) {
+void float_digits_write(struct buf *to, const struct float_digits *d, char how, s32 precision,
+                        bool shortest) {
     s32 count = (s32)d->count;
     char lower = (char)(how | 32), letter = how == 'E' || how == 'G' ? 'E' : 'e';
-    if (lower == 'e') write_scientific(to, d, precision < 0 ? MAX(count - 1, 0) : precision, letter);
+    if (lower == 'e')
+        write_scientific(to, d, precision < 0 ? MAX(count - 1, 0) : precision, letter);
     else if (lower == 'f') write_plain(to, d, precision < 0 ? MAX(count - d->point, 0) : precision);
     else {
         s32 limit = shortest ? 6 : precision;
         if (!shortest && limit > count && count >= d->point) limit = count;
         s32 exponent = d->point - 1;
         if (shortest || precision > count) precision = count;
-        if (exponent < -4 || exponent >= limit) write_scientific(to, d, MAX(precision, 1) - 1, letter);
+        if (exponent < -4 || exponent >= limit)
+            write_scientific(to, d, MAX(precision, 1) - 1, letter);
         else write_plain(to, d, MAX(count - d->point, 0));
     }
 }

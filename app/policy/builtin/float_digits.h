@@ -10,7 +10,9 @@ struct float_digits {
     char digits[FLOAT_DIGITS_MAX];
 };
 void float_digits_of_double(struct float_digits *d, double v);  /* |v|, finite; exact */
-void float_digits_of_text(struct float_digits *d, str number);  /* |number| in JSON's syntax, at most 800 digits of it */
+void float_digits_of_text(struct float_digits *d,
+                          str number); /* |number| in JSON's syntax, at most 800 digits of it */
 void float_digits_round(struct float_digits *d, s32 digits);    /* to that many; ties to even */
 /* As the reference's strconv writes: 'e' 'E' 'f' 'g' 'G'; precision -1: all digits there are. */
-void float_digits_write(struct buf *to, const struct float_digits *d, char how, s32 precision, bool shortest);
+void float_digits_write(struct buf *to, const struct float_digits *d, char how, s32 precision,
+                        bool shortest);

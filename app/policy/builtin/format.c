@@ -47,11 +47,13 @@ static struct arg arg_of(struct printer *p, u32 i) {
     else {
         str text = str_of(v.number->text, v.number->len);
         bool fraction = false;
-        for (size_t k = 0; k < text.len; k++) fraction = fraction || (text.ptr[k] && strchr(".eE", text.ptr[k]));
+        for (size_t k = 0; k < text.len; k++)
+            fraction = fraction || (text.ptr[k] && strchr(".eE", text.ptr[k]));
         if (!fraction) a.kind = number_to_s64(v, &a.integer) == RC_OK ? ARG_INT : ARG_BIG;
         else {
             a.kind = ARG_FLOAT, a.real = number_to_double(v);
-            if (a.real - a.real != 0) a.kind = ARG_STRING, a.string = text; /* too large for a float */
+            if (a.real - a.real != 0)
+                a.kind = ARG_STRING, a.string = text; /* too large for a float */
         }
     }
     return a;
@@ -60,7 +62,8 @@ static struct arg arg_of(struct printer *p, u32 i) {
 /* ---- Padding ---- */
 
 static void repeat(struct buf *to, char ch, s64 n) {
-    if (n > 0 && buf_reserve(to, (size_t)n) == RC_OK) memset(to->ptr + to->len, ch, (size_t)n), to->len += (size_t)n;
+    if (n > 0 && buf_reserve(to, (size_t)n) == RC_OK)
+        memset(to->ptr + to->len, ch, (size_t)n), to->len += (size_t)n;
 }
 static void pad(struct printer *p, const struct verb *v, str s, bool zeros) {
     s64 n = v->has_width ? v->width - (s64)rune_count(s) : 0;
@@ -84,11 +87,13 @@ static void integer(struct printer *p, const struct verb *v, bool negative, str 
     else if (zeros(v) && v->has_width) precision = v->width - (negative || v->plus || v->blank);
     struct buf *text = &p->scratch;
     buf_clear(text);
-    if (negative || v->plus || v->blank) (void)buf_add_byte(text, negative ? '-' : v->plus ? '+' : ' ');
+    if (negative || v->plus || v->blank)
+        (void)buf_add_byte(text, negative ? '-' : v->plus ? '+' : ' ');
     bool filled = precision > (s64)digits.len;
     if (v->letter == 'O') (void)buf_add(text, S("0o"));
     else if (v->sharp && base == 2) (void)buf_add(text, S("0b"));
-    else if (v->sharp && base == 8 && !filled && digits.ptr[0] != '0') (void)buf_add_byte(text, '0');
+    else if (v->sharp && base == 8 && !filled && digits.ptr[0] != '0')
+        (void)buf_add_byte(text, '0');
     else if (v->sharp && base == 16) (void)buf_add(text, v->letter == 'X' ? S("0X") : S("0x"));
     repeat(text, '0', precision - (s64)digits.len);
     (void)buf_add(text, digits);
@@ -107,7 +112,8 @@ static void unicode(struct printer *p, const struct verb *v, u64 n) {
     str digits = digits_of(room, n, 16, true);
     buf_clear(&p->scratch);
     (void)buf_add(&p->scratch, S("U+"));
-    repeat(&p->scratch, '0', (v->has_precision && v->precision > 4 ? v->precision : 4) - (s64)digits.len);
+    repeat(&p->scratch, '0',
+           (v->has_precision && v->precision > 4 ? v->precision : 4) - (s64)digits.len);
     (void)buf_add(&p->scratch, digits);
     if (v->sharp && n <= RUNE_MAX && n >= ' ') {
         (void)buf_add(&p->scratch, S(" '"));
@@ -122,10 +128,15 @@ static bool print_int(struct printer *p, const struct verb *v, s64 n) {
     bool negative = n < 0;
     u64 magnitude = negative ? 0 - (u64)n : (u64)n;
     switch (v->letter) {
-    case 'v': case 'd': integer(p, v, negative, digits_of(room, magnitude, 10, false), 10); return true;
+    case 'v':
+    case 'd': integer(p, v, negative, digits_of(room, magnitude, 10, false), 10); return true;
     case 'b': integer(p, v, negative, digits_of(room, magnitude, 2, false), 2); return true;
-    case 'o': case 'O': integer(p, v, negative, digits_of(room, magnitude, 8, false), 8); return true;
-    case 'x': case 'X': integer(p, v, negative, digits_of(room, magnitude, 16, v->letter == 'X'), 16); return true;
+    case 'o':
+    case 'O': integer(p, v, negative, digits_of(room, magnitude, 8, false), 8); return true;
+    case 'x':
+    case 'X':
+        integer(p, v, negative, digits_of(room, magnitude, 16, v->letter == 'X'), 16);
+        return true;
     case 'c': case 'q': {
         u32 rune = negative || magnitude > RUNE_MAX ? RUNE_BAD : (u32)magnitude;
         buf_clear(&p->scratch);
@@ -141,7 +152,10 @@ static bool print_int(struct printer *p, const struct verb *v, s64 n) {
 
 static void print_big(struct printer *p, const struct verb *v, value n) {
     struct buf digits;
-    int base = v->letter == 'b' ? 2 : v->letter == 'o' || v->letter == 'O' ? 8 : (v->letter | 32) == 'x' ? 16 : 10;
+    int base = v->letter == 'b'                       ? 2
+               : v->letter == 'o' || v->letter == 'O' ? 8
+               : (v->letter | 32) == 'x'              ? 16
+                                                      : 10;
     buf_open(&digits, 8 * NUMBER_TEXT_MAX);
     if (number_format(n, base, &digits) == RC_OK && digits.len) {
         str s = buf_str(&digits);
@@ -149,7 +163,8 @@ static void print_big(struct printer *p, const struct verb *v, value n) {
         if (negative) s = str_skip(s, 1);
         for (size_t i = 0; v->letter == 'X' && i < digits.len; i++)
             if (digits.ptr[i] >= 'a') digits.ptr[i] = (char)(digits.ptr[i] - 32);
-        if (v->letter < 0x80 && strchr("vdsboOxX", (int)v->letter)) integer(p, v, negative, s, base);
+        if (v->letter < 0x80 && strchr("vdsboOxX", (int)v->letter))
+            integer(p, v, negative, s, base);
         else {
             (void)buf_add(p->out, S("%!"));
             buf_add_rune(p->out, v->letter);
@@ -226,14 +241,18 @@ static void write_double(struct printer *p, struct buf *to, double real, char ho
     float_digits_of_double(&d, real);
     char lower = (char)(how | 32);
     if (lower == 'g' && precision == 0) precision = 1;
-    float_digits_round(&d, lower == 'e' ? (s32)precision + 1 : lower == 'g' ? (s32)precision : d.point + (s32)precision);
+    float_digits_round(&d, lower == 'e'   ? (s32)precision + 1
+                           : lower == 'g' ? (s32)precision
+                                          : d.point + (s32)precision);
     float_digits_write(to, &d, how, (s32)precision, false);
 }
 
 static bool print_float(struct printer *p, const struct verb *v, double real) {
     u32 letter = v->letter == 'v' ? 'g' : v->letter == 'F' ? 'f' : v->letter;
     if (letter >= 0x80 || !strchr("gGeEfxXb", (int)letter)) return false;
-    s64 precision = v->has_precision ? v->precision : letter == 'e' || letter == 'E' || letter == 'f' ? 6 : -1;
+    s64 precision = v->has_precision                                  ? v->precision
+                    : letter == 'e' || letter == 'E' || letter == 'f' ? 6
+                                                                      : -1;
     struct buf *text = &p->scratch;
     bool negative = __builtin_signbit(real);
     buf_clear(text);
@@ -277,8 +296,10 @@ static void print_hex_string(struct printer *p, const struct verb *v, str s) {
         u8 byte = (u8)s.ptr[i];
         if (v->blank && i) (void)buf_add_byte(&p->scratch, ' ');
         if (v->sharp && (v->blank || i == 0)) (void)buf_add(&p->scratch, upper ? S("0X") : S("0x"));
-        (void)buf_add_byte(&p->scratch, (upper ? "0123456789ABCDEF" : "0123456789abcdef")[byte >> 4]);
-        (void)buf_add_byte(&p->scratch, (upper ? "0123456789ABCDEF" : "0123456789abcdef")[byte & 15]);
+        (void)buf_add_byte(&p->scratch,
+                           (upper ? "0123456789ABCDEF" : "0123456789abcdef")[byte >> 4]);
+        (void)buf_add_byte(&p->scratch,
+                           (upper ? "0123456789ABCDEF" : "0123456789abcdef")[byte & 15]);
     }
     pad(p, v, buf_str(&p->scratch), zeros(v));
 }
@@ -288,7 +309,9 @@ static bool fits_backquotes(str s) {
     u32 width;
     for (size_t at = 0; at < s.len; at += width) {
         u32 r = rune_decode(s, at, &width);
-        if (r == 0xFEFF || (r == RUNE_BAD && width == 1) || (r < ' ' && r != '\t') || r == '`' || r == 0x7F) return false;
+        if (r == 0xFEFF || (r == RUNE_BAD && width == 1) || (r < ' ' && r != '\t') || r == '`' ||
+            r == 0x7F)
+            return false;
     }
     return true;
 }
@@ -337,7 +360,9 @@ static void print_arg(struct printer *p, const struct verb *v, struct arg a) {
     if (!done) bad_verb(p, v->letter, a);
 }
 
-static char peek(const struct printer *p) { return p->at < p->format.len ? p->format.ptr[p->at] : '\0'; }
+static char peek(const struct printer *p) {
+    return p->at < p->format.len ? p->format.ptr[p->at] : '\0';
+}
 
 /* A number at the place; false: none, or too large for the reference, which then drops all of the rest. */
 static bool take_number(struct printer *p, s64 *out) {
@@ -367,7 +392,8 @@ static bool take_index(struct printer *p) {
         p->good_index = false;
         return false;
     }
-    bool good = str_to_u64(str_of(rest.ptr + 1, close - 1), &n) == RC_OK && n >= 1 && n <= value_count(p->args);
+    bool good = str_to_u64(str_of(rest.ptr + 1, close - 1), &n) == RC_OK && n >= 1 &&
+                n <= value_count(p->args);
     p->at += close + 1;
     if (good) p->next = (u32)n - 1;
     else p->good_index = false;
@@ -465,7 +491,8 @@ static void extra(struct printer *p) {
 value builtin_sprintf(struct builtin_call *c, const value *args) {
     struct buf out;
     struct printer p = {.call = c, .out = &out, .args = args[1]};
-    if (!builtin_take_string(c, args, 0, &p.format) || !builtin_take_kind(c, args, 1, VALUE_ARRAY)) return UNDEFINED;
+    if (!builtin_take_string(c, args, 0, &p.format) || !builtin_take_kind(c, args, 1, VALUE_ARRAY))
+        return UNDEFINED;
     builtin_text_open(c, &out);
     builtin_text_open(c, &p.scratch);
     builtin_text_open(c, &p.of_value);

@@ -6,9 +6,26 @@
 #include "app/policy/builtin/builtin_impl.h"
 #include <stdlib.h>
 
-enum op { RUNE, ANY_ONE /* no delimiter */, ANY_MANY /* likewise, any number */, ALL_MANY, LIST, RANGE, SPLIT, JUMP, MATCH };
+enum op {
+    RUNE,
+    ANY_ONE /* no delimiter */,
+    ANY_MANY /* likewise, any number */,
+    ALL_MANY,
+    LIST,
+    RANGE,
+    SPLIT,
+    JUMP,
+    MATCH
+};
 struct node { u8 op; bool not; u32 a, b; }; /* rune | range | places in `chars` | targets */
-struct glob { struct node *nodes; u32 count; u32 *chars; u32 chars_count; u32 *delimiters; u32 delimiter_count; };
+struct glob {
+    struct node *nodes;
+    u32 count;
+    u32 *chars;
+    u32 chars_count;
+    u32 *delimiters;
+    u32 delimiter_count;
+};
 enum { NODES_MAX = 65536, NEST_MAX = 256 };
 
 static void drop(void *thing) {
@@ -203,7 +220,8 @@ static value match(struct builtin_call *c, const struct glob *g, str text) {
         then.at = other, then.count = 0, then.mark++;
         for (u32 i = 0; i < now.count; i++) {
             const struct node *n = &g->nodes[now.at[i]];
-            if (takes(g, n, rune)) reach(g, &then, now.at[i] + (n->op != ANY_MANY && n->op != ALL_MANY));
+            if (takes(g, n, rune))
+                reach(g, &then, now.at[i] + (n->op != ANY_MANY && n->op != ALL_MANY));
         }
         other = now.at;
         now = then;
@@ -231,11 +249,15 @@ static void *make(void *arg, str key) {
     k->rest = m->pattern;
     g->delimiters = calloc(MAX(count, 1u), sizeof(u32));
     for (u32 i = 0; g->delimiters && i < count; i++)
-        g->delimiters[g->delimiter_count++] = rune_decode(value_str(value_item(m->delimiters, i)), 0, &width);
-    if (m->delimiters.kind == VALUE_ARRAY && count == 0 && g->delimiters) g->delimiters[g->delimiter_count++] = '.';
+        g->delimiters[g->delimiter_count++] =
+            rune_decode(value_str(value_item(m->delimiters, i)), 0, &width);
+    if (m->delimiters.kind == VALUE_ARRAY && count == 0 && g->delimiters)
+        g->delimiters[g->delimiter_count++] = '.';
     bool good = g->delimiters && compile(k);
     if (!good) {
-        if (k->why) memcpy(m->words, k->why == k->words ? k->words : k->why, MIN(strlen(k->why) + 1, sizeof(m->words)));
+        if (k->why)
+            memcpy(m->words, k->why == k->words ? k->words : k->why,
+                   MIN(strlen(k->why) + 1, sizeof(m->words)));
         m->why = k->why ? m->words : NULL;
         m->words[sizeof(m->words) - 1] = 0;
         drop(g);
@@ -265,16 +287,20 @@ static bool take_delimiters(struct builtin_call *c, value v) {
 value builtin_glob_match(struct builtin_call *c, const value *args) {
     str pattern, text;
     struct making m = {.delimiters = args[1]};
-    if (!builtin_take_string(c, args, 0, &pattern) || !take_delimiters(c, args[1]) || !builtin_take_string(c, args, 2, &text))
+    if (!builtin_take_string(c, args, 0, &pattern) || !take_delimiters(c, args[1]) ||
+        !builtin_take_string(c, args, 2, &text))
         return UNDEFINED;
     if (!builtin_tick(c, 4 + (u32)(pattern.len / 8))) return UNDEFINED;
     struct buf key;
     builtin_text_open(c, &key);
-    for (u32 i = 0; i < value_count(args[1]); i++) (void)buf_add(&key, value_str(value_item(args[1], i)));
+    for (u32 i = 0; i < value_count(args[1]); i++)
+        (void)buf_add(&key, value_str(value_item(args[1], i)));
     (void)buf_add_byte(&key, args[1].kind == VALUE_NULL ? (char)0xFE : (char)0xFF);
     (void)buf_add(&key, pattern);
     m.pattern = pattern;
-    struct glob *g = key.failed ? NULL : evaluation_cached(c->evaluation, &cache_owner, buf_str(&key), make, drop, &m);
+    struct glob *g =
+        key.failed ? NULL
+                   : evaluation_cached(c->evaluation, &cache_owner, buf_str(&key), make, drop, &m);
     buf_close(&key);
     if (!g) return m.why ? builtin_fail(c, "%s", m.why) : builtin_fail_memory(c);
     return match(c, g, text);
@@ -283,7 +309,8 @@ value builtin_glob_match(struct builtin_call *c, const value *args) {
 value builtin_glob_quote_meta(struct builtin_call *c, const value *args) {
     str s;
     struct buf text;
-    if (!builtin_take_string(c, args, 0, &s) || !builtin_tick(c, (u32)(s.len / 32))) return UNDEFINED;
+    if (!builtin_take_string(c, args, 0, &s) || !builtin_tick(c, (u32)(s.len / 32)))
+        return UNDEFINED;
     builtin_text_open(c, &text);
     for (size_t i = 0; i < s.len; i++) {
         if (s.ptr[i] && strchr("*?\\[]{}", s.ptr[i])) (void)buf_add_byte(&text, '\\');

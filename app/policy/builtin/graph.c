@@ -7,7 +7,11 @@
 
 /* ---- walk: every value within, with its path. Depth is bounded by that of values. ---- */
 
-struct walk { struct builtin_call *call; struct value_builder out; value path[VALUE_DEPTH_MAX + 1]; };
+struct walk {
+    struct builtin_call *call;
+    struct value_builder out;
+    value path[VALUE_DEPTH_MAX + 1];
+};
 
 static void walk(struct walk *w, value v, u32 depth) {
     if (!builtin_tick(w->call, 1 + depth / 4)) return;
@@ -16,7 +20,9 @@ static void walk(struct walk *w, value v, u32 depth) {
     if (depth == VALUE_DEPTH_MAX) return;
     for (u32 i = 0; i < value_count(v) && !w->call->failed && !w->call->heap->exhausted; i++) {
         value next = v.kind == VALUE_OBJECT ? value_value_at(v, i) : value_item(v, i);
-        w->path[depth] = v.kind == VALUE_ARRAY ? value_integer(i) : v.kind == VALUE_SET ? next : value_key_at(v, i);
+        w->path[depth] = v.kind == VALUE_ARRAY ? value_integer(i)
+                         : v.kind == VALUE_SET ? next
+                                               : value_key_at(v, i);
         walk(w, next, depth + 1);
     }
 }
@@ -36,7 +42,8 @@ value builtin_walk(struct builtin_call *c, const value *args) {
 static bool take_graph(struct builtin_call *c, const value *args) {
     if (!builtin_take_kind(c, args, 0, VALUE_OBJECT)) return false;
     if (builtin_is_sequence(args[1])) return true;
-    builtin_fail_operand_because(c, 2, "must be {array, set} but got %s", value_kind_name(args[1].kind));
+    builtin_fail_operand_because(c, 2, "must be {array, set} but got %s",
+                                 value_kind_name(args[1].kind));
     return false;
 }
 static u32 edges(value v) { return builtin_is_sequence(v) ? value_count(v) : 0; }
@@ -46,7 +53,8 @@ value builtin_graph_reachable(struct builtin_call *c, const value *args) {
     if (!take_graph(c, args)) return UNDEFINED;
     value_builder_open(&seen, c->heap, VALUE_SET);
     value_builder_open(&queue, c->heap, VALUE_ARRAY);
-    for (u32 i = 0; i < value_count(args[1]); i++) value_builder_add(&queue, value_item(args[1], i));
+    for (u32 i = 0; i < value_count(args[1]); i++)
+        value_builder_add(&queue, value_item(args[1], i));
     for (u32 at = 0; at < queue.count && !c->heap->exhausted; at++) {
         value vertex = queue.keys[at], next = value_get(args[0], vertex);
         if (!builtin_tick(c, 1 + edges(next))) return UNDEFINED;
@@ -57,7 +65,12 @@ value builtin_graph_reachable(struct builtin_call *c, const value *args) {
     return value_builder_close(&seen);
 }
 
-struct paths { struct builtin_call *call; value graph; struct value_builder out; struct value_builder path; };
+struct paths {
+    struct builtin_call *call;
+    value graph;
+    struct value_builder out;
+    struct value_builder path;
+};
 
 static void add_path(struct paths *p) {
     value_builder_add(&p->out, value_array(p->call->heap, p->path.keys, p->path.count));
@@ -87,7 +100,8 @@ static void all_paths(struct paths *p, value start) {
         value vertex = value_item(next, (u32)(*at)++);
         /* A vertex that is not in the graph, or was passed already, ends the path before it; only the
          * start may follow itself once, as the reference has it. */
-        if (!value_defined(value_get(p->graph, vertex)) || (p->path.count > 1 && on_path(p, vertex))) {
+        if (!value_defined(value_get(p->graph, vertex)) ||
+            (p->path.count > 1 && on_path(p, vertex))) {
             add_path(p);
             continue;
         }
@@ -102,7 +116,8 @@ value builtin_graph_reachable_paths(struct builtin_call *c, const value *args) {
     value_builder_open(&p.out, c->heap, VALUE_SET);
     for (u32 i = 0; i < value_count(args[1]) && !c->failed; i++) {
         value_builder_open(&p.path, c->heap, VALUE_ARRAY);
-        if (value_defined(value_get(args[0], value_item(args[1], i)))) all_paths(&p, value_item(args[1], i));
+        if (value_defined(value_get(args[0], value_item(args[1], i))))
+            all_paths(&p, value_item(args[1], i));
     }
     return c->failed || c->heap->exhausted ? UNDEFINED : value_builder_close(&p.out);
 }

@@ -12,7 +12,8 @@ static bool is_identifiers(str s) {
     bool some = true;
     for (size_t i = 0; i < s.len; i++) {
         char ch = s.ptr[i];
-        bool letter = (ch >= '0' && ch <= '9') || ((ch | 32) >= 'a' && (ch | 32) <= 'z') || ch == '-';
+        bool letter =
+            (ch >= '0' && ch <= '9') || ((ch | 32) >= 'a' && (ch | 32) <= 'z') || ch == '-';
         if (i == 0) some = false;
         if (!letter && (ch != '.' || !some)) return false;
         some = letter;
@@ -43,7 +44,8 @@ static bool read_version(str s, struct version *v) {
     if (!is_identifiers(v->pre)) return false;
     u32 points = 0;
     for (size_t i = 0; i < s.len; i++) points += s.ptr[i] == '.';
-    return points == 2 && read_part(cut(&s, '.'), &v->major) && read_part(cut(&s, '.'), &v->minor) && read_part(s, &v->patch);
+    return points == 2 && read_part(cut(&s, '.'), &v->major) &&
+           read_part(cut(&s, '.'), &v->minor) && read_part(s, &v->patch);
 }
 
 static bool is_digits(str s) {
@@ -84,11 +86,13 @@ static int version_order(const struct version *a, const struct version *b) {
 value builtin_semver_compare(struct builtin_call *c, const value *args) {
     str s[2];
     struct version v[2];
-    if (!builtin_take_string(c, args, 0, &s[0]) || !builtin_take_string(c, args, 1, &s[1])) return UNDEFINED;
+    if (!builtin_take_string(c, args, 0, &s[0]) || !builtin_take_string(c, args, 1, &s[1]))
+        return UNDEFINED;
     if (!builtin_tick(c, (u32)((s[0].len + s[1].len) / 16))) return UNDEFINED;
     for (u32 i = 0; i < 2; i++)
         if (!read_version(s[i], &v[i]))
-            return builtin_fail(c, "operand %u: string \"%.*s\" is not a valid SemVer", i + 1, STR(str_take(s[i], 300)));
+            return builtin_fail(c, "operand %u: string \"%.*s\" is not a valid SemVer", i + 1,
+                                STR(str_take(s[i], 300)));
     return value_integer(version_order(&v[0], &v[1]));
 }
 value builtin_semver_is_valid(struct builtin_call *c, const value *args) {
@@ -125,18 +129,25 @@ static void put(struct builtin_call *c, struct value_builder *b, const char *nam
 }
 
 /* What versions 1 and 2 hold: when, where, and in what order it was made. */
-static void put_origin(struct builtin_call *c, struct value_builder *b, const u8 *u, bool security) {
-    char node[48];
+static void put_origin(struct builtin_call *c, struct value_builder *b, const u8 *u,
+                       bool security) {
+    char node[24];
     static const char *const domains[] = {"Person", "Group", "Org"};
-    const char *scope = (u[10] & 3) == 3 ? "local:multicast" : u[10] & 1 ? "global:multicast" : u[10] & 2 ? "local:unicast" : "global:unicast";
-    snprintf(node, sizeof(node), "%s:%02x%02x%02x%02x%02x%02x", scope, u[10], u[11], u[12], u[13], u[14], u[15]);
+    const char *scope = (u[10] & 3) == 3 ? "local:multicast"
+                        : u[10] & 1      ? "global:multicast"
+                        : u[10] & 2      ? "local:unicast"
+                                         : "global:unicast";
+    snprintf(node, sizeof(node), "%02x-%02x-%02x-%02x-%02x-%02x", u[10], u[11], u[12], u[13], u[14],
+             u[15]);
     u64 low = (u64)u[0] << 24 | (u64)u[1] << 16 | (u64)u[2] << 8 | u[3];
     u64 middle = (u64)u[4] << 8 | u[5], high = (u64)(u[6] & 15) << 8 | u[7];
-    s64 ticks = (s64)(high << 48 | middle << 32 | low) - 0x01B21DD213814000; /* of 100 ns since 1970 */
+    s64 ticks =
+        (s64)(high << 48 | middle << 32 | low) - 0x01B21DD213814000; /* of 100 ns since 1970 */
     u64 ns;
     ns = (u64)(ticks / 10000000) * 1000000000u + (u64)(ticks % 10000000 * 100);
     put(c, b, "time", value_integer((s64)ns));
     put(c, b, "nodeid", value_string_c(c->heap, node));
+    put(c, b, "macvariables", value_string_c(c->heap, scope));
     put(c, b, "clocksequence", value_integer((u[8] & 0x3F) << 8 | u[9]));
     if (!security) return;
     char domain[16];
@@ -150,7 +161,10 @@ value builtin_uuid_parse(struct builtin_call *c, const value *args) {
     u8 u[16];
     struct value_builder b;
     if (!builtin_take_string(c, args, 0, &s) || !read_uuid(s, u)) return UNDEFINED;
-    const char *variant = (u[8] & 0xC0) == 0x80 ? "RFC4122" : (u[8] & 0xE0) == 0xC0 ? "Microsoft" : (u[8] & 0xE0) == 0xE0 ? "Future" : "Reserved";
+    const char *variant = (u[8] & 0xC0) == 0x80   ? "RFC4122"
+                          : (u[8] & 0xE0) == 0xC0 ? "Microsoft"
+                          : (u[8] & 0xE0) == 0xE0 ? "Future"
+                                                  : "Reserved";
     u32 version = u[6] >> 4;
     value_builder_open(&b, c->heap, VALUE_OBJECT);
     put(c, &b, "version", value_integer(version));
@@ -166,8 +180,10 @@ value builtin_uuid_rfc4122(struct builtin_call *c, const value *args) {
     char text[40];
     evaluation_random(c->evaluation, u, sizeof(u));
     u[6] = (u[6] & 0x0F) | 0x40, u[8] = (u[8] & 0x3F) | 0x80;
-    snprintf(text, sizeof(text), "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1], u[2], u[3],
-             u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
+    snprintf(text, sizeof(text),
+             "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1],
+             u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14],
+             u[15]);
     v = value_string_c(c->heap, text);
     evaluation_remember(c->evaluation, c->self, args[0], v);
     return v;
@@ -178,13 +194,16 @@ value builtin_uuid_rfc4122(struct builtin_call *c, const value *args) {
 value builtin_rand_intn(struct builtin_call *c, const value *args) {
     str seed;
     s64 n;
-    if (!builtin_take_string(c, args, 0, &seed) || !builtin_take_integer(c, args, 1, &n)) return UNDEFINED;
+    if (!builtin_take_string(c, args, 0, &seed) || !builtin_take_integer(c, args, 1, &n))
+        return UNDEFINED;
     if (n == 0) return value_integer(0);
     u64 below = n < 0 ? 0 - (u64)n : (u64)n, bits;
     value pair[2] = {args[0], n == INT64_MIN ? args[1] : value_integer((s64)below)};
-    value key = value_array(c->heap, pair, 2), v = evaluation_remember_get(c->evaluation, c->self, key);
+    value key = value_array(c->heap, pair, 2),
+          v = evaluation_remember_get(c->evaluation, c->self, key);
     if (value_defined(v)) return v;
-    u64 fair = UINT64_MAX - UINT64_MAX % below; /* beyond it the smaller numbers would come more often */
+    u64 fair =
+        UINT64_MAX - UINT64_MAX % below; /* beyond it the smaller numbers would come more often */
     do evaluation_random(c->evaluation, &bits, sizeof(bits));
     while (bits >= fair);
     v = value_integer((s64)(bits % below));

@@ -17,13 +17,15 @@ struct glob { struct token *at; u32 count; };
 struct reader { struct builtin_call *call; str text; u32 *runes; u32 count; };
 
 static bool bad(struct reader *r, u32 at, const char *what) {
-    builtin_fail(r->call, "input:%.*s, pos:%u, %s: the input provided is invalid", STR(str_take(r->text, 300)), at, what);
+    builtin_fail(r->call, "input:%.*s, pos:%u, %s: the input provided is invalid",
+                 STR(str_take(r->text, 300)), at, what);
     return false;
 }
 /* The next rune; *escaped: it stood behind a backslash. */
 static bool next(struct reader *r, u32 *at, u32 *rune, bool *escaped) {
     *escaped = r->runes[*at] == '\\';
-    if (*escaped && *at + 1 == r->count) return bad(r, *at, "input ends with a \\ (escape) character");
+    if (*escaped && *at + 1 == r->count)
+        return bad(r, *at, "input ends with a \\ (escape) character");
     *rune = r->runes[*at + *escaped];
     *at += 1 + *escaped;
     return true;
@@ -37,11 +39,14 @@ static bool read_set(struct reader *r, u32 *at, struct token *t) {
         if (!(good = next(r, at, &rune, &escaped))) break;
         if (!escaped && rune == ']') done = true;
         else if (!escaped && rune == '-') {
-            if (!has_last) good = bad(r, *at, "range character '-' must be preceded by a Unicode character");
-            else if (*at + 1 >= r->count) good = bad(r, *at, "range character '-' must be followed by a Unicode character");
+            if (!has_last)
+                good = bad(r, *at, "range character '-' must be preceded by a Unicode character");
+            else if (*at + 1 >= r->count)
+                good = bad(r, *at, "range character '-' must be followed by a Unicode character");
             else if ((good = next(r, at, &rune, &escaped))) {
                 if (!escaped && (rune == ']' || rune == '-'))
-                    good = bad(r, *at, "range character '-' cannot be followed by a special symbol");
+                    good =
+                        bad(r, *at, "range character '-' cannot be followed by a special symbol");
                 else if (rune >= last) good = ranges_add(&set, last, rune);
                 has_last = false;
             }
@@ -72,7 +77,9 @@ static bool read_token(struct reader *r, u32 *at, struct token *t) {
     else if (!escaped && rune == '[') {
         if (!read_set(r, at, t)) return false;
     } else if (!escaped && (rune == '+' || rune == '*'))
-        return bad(r, *at, rune == '+' ? "flag '+' must be preceded by a non-flag" : "flag '*' must be preceded by a non-flag");
+        return bad(r, *at,
+                   rune == '+' ? "flag '+' must be preceded by a non-flag"
+                               : "flag '*' must be preceded by a non-flag");
     if (*at == r->count) return true;
     if (r->runes[*at] == '+') t->flag = PLUS, ++*at;
     else if (r->runes[*at] == '*') t->flag = STAR, ++*at;
@@ -82,7 +89,9 @@ static bool read_token(struct reader *r, u32 *at, struct token *t) {
 static bool same(const struct token *a, const struct token *b) {
     if (a->kind != b->kind) return false;
     if (a->kind == CHARACTER) return a->rune == b->rune;
-    return a->kind == DOT || (a->count == b->count && (!a->count || memcmp(a->set, b->set, a->count * sizeof(*a->set)) == 0));
+    return a->kind == DOT ||
+           (a->count == b->count &&
+            (!a->count || memcmp(a->set, b->set, a->count * sizeof(*a->set)) == 0));
 }
 
 /* x*x+ and the like are one. */
@@ -140,7 +149,9 @@ static bool with_star(struct builtin_call *c, struct glob star, struct glob othe
     const struct token *after = star.count > 1 ? &star.at[1] : NULL;
     for (u32 i = 0; i < other.count; i++) {
         if (!builtin_tick(c, 1)) return false;
-        if (after && meet(&other.at[i], after) && intersect(c, tail(star, 1), tail(other, i), depth + 1)) return true;
+        if (after && meet(&other.at[i], after) &&
+            intersect(c, tail(star, 1), tail(other, i), depth + 1))
+            return true;
         if (!meet(&other.at[i], &star.at[0])) return false;
     }
     return !after;
@@ -190,7 +201,8 @@ static bool trim(struct glob *a, struct glob *b) {
 value builtin_regex_globs_match(struct builtin_call *c, const value *args) {
     str left, right;
     struct glob a, b;
-    if (!builtin_take_string(c, args, 0, &left) || !builtin_take_string(c, args, 1, &right)) return UNDEFINED;
+    if (!builtin_take_string(c, args, 0, &left) || !builtin_take_string(c, args, 1, &right))
+        return UNDEFINED;
     if (!read_glob(c, left, &a) || !read_glob(c, right, &b)) return UNDEFINED;
     bool match = trim(&a, &b) && intersect(c, a, b, 0);
     return c->failed ? UNDEFINED : value_boolean(match);

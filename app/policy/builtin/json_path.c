@@ -60,9 +60,10 @@ static bool take_paths(struct builtin_call *c, value v, struct paths *out) {
         value path;
         if (!path_segments(c, value_item(v, i), &path)) {
             if (!c->failed && !c->heap->exhausted)
-                builtin_fail_operand_because(
-                    c, 2, "must be one of {set, array} containing string paths or array of path segments but got %s",
-                    value_kind_name(value_item(v, i).kind));
+                builtin_fail_operand_because(c, 2,
+                                             "must be one of {set, array} containing string paths "
+                                             "or array of path segments but got %s",
+                                             value_kind_name(value_item(v, i).kind));
             return false;
         }
         if (value_count(path)) out->at[out->count++] = path;
@@ -115,7 +116,9 @@ static struct group *groups_of(struct builtin_call *c, value v, struct paths pat
     return of;
 }
 
-static bool is_collection(value v) { return v.kind == VALUE_ARRAY || v.kind == VALUE_OBJECT || v.kind == VALUE_SET; }
+static bool is_collection(value v) {
+    return v.kind == VALUE_ARRAY || v.kind == VALUE_OBJECT || v.kind == VALUE_SET;
+}
 
 /* Keeps (filter) or leaves out (remove) what the paths name. UNDEFINED: nothing is left of it. */
 static value select(struct builtin_call *c, value v, struct paths paths, u32 level, bool keep) {
@@ -138,11 +141,16 @@ static value select(struct builtin_call *c, value v, struct paths paths, u32 lev
 
 static value by_paths(struct builtin_call *c, const value *args, bool keep) {
     struct paths paths;
-    if (!builtin_take_kind(c, args, 0, VALUE_OBJECT) || !take_paths(c, args[1], &paths)) return UNDEFINED;
+    if (!builtin_take_kind(c, args, 0, VALUE_OBJECT) || !take_paths(c, args[1], &paths))
+        return UNDEFINED;
     return select(c, args[0], paths, 0, keep);
 }
-value builtin_json_filter(struct builtin_call *c, const value *args) { return by_paths(c, args, true); }
-value builtin_json_remove(struct builtin_call *c, const value *args) { return by_paths(c, args, false); }
+value builtin_json_filter(struct builtin_call *c, const value *args) {
+    return by_paths(c, args, true);
+}
+value builtin_json_remove(struct builtin_call *c, const value *args) {
+    return by_paths(c, args, false);
+}
 
 /* ---- Patches. UNDEFINED anywhere: the patch does not apply ---- */
 
@@ -164,13 +172,15 @@ static value patch_child(value v, value segment) {
 }
 
 static value patch_find(value v, value path) {
-    for (u32 i = 0; i < value_count(path) && value_defined(v); i++) v = patch_child(v, value_item(path, i));
+    for (u32 i = 0; i < value_count(path) && value_defined(v); i++)
+        v = patch_child(v, value_item(path, i));
     return v;
 }
 
 enum patch_act { PATCH_INSERT, PATCH_DELETE, PATCH_REPLACE /* of a container further down */ };
 
-static value patch_array(struct builtin_call *c, value v, value segment, enum patch_act act, value put) {
+static value patch_array(struct builtin_call *c, value v, value segment, enum patch_act act,
+                         value put) {
     u32 count = value_count(v);
     s64 at = patch_position(segment, count);
     if (at < 0 || at > count || (at == count && act != PATCH_INSERT)) return UNDEFINED;
@@ -184,7 +194,8 @@ static value patch_array(struct builtin_call *c, value v, value segment, enum pa
     return value_array(c->heap, items, n);
 }
 
-static value patch_one(struct builtin_call *c, value v, value segment, enum patch_act act, value put) {
+static value patch_one(struct builtin_call *c, value v, value segment, enum patch_act act,
+                       value put) {
     struct value_builder b;
     if (v.kind == VALUE_ARRAY) return patch_array(c, v, segment, act, put);
     if (v.kind != VALUE_OBJECT && v.kind != VALUE_SET) return UNDEFINED;
@@ -203,7 +214,8 @@ static value patch_one(struct builtin_call *c, value v, value segment, enum patc
     return value_builder_close(&b);
 }
 
-static value patch_at(struct builtin_call *c, value v, value path, u32 level, enum patch_act act, value put) {
+static value patch_at(struct builtin_call *c, value v, value path, u32 level, enum patch_act act,
+                      value put) {
     u32 last = value_count(path);
     if (last == 0) return act == PATCH_DELETE ? UNDEFINED : put;
     value segment = value_item(path, level);
@@ -223,8 +235,10 @@ static value patch_replace(struct builtin_call *c, value v, value path, value pu
 
 static value patch_apply(struct builtin_call *c, value v, value patch) {
     value op = value_get_str(patch, S("op")), path_text = value_get_str(patch, S("path"));
-    value path, from_path, put = value_get_str(patch, S("value")), from_text = value_get_str(patch, S("from"));
-    if (op.kind != VALUE_STRING || !value_defined(path_text) || !path_segments(c, path_text, &path)) return UNDEFINED;
+    value path, from_path, put = value_get_str(patch, S("value")),
+                           from_text = value_get_str(patch, S("from"));
+    if (op.kind != VALUE_STRING || !value_defined(path_text) || !path_segments(c, path_text, &path))
+        return UNDEFINED;
     str name = value_str(op);
     if (str_eq(name, S("remove"))) return patch_at(c, v, path, 0, PATCH_DELETE, UNDEFINED);
     bool move = str_eq(name, S("move"));

@@ -94,21 +94,25 @@ value builtin_to_number(struct builtin_call *c, const value *args) {
     }
     str s = value_str(v), rest = s;
     while (rest.len && (rest.ptr[0] == '+' || rest.ptr[0] == '-')) rest = str_skip(rest, 1);
-    if (str_eq_nocase(rest, S("inf")) || str_eq_nocase(rest, S("infinity")) || str_eq_nocase(rest, S("nan")))
+    if (str_eq_nocase(rest, S("inf")) || str_eq_nocase(rest, S("infinity")) ||
+        str_eq_nocase(rest, S("nan")))
         return builtin_fail_operand(c, 1, "valid number string", v);
     value number = UNDEFINED;
     if (is_float_text(s, &hex) && !hex) {
         number = number_of_text(c, s);
         if (number.kind != VALUE_NUMBER || number_to_double(number) - number_to_double(number) != 0)
-            return builtin_fail(c, "strconv.ParseFloat: parsing \"%.*s\": value out of range", STR(str_take(s, 300)));
+            return builtin_fail(c, "strconv.ParseFloat: parsing \"%.*s\": value out of range",
+                                STR(str_take(s, 300)));
     }
     if (number.kind == VALUE_NUMBER) return number;
-    return builtin_fail(c, "strconv.ParseFloat: parsing \"%.*s\": invalid syntax", STR(str_take(s, 300)));
+    return builtin_fail(c, "strconv.ParseFloat: parsing \"%.*s\": invalid syntax",
+                        STR(str_take(s, 300)));
 }
 
 value builtin_cast_array(struct builtin_call *c, const value *args) {
     if (args[0].kind == VALUE_ARRAY) return args[0];
-    if (args[0].kind == VALUE_SET) return value_array(c->heap, args[0].set->items, value_count(args[0]));
+    if (args[0].kind == VALUE_SET)
+        return value_array(c->heap, args[0].set->items, value_count(args[0]));
     return builtin_fail_operand(c, 1, "{array, set}", args[0]);
 }
 value builtin_cast_set(struct builtin_call *c, const value *args) {

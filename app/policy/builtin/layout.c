@@ -10,28 +10,92 @@
 #include "app/policy/builtin/builtin_impl.h"
 
 enum element {
-    NOTHING, LONG_MONTH, MONTH, NUM_MONTH, ZERO_MONTH, LONG_WEEKDAY, WEEKDAY, DAY, UNDER_DAY, ZERO_DAY, UNDER_YEAR_DAY,
-    ZERO_YEAR_DAY, HOUR, HOUR12, ZERO_HOUR12, MINUTE, ZERO_MINUTE, SECOND, ZERO_SECOND, LONG_YEAR, YEAR, UPPER_PM,
-    LOWER_PM, ZONE, ISO_ZONE, ISO_SECONDS_ZONE, ISO_SHORT_ZONE, ISO_COLON_ZONE, ISO_COLON_SECONDS_ZONE, NUM_ZONE,
-    NUM_SECONDS_ZONE, NUM_SHORT_ZONE, NUM_COLON_ZONE, NUM_COLON_SECONDS_ZONE, FRACTION, FRACTION_TRIMMED,
+    NOTHING,
+    LONG_MONTH,
+    MONTH,
+    NUM_MONTH,
+    ZERO_MONTH,
+    LONG_WEEKDAY,
+    WEEKDAY,
+    DAY,
+    UNDER_DAY,
+    ZERO_DAY,
+    UNDER_YEAR_DAY,
+    ZERO_YEAR_DAY,
+    HOUR,
+    HOUR12,
+    ZERO_HOUR12,
+    MINUTE,
+    ZERO_MINUTE,
+    SECOND,
+    ZERO_SECOND,
+    LONG_YEAR,
+    YEAR,
+    UPPER_PM,
+    LOWER_PM,
+    ZONE,
+    ISO_ZONE,
+    ISO_SECONDS_ZONE,
+    ISO_SHORT_ZONE,
+    ISO_COLON_ZONE,
+    ISO_COLON_SECONDS_ZONE,
+    NUM_ZONE,
+    NUM_SECONDS_ZONE,
+    NUM_SHORT_ZONE,
+    NUM_COLON_ZONE,
+    NUM_COLON_SECONDS_ZONE,
+    FRACTION,
+    FRACTION_TRIMMED,
 };
 static const char *const months[] = {"January", "February", "March", "April", "May", "June", "July",
                                      "August", "September", "October", "November", "December"};
-static const char *const weekdays[] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
-static const struct { const char *text; enum element what; } spellings[] = { /* longer ones first */
-    {"January", LONG_MONTH}, {"Monday", LONG_WEEKDAY}, {"MST", ZONE}, {"01", ZERO_MONTH}, {"02", ZERO_DAY},
-    {"03", ZERO_HOUR12}, {"04", ZERO_MINUTE}, {"05", ZERO_SECOND}, {"06", YEAR}, {"002", ZERO_YEAR_DAY}, {"15", HOUR},
-    {"1", NUM_MONTH}, {"2006", LONG_YEAR}, {"2", DAY}, {"__2", UNDER_YEAR_DAY}, {"3", HOUR12}, {"4", MINUTE},
-    {"5", SECOND}, {"PM", UPPER_PM}, {"pm", LOWER_PM}, {"-070000", NUM_SECONDS_ZONE},
-    {"-07:00:00", NUM_COLON_SECONDS_ZONE}, {"-0700", NUM_ZONE}, {"-07:00", NUM_COLON_ZONE}, {"-07", NUM_SHORT_ZONE},
-    {"Z070000", ISO_SECONDS_ZONE}, {"Z07:00:00", ISO_COLON_SECONDS_ZONE}, {"Z0700", ISO_ZONE}, {"Z07:00", ISO_COLON_ZONE},
+static const char *const weekdays[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
+                                       "Thursday", "Friday", "Saturday"};
+static const struct { const char *text; enum element what;
+} spellings[] = {
+    /* longer ones first */
+    {"January", LONG_MONTH},
+    {"Monday", LONG_WEEKDAY},
+    {"MST", ZONE},
+    {"01", ZERO_MONTH},
+    {"02", ZERO_DAY},
+    {"03", ZERO_HOUR12},
+    {"04", ZERO_MINUTE},
+    {"05", ZERO_SECOND},
+    {"06", YEAR},
+    {"002", ZERO_YEAR_DAY},
+    {"15", HOUR},
+    {"1", NUM_MONTH},
+    {"2006", LONG_YEAR},
+    {"2", DAY},
+    {"__2", UNDER_YEAR_DAY},
+    {"3", HOUR12},
+    {"4", MINUTE},
+    {"5", SECOND},
+    {"PM", UPPER_PM},
+    {"pm", LOWER_PM},
+    {"-070000", NUM_SECONDS_ZONE},
+    {"-07:00:00", NUM_COLON_SECONDS_ZONE},
+    {"-0700", NUM_ZONE},
+    {"-07:00", NUM_COLON_ZONE},
+    {"-07", NUM_SHORT_ZONE},
+    {"Z070000", ISO_SECONDS_ZONE},
+    {"Z07:00:00", ISO_COLON_SECONDS_ZONE},
+    {"Z0700", ISO_ZONE},
+    {"Z07:00", ISO_COLON_ZONE},
     {"Z07", ISO_SHORT_ZONE},
 };
-static const struct { const char *name, *layout; } named[] = {
-    {"ANSIC", "Mon Jan _2 15:04:05 2006"}, {"UnixDate", "Mon Jan _2 15:04:05 MST 2006"},
-    {"RubyDate", "Mon Jan 02 15:04:05 -0700 2006"}, {"RFC822", "02 Jan 06 15:04 MST"}, {"RFC822Z", "02 Jan 06 15:04 -0700"},
-    {"RFC850", "Monday, 02-Jan-06 15:04:05 MST"}, {"RFC1123", "Mon, 02 Jan 2006 15:04:05 MST"},
-    {"RFC1123Z", "Mon, 02 Jan 2006 15:04:05 -0700"}, {"RFC3339", "2006-01-02T15:04:05Z07:00"},
+static const struct { const char *name, *layout;
+} named[] = {
+    {"ANSIC", "Mon Jan _2 15:04:05 2006"},
+    {"UnixDate", "Mon Jan _2 15:04:05 MST 2006"},
+    {"RubyDate", "Mon Jan 02 15:04:05 -0700 2006"},
+    {"RFC822", "02 Jan 06 15:04 MST"},
+    {"RFC822Z", "02 Jan 06 15:04 -0700"},
+    {"RFC850", "Monday, 02-Jan-06 15:04:05 MST"},
+    {"RFC1123", "Mon, 02 Jan 2006 15:04:05 MST"},
+    {"RFC1123Z", "Mon, 02 Jan 2006 15:04:05 -0700"},
+    {"RFC3339", "2006-01-02T15:04:05Z07:00"},
     {"RFC3339Nano", "2006-01-02T15:04:05.999999999Z07:00"},
 };
 
@@ -109,10 +173,10 @@ static void put_offset(struct buf *to, enum element what, s32 offset) {
     if (minutes < 0) minutes = -minutes;
     put_number(to, minutes / 60, 2, '0');
     if (what == ISO_SHORT_ZONE || what == NUM_SHORT_ZONE) return;
-    bool with_seconds = what == ISO_SECONDS_ZONE || what == NUM_SECONDS_ZONE || what == ISO_COLON_SECONDS_ZONE ||
-                        what == NUM_COLON_SECONDS_ZONE;
-    bool colon = what == ISO_COLON_ZONE || what == NUM_COLON_ZONE || what == ISO_COLON_SECONDS_ZONE ||
-                 what == NUM_COLON_SECONDS_ZONE;
+    bool with_seconds = what == ISO_SECONDS_ZONE || what == NUM_SECONDS_ZONE ||
+                        what == ISO_COLON_SECONDS_ZONE || what == NUM_COLON_SECONDS_ZONE;
+    bool colon = what == ISO_COLON_ZONE || what == NUM_COLON_ZONE ||
+                 what == ISO_COLON_SECONDS_ZONE || what == NUM_COLON_SECONDS_ZONE;
     if (colon) (void)buf_add_byte(to, ':');
     put_number(to, minutes % 60, 2, '0');
     if (with_seconds && colon) (void)buf_add_byte(to, ':');
@@ -416,7 +480,8 @@ static const char *settle_date(struct reader *r) {
     }
     if (r->month < 0) r->month = 1;
     if (r->day < 0) r->day = 1;
-    if (r->day < 1 || r->day > calendar_month_days(r->year, (u32)r->month)) return "day out of range";
+    if (r->day < 1 || r->day > calendar_month_days(r->year, (u32)r->month))
+        return "day out of range";
     return NULL;
 }
 
@@ -481,10 +546,18 @@ static bool bad_duration(struct buf *why, const char *what, str text) {
 }
 
 static u64 unit_ns(str unit) {
-    static const struct { const char *name; u64 ns; } units[] = {
-        {"ns", 1}, {"us", 1000}, {"\u00b5s", 1000}, {"\u03bcs", 1000}, {"ms", 1000000}, {"s", NS_PER_S},
-        {"m", 60 * NS_PER_S}, {"h", 3600 * NS_PER_S}, {"d", 86400 * NS_PER_S}, {"w", 7 * 86400 * NS_PER_S},
-        {"y", 365 * 86400 * NS_PER_S}};
+    static const struct { const char *name; u64 ns;
+    } units[] = {{"ns", 1},
+                 {"us", 1000},
+                 {"\u00b5s", 1000},
+                 {"\u03bcs", 1000},
+                 {"ms", 1000000},
+                 {"s", NS_PER_S},
+                 {"m", 60 * NS_PER_S},
+                 {"h", 3600 * NS_PER_S},
+                 {"d", 86400 * NS_PER_S},
+                 {"w", 7 * 86400 * NS_PER_S},
+                 {"y", 365 * 86400 * NS_PER_S}};
     for (u32 i = 0; i < ARRAY_LEN(units); i++)
         if (str_eq(unit, str_from_c(units[i].name))) return units[i].ns;
     return 0;
@@ -548,7 +621,8 @@ bool duration_read(str text, s64 *ns, struct buf *why) {
         whole *= times;
         if (part) whole += (u64)((double)part * ((double)times / scale));
         total += whole;
-        if (whole > 1ull << 63 || total > 1ull << 63) return bad_duration(why, "invalid duration", text);
+        if (whole > 1ull << 63 || total > 1ull << 63)
+            return bad_duration(why, "invalid duration", text);
     }
     if (!negative && total > (1ull << 63) - 1) return bad_duration(why, "invalid duration", text);
     *ns = (s64)(negative ? 0 - total : total);

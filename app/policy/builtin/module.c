@@ -8,7 +8,8 @@ value builtin_rego_parse_module(struct builtin_call *c, const value *args) {
     struct parse_options options = {.version = REGO_V1};
     struct policy_errors errors;
     struct ast_module *module;
-    if (!builtin_take_string(c, args, 0, &name) || !builtin_take_string(c, args, 1, &text)) return UNDEFINED;
+    if (!builtin_take_string(c, args, 0, &name) || !builtin_take_string(c, args, 1, &text))
+        return UNDEFINED;
     if (!builtin_tick(c, (u32)MIN(text.len / 4, (size_t)UINT32_MAX))) return UNDEFINED;
     policy_errors_open(&errors, c->heap, 0);
     rc_t rc = parse_module(c->heap, name, text, &options, &module, &errors);

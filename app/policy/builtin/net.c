@@ -16,7 +16,8 @@ struct block { struct address first; u32 prefix; /* of 128 */ };
 static bool read_v4(str s, u8 *to) {
     for (u32 part = 0; part < 4; part++) {
         u32 n = 0, digits = 0;
-        while (digits < s.len && s.ptr[digits] >= '0' && s.ptr[digits] <= '9' && digits < 4) n = n * 10 + (u32)(s.ptr[digits++] - '0');
+        while (digits < s.len && s.ptr[digits] >= '0' && s.ptr[digits] <= '9' && digits < 4)
+            n = n * 10 + (u32)(s.ptr[digits++] - '0');
         if (digits == 0 || digits > 3 || n > 255 || (digits > 1 && s.ptr[0] == '0')) return false;
         to[part] = (u8)n;
         s = str_skip(s, digits);
@@ -115,7 +116,8 @@ static bool read_block(str s, struct block *b) {
 static str write_address(const struct address *a, char room[48]) {
     int n = 0, best = -1, best_len = 1;
     if (a->v4)
-        return str_of(room, (size_t)snprintf(room, 48, "%u.%u.%u.%u", a->bytes[12], a->bytes[13], a->bytes[14], a->bytes[15]));
+        return str_of(room, (size_t)snprintf(room, 48, "%u.%u.%u.%u", a->bytes[12], a->bytes[13],
+                                             a->bytes[14], a->bytes[15]));
     for (int i = 0; i < 8; i++) { /* the longest run of zero groups, the first of equals */
         int len = 0;
         while (i + len < 8 && !a->bytes[2 * (i + len)] && !a->bytes[2 * (i + len) + 1]) len++;
@@ -130,7 +132,8 @@ static str write_address(const struct address *a, char room[48]) {
         }
         const char *colon = n && i != best + best_len ? ":" : "";
         if (best < 0) colon = i ? ":" : "";
-        n += snprintf(room + n, 48 - (size_t)n, "%s%x", colon, a->bytes[2 * i] << 8 | a->bytes[2 * i + 1]);
+        n += snprintf(room + n, 48 - (size_t)n, "%s%x", colon,
+                      a->bytes[2 * i] << 8 | a->bytes[2 * i + 1]);
     }
     return str_of(room, (size_t)n);
 }
@@ -169,10 +172,13 @@ static value contained(struct builtin_call *c, value whole, value part) {
     str s = value_str(part);
     if (read_address(s, &one)) return value_boolean(contains(&a, &one));
     if (!read_block(s, &b))
-        return builtin_fail(c, "not a valid textual representation of an IP address or CIDR: %.*s", STR(str_take(s, 300)));
+        return builtin_fail(c, "not a valid textual representation of an IP address or CIDR: %.*s",
+                            STR(str_take(s, 300)));
     return value_boolean(contains(&a, &b.first) && a.prefix <= b.prefix);
 }
-value builtin_net_cidr_contains(struct builtin_call *c, const value *args) { return contained(c, args[0], args[1]); }
+value builtin_net_cidr_contains(struct builtin_call *c, const value *args) {
+    return contained(c, args[0], args[1]);
+}
 
 value builtin_net_cidr_is_valid(struct builtin_call *c, const value *args) {
     struct block b;
@@ -198,7 +204,9 @@ static bool nth(struct builtin_call *c, value v, u32 operand, u32 i, value *bloc
     return true;
 }
 static u32 how_many(value v) {
-    return v.kind == VALUE_STRING ? 1 : v.kind == VALUE_ARRAY || v.kind == VALUE_SET || v.kind == VALUE_OBJECT ? value_count(v) : 0;
+    return v.kind == VALUE_STRING                                                   ? 1
+           : v.kind == VALUE_ARRAY || v.kind == VALUE_SET || v.kind == VALUE_OBJECT ? value_count(v)
+                                                                                    : 0;
 }
 
 value builtin_net_cidr_contains_matches(struct builtin_call *c, const value *args) {
@@ -233,7 +241,8 @@ value builtin_net_cidr_expand(struct builtin_call *c, const value *args) {
     str s;
     if (!builtin_take_string(c, args, 0, &s) || !take_block(c, args[0], &b)) return UNDEFINED;
     u32 bits = 128 - b.prefix;
-    if (bits >= 32 || (1ull << bits) > c->heap->bytes_max / sizeof(value)) return builtin_fail_memory(c);
+    if (bits >= 32 || (1ull << bits) > c->heap->bytes_max / sizeof(value))
+        return builtin_fail_memory(c);
     struct address at = b.first;
     value_builder_open(&all, c->heap, VALUE_SET);
     do {
@@ -277,8 +286,10 @@ static bool sort_spans(struct builtin_call *c, struct span *s, struct span *spar
     for (u32 run = 1; run < count; run *= 2) {
         if (!builtin_tick(c, count)) return false;
         for (u32 low = 0; low < count; low += 2 * run) {
-            u32 middle = MIN(low + run, count), high = MIN(middle + run, count), a = low, b = middle, to = low;
-            while (a < middle && b < high) spare[to++] = span_order(&s[b], &s[a]) < 0 ? s[b++] : s[a++];
+            u32 middle = MIN(low + run, count), high = MIN(middle + run, count), a = low,
+                b = middle, to = low;
+            while (a < middle && b < high)
+                spare[to++] = span_order(&s[b], &s[a]) < 0 ? s[b++] : s[a++];
             while (a < middle) spare[to++] = s[a++];
             while (b < high) spare[to++] = s[b++];
         }
@@ -297,7 +308,8 @@ static struct address previous(struct address a) {
     return a;
 }
 
-static void add_block(struct builtin_call *c, struct value_builder *to, struct address first, u32 prefix) {
+static void add_block(struct builtin_call *c, struct value_builder *to, struct address first,
+                      u32 prefix) {
     char room[48], text[64];
     str s = write_address(&first, room);
     int n = snprintf(text, sizeof(text), "%.*s/%u", STR(s), prefix - (first.v4 ? 96 : 0));
@@ -305,7 +317,8 @@ static void add_block(struct builtin_call *c, struct value_builder *to, struct a
 }
 
 /* A run of addresses as the fewest blocks: from the left the largest that starts there and fits. */
-static bool add_range(struct builtin_call *c, struct value_builder *to, struct address first, const struct address *last) {
+static bool add_range(struct builtin_call *c, struct value_builder *to, struct address first,
+                      const struct address *last) {
     u32 lowest = first.v4 ? 96 : 0;
     while (memcmp(first.bytes, last->bytes, 16) <= 0) {
         u32 prefix = 128;
@@ -314,7 +327,8 @@ static bool add_range(struct builtin_call *c, struct value_builder *to, struct a
             struct address start = first, stop = first;
             mask(&start, prefix - 1, false);
             mask(&stop, prefix - 1, true);
-            if (memcmp(start.bytes, first.bytes, 16) || memcmp(stop.bytes, last->bytes, 16) > 0) break;
+            if (memcmp(start.bytes, first.bytes, 16) || memcmp(stop.bytes, last->bytes, 16) > 0)
+                break;
             end = stop;
             prefix--;
         }

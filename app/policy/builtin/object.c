@@ -7,7 +7,8 @@ value builtin_object_get(struct builtin_call *c, const value *args) {
     value at = args[0];
     if (args[1].kind != VALUE_ARRAY) at = value_get(at, args[1]);
     else
-        for (u32 i = 0; i < value_count(args[1]) && value_defined(at); i++) at = value_get(at, value_item(args[1], i));
+        for (u32 i = 0; i < value_count(args[1]) && value_defined(at); i++)
+            at = value_get(at, value_item(args[1], i));
     return value_defined(at) ? at : args[2];
 }
 
@@ -25,7 +26,8 @@ static value with_keys(struct builtin_call *c, const value *args, bool keep) {
     if (names.kind != VALUE_ARRAY && names.kind != VALUE_SET && names.kind != VALUE_OBJECT)
         return builtin_fail_operand(c, 2, "{object, set, array}", names);
     if (!builtin_tick(c, value_count(object) + value_count(names))) return UNDEFINED;
-    if (names.kind == VALUE_ARRAY) names = value_set(c->heap, names.array->items, value_count(names));
+    if (names.kind == VALUE_ARRAY)
+        names = value_set(c->heap, names.array->items, value_count(names));
     if (names.kind == VALUE_NULL) return UNDEFINED; /* the heap is exhausted */
     const struct value_keys *named = names.kind == VALUE_SET ? names.set : names.object->keys;
     u32 count = value_count(object), n = 0;
@@ -39,8 +41,12 @@ static value with_keys(struct builtin_call *c, const value *args, bool keep) {
     }
     return n == count ? object : value_object(c->heap, keys, values, n);
 }
-value builtin_object_remove(struct builtin_call *c, const value *args) { return with_keys(c, args, false); }
-value builtin_object_filter(struct builtin_call *c, const value *args) { return with_keys(c, args, true); }
+value builtin_object_remove(struct builtin_call *c, const value *args) {
+    return with_keys(c, args, false);
+}
+value builtin_object_filter(struct builtin_call *c, const value *args) {
+    return with_keys(c, args, true);
+}
 
 /* ---- Union: the right wins, objects below are united in turn ---- */
 
@@ -71,7 +77,9 @@ static value unite(struct builtin_call *c, value a, value b) {
 }
 
 value builtin_object_union(struct builtin_call *c, const value *args) {
-    if (!builtin_take_kind(c, args, 0, VALUE_OBJECT) || !builtin_take_kind(c, args, 1, VALUE_OBJECT)) return UNDEFINED;
+    if (!builtin_take_kind(c, args, 0, VALUE_OBJECT) ||
+        !builtin_take_kind(c, args, 1, VALUE_OBJECT))
+        return UNDEFINED;
     return unite(c, args[0], args[1]);
 }
 
@@ -82,7 +90,8 @@ value builtin_object_union_n(struct builtin_call *c, const value *args) {
         if (value_item(args[0], i).kind != VALUE_OBJECT)
             return builtin_fail_element(c, 1, args[0], "object", value_item(args[0], i));
     value_builder_open(&all, c->heap, VALUE_OBJECT);
-    for (u32 i = 0; i < value_count(args[0]) && !c->failed; i++) unite_into(c, &all, value_item(args[0], i));
+    for (u32 i = 0; i < value_count(args[0]) && !c->failed; i++)
+        unite_into(c, &all, value_item(args[0], i));
     if (c->failed || c->heap->exhausted) return UNDEFINED;
     return value_builder_close(&all);
 }
@@ -100,7 +109,8 @@ static bool array_within(struct builtin_call *c, value big, value small) {
     u32 n = value_count(big), m = value_count(small);
     for (u32 from = 0; from + m <= n; from++) {
         u32 same = 0;
-        while (same < m && value_equal(value_item(big, from + same), value_item(small, same))) same++;
+        while (same < m && value_equal(value_item(big, from + same), value_item(small, same)))
+            same++;
         if (same == m) return true;
         if (!builtin_tick(c, 1 + same)) return false;
     }
@@ -135,10 +145,13 @@ value builtin_object_subset(struct builtin_call *c, const value *args) {
     value big = args[0], small = args[1];
     bool within;
     if (!builtin_tick(c, value_count(big) + value_count(small))) return UNDEFINED;
-    if (big.kind == VALUE_OBJECT && small.kind == VALUE_OBJECT) within = object_within(c, big, small);
+    if (big.kind == VALUE_OBJECT && small.kind == VALUE_OBJECT)
+        within = object_within(c, big, small);
     else if (big.kind == VALUE_SET && small.kind == VALUE_SET) within = set_within(big, small);
-    else if (big.kind == VALUE_ARRAY && small.kind == VALUE_ARRAY) within = array_within(c, big, small);
-    else if (big.kind == VALUE_ARRAY && small.kind == VALUE_SET) within = set_within_array(big, small);
+    else if (big.kind == VALUE_ARRAY && small.kind == VALUE_ARRAY)
+        within = array_within(c, big, small);
+    else if (big.kind == VALUE_ARRAY && small.kind == VALUE_SET)
+        within = set_within_array(big, small);
     else {
         builtin_fail(c, "both arguments object.subset must be of the same type or array and set");
         c->code = EVAL_TYPE_ERROR;

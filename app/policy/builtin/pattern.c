@@ -30,7 +30,8 @@ static struct regex *regex_of(struct builtin_call *c, str pattern) {
     if (!builtin_tick(c, MAKE_STEPS + (u32)MIN(pattern.len, (size_t)UINT32_MAX / 2))) return NULL;
     buf_open(&m.why, pattern.len * 2 + 256);
     struct regex *r = evaluation_cached(c->evaluation, &cache_owner, pattern, make, drop, &m);
-    if (!r && m.rc == RC_INVALID) builtin_fail(c, "%.*s", STR(str_take(buf_str(&m.why), sizeof(c->message) - 1)));
+    if (!r && m.rc == RC_INVALID)
+        builtin_fail(c, "%.*s", STR(str_take(buf_str(&m.why), sizeof(c->message) - 1)));
     else if (!r) builtin_fail_memory(c);
     buf_close(&m.why);
     return r;
@@ -46,7 +47,8 @@ value builtin_regex_is_valid(struct builtin_call *c, const value *args) {
     struct buf why;
     if (args[0].kind != VALUE_STRING) return value_boolean(false);
     str pattern = value_str(args[0]);
-    if (!builtin_tick(c, MAKE_STEPS + (u32)MIN(pattern.len, (size_t)UINT32_MAX / 2))) return UNDEFINED;
+    if (!builtin_tick(c, MAKE_STEPS + (u32)MIN(pattern.len, (size_t)UINT32_MAX / 2)))
+        return UNDEFINED;
     buf_open(&why, pattern.len * 2 + 256);
     rc_t rc = regex_open(&r, pattern, &why);
     buf_close(&why);
@@ -56,7 +58,8 @@ value builtin_regex_is_valid(struct builtin_call *c, const value *args) {
 
 value builtin_regex_match(struct builtin_call *c, const value *args) {
     str pattern, text;
-    if (!builtin_take_string(c, args, 0, &pattern) || !builtin_take_string(c, args, 1, &text)) return UNDEFINED;
+    if (!builtin_take_string(c, args, 0, &pattern) || !builtin_take_string(c, args, 1, &text))
+        return UNDEFINED;
     struct regex *r = regex_of(c, pattern);
     if (!r) return UNDEFINED;
     rc_t rc = regex_match(r, text, work_of(c));
@@ -74,8 +77,10 @@ struct finding {
     struct regex_walk walk;
     rc_t rc;
 };
-static bool find_open(struct finding *f, struct builtin_call *c, struct regex *r, str text, bool all_groups) {
-    *f = (struct finding){.call = c, .regex = r, .text = text, .count = all_groups ? regex_groups(r) : 1, .walk = {.last_end = -1}};
+static bool find_open(struct finding *f, struct builtin_call *c, struct regex *r, str text,
+                      bool all_groups) {
+    *f = (struct finding){.call = c, .regex = r, .text = text, .walk = {.last_end = -1}};
+    f->count = all_groups ? regex_groups(r) : 1;
     f->groups = heap_alloc(c->heap, 2 * f->count * sizeof(s64));
     return f->groups != NULL;
 }
@@ -85,10 +90,12 @@ static bool find_next(struct finding *f) {
 }
 static value group_value(struct finding *f, u32 i) {
     s64 from = f->groups[2 * i], to = f->groups[2 * i + 1];
-    return builtin_string_of(f->call, from < 0 ? S("") : str_of(f->text.ptr + from, (size_t)(to - from)));
+    return builtin_string_of(f->call,
+                             from < 0 ? S("") : str_of(f->text.ptr + from, (size_t)(to - from)));
 }
 
-static bool take_search(struct builtin_call *c, const value *args, str *pattern, str *text, s64 *limit) {
+static bool take_search(struct builtin_call *c, const value *args, str *pattern, str *text,
+                        s64 *limit) {
     return builtin_take_string(c, args, 0, pattern) && builtin_take_string(c, args, 1, text) &&
            builtin_take_integer(c, args, 2, limit);
 }
@@ -115,22 +122,28 @@ static value find_all(struct builtin_call *c, const value *args, bool all_groups
     if (f.rc != RC_OK && f.rc != RC_NOT_FOUND) return no_answer(c, f.rc);
     return value_builder_close(&list);
 }
-value builtin_regex_find_n(struct builtin_call *c, const value *args) { return find_all(c, args, false); }
-value builtin_regex_find_all_string_submatch_n(struct builtin_call *c, const value *args) { return find_all(c, args, true); }
+value builtin_regex_find_n(struct builtin_call *c, const value *args) {
+    return find_all(c, args, false);
+}
+value builtin_regex_find_all_string_submatch_n(struct builtin_call *c, const value *args) {
+    return find_all(c, args, true);
+}
 
 value builtin_regex_split(struct builtin_call *c, const value *args) {
     str pattern, text;
     struct finding f;
     struct value_builder list;
     size_t begin = 0, end = 0;
-    if (!builtin_take_string(c, args, 0, &pattern) || !builtin_take_string(c, args, 1, &text)) return UNDEFINED;
+    if (!builtin_take_string(c, args, 0, &pattern) || !builtin_take_string(c, args, 1, &text))
+        return UNDEFINED;
     struct regex *r = regex_of(c, pattern);
     if (!r || !find_open(&f, c, r, text, false)) return UNDEFINED;
     if (pattern.len && text.len == 0) return value_array(c->heap, &args[1], 1);
     value_builder_open(&list, c->heap, VALUE_ARRAY);
     while (find_next(&f)) {
         end = (size_t)f.groups[0];
-        if (f.groups[1] != 0) value_builder_add(&list, builtin_string_of(c, str_of(text.ptr + begin, end - begin)));
+        if (f.groups[1] != 0)
+            value_builder_add(&list, builtin_string_of(c, str_of(text.ptr + begin, end - begin)));
         begin = (size_t)f.groups[1];
     }
     if (f.rc != RC_OK && f.rc != RC_NOT_FOUND) return no_answer(c, f.rc);
@@ -150,7 +163,9 @@ static bool take_name(str *rest, str *name) {
     for (; n < s.len; n += width) {
         u32 r = rune_decode(s, n, &width);
         enum unicode_category category = unicode_category(r);
-        if (r != '_' && category != UNICODE_ND && !(category >= UNICODE_LL && category <= UNICODE_LU)) break;
+        if (r != '_' && category != UNICODE_ND &&
+            !(category >= UNICODE_LL && category <= UNICODE_LU))
+            break;
     }
     if (n == 0 || (brace && (n == s.len || s.ptr[n] != '}'))) return false;
     *name = str_take(s, n);
@@ -161,7 +176,8 @@ static bool take_name(str *rest, str *name) {
 /* -1: there is no such group, or it took no part. */
 static s64 group_of(const struct finding *f, str name) {
     u64 number;
-    bool digits = name.len <= 9 && str_to_u64(name, &number) == RC_OK && !(name.len > 1 && name.ptr[0] == '0');
+    bool digits = name.len <= 9 && str_to_u64(name, &number) == RC_OK &&
+                  !(name.len > 1 && name.ptr[0] == '0');
     if (digits) return number < f->count && f->groups[2 * number] >= 0 ? (s64)number : -1;
     for (u32 i = 0; i < f->count; i++)
         if (str_eq(name, regex_group_name(f->regex, i)) && f->groups[2 * i] >= 0) return i;
@@ -181,7 +197,9 @@ static void expand(const struct finding *f, struct buf *to, str with) {
         } else if (!take_name(&with, &name)) (void)buf_add_byte(to, '$');
         else {
             s64 i = group_of(f, name);
-            if (i >= 0) (void)buf_add(to, str_of(f->text.ptr + f->groups[2 * i], (size_t)(f->groups[2 * i + 1] - f->groups[2 * i])));
+            if (i >= 0)
+                (void)buf_add(to, str_of(f->text.ptr + f->groups[2 * i],
+                                         (size_t)(f->groups[2 * i + 1] - f->groups[2 * i])));
         }
     }
 }
@@ -226,7 +244,8 @@ value builtin_regex_replace(struct builtin_call *c, const value *args) {
 
 /* ---- Templates: text with expressions between delimiters ---- */
 
-static bool add_template(struct builtin_call *c, str template, char open, char close, struct buf *to) {
+static bool add_template(struct builtin_call *c, str template, char open, char close,
+                         struct buf *to) {
     s64 level = 0;
     size_t start = 0, end = 0;
     struct buf one;
@@ -265,8 +284,12 @@ value builtin_regex_template_match(struct builtin_call *c, const value *args) {
     if (!builtin_take_string(c, args, 0, &template) || !builtin_take_string(c, args, 1, &text) ||
         !builtin_take_string(c, args, 2, &open) || !builtin_take_string(c, args, 3, &close))
         return UNDEFINED;
-    if (open.len != 1) return builtin_fail(c, "start delimiter has to be exactly one character long but is %zu long", open.len);
-    if (close.len != 1) return builtin_fail(c, "end delimiter has to be exactly one character long but is %zu long", open.len);
+    if (open.len != 1)
+        return builtin_fail(
+            c, "start delimiter has to be exactly one character long but is %zu long", open.len);
+    if (close.len != 1)
+        return builtin_fail(c, "end delimiter has to be exactly one character long but is %zu long",
+                            open.len);
     builtin_text_open(c, &pattern);
     bool good = add_template(c, template, open.ptr[0], close.ptr[0], &pattern);
     struct regex *r = good && !pattern.failed ? regex_of(c, buf_str(&pattern)) : NULL;

@@ -11,10 +11,18 @@ u32 rune_decode(str s, size_t at, u32 *width) {
     u32 b = p[0];
     *width = 1;
     if (b < 0x80) return b;
-    u32 need = b >= 0xC2 && b <= 0xDF ? 2 : b >= 0xE0 && b <= 0xEF ? 3 : b >= 0xF0 && b <= 0xF4 ? 4 : 0;
+    u32 need = b >= 0xC2 && b <= 0xDF   ? 2
+               : b >= 0xE0 && b <= 0xEF ? 3
+               : b >= 0xF0 && b <= 0xF4 ? 4
+                                        : 0;
     if (!need || left < need) return RUNE_BAD;
     /* The second byte's range keeps out what is too long, surrogates, and what is beyond U+10FFFF. */
-    u8 low = b == 0xE0 ? 0xA0 : b == 0xF0 ? 0x90 : 0x80, high = b == 0xED ? 0x9F : b == 0xF4 ? 0x8F : 0xBF;
+    u8 low = b == 0xE0   ? 0xA0
+             : b == 0xF0 ? 0x90
+                         : 0x80,
+       high = b == 0xED   ? 0x9F
+              : b == 0xF4 ? 0x8F
+                          : 0xBF;
     if (p[1] < low || p[1] > high) return RUNE_BAD;
     u32 r = (b & (0xFFu >> (need + 1))) << 6 | (p[1] & 0x3Fu);
     for (u32 i = 2; i < need; i++) {
@@ -28,7 +36,8 @@ u32 rune_decode(str s, size_t at, u32 *width) {
 u32 rune_decode_last(str s, size_t end, u32 *width) {
     size_t start = end - 1;
     str head = str_take(s, end);
-    for (size_t back = 0; back < 3 && start > 0 && ((u8)s.ptr[start] & 0xC0) == 0x80; back++) start--;
+    for (size_t back = 0; back < 3 && start > 0 && ((u8)s.ptr[start] & 0xC0) == 0x80; back++)
+        start--;
     u32 r = rune_decode(head, start, width);
     if (start + *width == end) return r;
     *width = 1;

@@ -9,7 +9,9 @@
 static bool take_two(struct builtin_call *c, const value *args, str *a, str *b) {
     return builtin_take_string(c, args, 0, a) && builtin_take_string(c, args, 1, b);
 }
-static bool tick_bytes(struct builtin_call *c, size_t n) { return builtin_tick(c, (u32)MIN(n / 32, (size_t)UINT32_MAX)); }
+static bool tick_bytes(struct builtin_call *c, size_t n) {
+    return builtin_tick(c, (u32)MIN(n / 32, (size_t)UINT32_MAX));
+}
 
 /* ---- Finding ---- */
 
@@ -93,8 +95,12 @@ static value any_match(struct builtin_call *c, const value *args, bool (*match)(
     }
     return value_boolean(false);
 }
-value builtin_strings_any_prefix_match(struct builtin_call *c, const value *args) { return any_match(c, args, str_starts); }
-value builtin_strings_any_suffix_match(struct builtin_call *c, const value *args) { return any_match(c, args, str_ends); }
+value builtin_strings_any_prefix_match(struct builtin_call *c, const value *args) {
+    return any_match(c, args, str_starts);
+}
+value builtin_strings_any_suffix_match(struct builtin_call *c, const value *args) {
+    return any_match(c, args, str_ends);
+}
 
 /* ---- Joining and splitting ---- */
 
@@ -211,7 +217,8 @@ value builtin_replace(struct builtin_call *c, const value *args) {
 }
 value builtin_strings_replace_n(struct builtin_call *c, const value *args) {
     str s;
-    if (!builtin_take_kind(c, args, 0, VALUE_OBJECT) || !builtin_take_string(c, args, 1, &s)) return UNDEFINED;
+    if (!builtin_take_kind(c, args, 0, VALUE_OBJECT) || !builtin_take_string(c, args, 1, &s))
+        return UNDEFINED;
     const struct value_object *o = args[0].object;
     for (u32 i = 0; i < value_count(args[0]); i++) {
         if (o->keys->items[i].kind != VALUE_STRING)
@@ -237,7 +244,8 @@ value builtin_substring(struct builtin_call *c, const value *args) {
     for (; from < s.len && offset > 0; offset--) rune_decode(s, from, &width), from += width;
     size_t to = length < 0 ? s.len : from;
     for (; to < s.len && length > 0; length--) rune_decode(s, to, &width), to += width;
-    return from == 0 && to == s.len ? args[0] : builtin_string_of(c, str_of(s.ptr + from, to - from));
+    return from == 0 && to == s.len ? args[0]
+                                    : builtin_string_of(c, str_of(s.ptr + from, to - from));
 }
 
 value builtin_strings_reverse(struct builtin_call *c, const value *args) {
@@ -267,7 +275,8 @@ static bool is_blank(u32 rune, str cutset) {
     return unicode_is_space(rune);
 }
 
-static value trimmed(struct builtin_call *c, value whole, cut_fn *cut, str cutset, bool left, bool right) {
+static value trimmed(struct builtin_call *c, value whole, cut_fn *cut, str cutset, bool left,
+                     bool right) {
     str s = value_str(whole);
     size_t from = 0, to = s.len;
     u32 width;
@@ -283,14 +292,22 @@ static value trimmed(struct builtin_call *c, value whole, cut_fn *cut, str cutse
 }
 static value trim_set(struct builtin_call *c, const value *args, bool left, bool right) {
     str s, cutset;
-    return take_two(c, args, &s, &cutset) ? trimmed(c, args[0], in_cutset, cutset, left, right) : UNDEFINED;
+    return take_two(c, args, &s, &cutset) ? trimmed(c, args[0], in_cutset, cutset, left, right)
+                                          : UNDEFINED;
 }
-value builtin_trim(struct builtin_call *c, const value *args) { return trim_set(c, args, true, true); }
-value builtin_trim_left(struct builtin_call *c, const value *args) { return trim_set(c, args, true, false); }
-value builtin_trim_right(struct builtin_call *c, const value *args) { return trim_set(c, args, false, true); }
+value builtin_trim(struct builtin_call *c, const value *args) {
+    return trim_set(c, args, true, true);
+}
+value builtin_trim_left(struct builtin_call *c, const value *args) {
+    return trim_set(c, args, true, false);
+}
+value builtin_trim_right(struct builtin_call *c, const value *args) {
+    return trim_set(c, args, false, true);
+}
 value builtin_trim_space(struct builtin_call *c, const value *args) {
     str s;
-    return builtin_take_string(c, args, 0, &s) ? trimmed(c, args[0], is_blank, S(""), true, true) : UNDEFINED;
+    return builtin_take_string(c, args, 0, &s) ? trimmed(c, args[0], is_blank, S(""), true, true)
+                                               : UNDEFINED;
 }
 value builtin_trim_prefix(struct builtin_call *c, const value *args) {
     str s, prefix;
@@ -317,11 +334,16 @@ static value change_case(struct builtin_call *c, const value *args, u32 (*by)(u3
     struct buf text;
     builtin_text_open(c, &text);
     (void)buf_add(&text, str_take(s, same));
-    for (size_t at = same; at < s.len; at += width) buf_add_rune(&text, by(rune_decode(s, at, &width)));
+    for (size_t at = same; at < s.len; at += width)
+        buf_add_rune(&text, by(rune_decode(s, at, &width)));
     return builtin_text_close(c, &text);
 }
-value builtin_lower(struct builtin_call *c, const value *args) { return change_case(c, args, unicode_lower); }
-value builtin_upper(struct builtin_call *c, const value *args) { return change_case(c, args, unicode_upper); }
+value builtin_lower(struct builtin_call *c, const value *args) {
+    return change_case(c, args, unicode_lower);
+}
+value builtin_upper(struct builtin_call *c, const value *args) {
+    return change_case(c, args, unicode_upper);
+}
 
 /* ---- Numbers as text ---- */
 
@@ -330,11 +352,13 @@ value builtin_format_int(struct builtin_call *c, const value *args) {
     if (!builtin_take_number(c, args, 0) || !builtin_take_number(c, args, 1)) return UNDEFINED;
     str base_text = number_text(args[1], room);
     u64 base;
-    if (str_to_u64(base_text, &base) != RC_OK || (base != 2 && base != 8 && base != 10 && base != 16))
+    if (str_to_u64(base_text, &base) != RC_OK ||
+        (base != 2 && base != 8 && base != 10 && base != 16))
         return builtin_fail_operand_because(c, 2, "must be one of {2, 8, 10, 16}");
     value n = args[0]; /* a fraction is cut towards zero */
     if (!number_is_whole(n))
-        n = number_compare(n, value_integer(0)) < 0 ? number_ceil(c->heap, n) : number_floor(c->heap, n);
+        n = number_compare(n, value_integer(0)) < 0 ? number_ceil(c->heap, n)
+                                                    : number_floor(c->heap, n);
     struct buf text;
     builtin_text_open(c, &text);
     rc_t rc = n.kind == VALUE_NUMBER ? number_format(n, (int)base, &text) : RC_LIMIT;

@@ -54,11 +54,19 @@ static bool take_stamp(struct builtin_call *c, value v, struct stamp *t) {
 static struct moment moment_of(s64 ns, const struct zone *zone) {
     s64 unix_s = floor_div(ns, (s64)NS_PER_S);
     struct zone_kind kind = zone_at(zone, unix_s);
-    s64 local = unix_s + kind.offset_s, days = floor_div(local, 86400), of_day = local - days * 86400;
+    s64 local = unix_s + kind.offset_s, days = floor_div(local, 86400),
+        of_day = local - days * 86400;
     struct calendar_date d = calendar_date(days);
-    struct moment t = {.year = d.year, .month = d.month, .day = d.day, .hour = of_day / 3600, .minute = of_day / 60 % 60,
-                       .second = of_day % 60, .ns = ns % (s64)NS_PER_S + (ns % (s64)NS_PER_S < 0 ? (s64)NS_PER_S : 0), .weekday = calendar_weekday(days),
-                       .year_day = d.year_day + 1u, .offset_s = kind.offset_s};
+    struct moment t = {.year = d.year,
+                       .month = d.month,
+                       .day = d.day,
+                       .hour = of_day / 3600,
+                       .minute = of_day / 60 % 60,
+                       .second = of_day % 60,
+                       .ns = ns % (s64)NS_PER_S + (ns % (s64)NS_PER_S < 0 ? (s64)NS_PER_S : 0),
+                       .weekday = calendar_weekday(days),
+                       .year_day = d.year_day + 1u,
+                       .offset_s = kind.offset_s};
     memcpy(t.zone, kind.name, sizeof(kind.name));
     return t;
 }
@@ -89,18 +97,22 @@ static value read_with(struct builtin_call *c, str layout, str text) {
 }
 value builtin_time_parse_ns(struct builtin_call *c, const value *args) {
     str layout, text;
-    if (!builtin_take_string(c, args, 0, &layout) || !builtin_take_string(c, args, 1, &text)) return UNDEFINED;
+    if (!builtin_take_string(c, args, 0, &layout) || !builtin_take_string(c, args, 1, &text))
+        return UNDEFINED;
     return read_with(c, layout_named(layout), text);
 }
 value builtin_time_parse_rfc3339_ns(struct builtin_call *c, const value *args) {
     str text;
-    return builtin_take_string(c, args, 0, &text) ? read_with(c, S("2006-01-02T15:04:05Z07:00"), text) : UNDEFINED;
+    return builtin_take_string(c, args, 0, &text)
+               ? read_with(c, S("2006-01-02T15:04:05Z07:00"), text)
+               : UNDEFINED;
 }
 value builtin_time_parse_duration_ns(struct builtin_call *c, const value *args) {
     str text;
     s64 ns;
     struct buf why;
-    if (!builtin_take_string(c, args, 0, &text) || !builtin_tick(c, (u32)(text.len / 16))) return UNDEFINED;
+    if (!builtin_take_string(c, args, 0, &text) || !builtin_tick(c, (u32)(text.len / 16)))
+        return UNDEFINED;
     buf_open(&why, 8192);
     bool good = duration_read(text, &ns, &why);
     if (!good) builtin_fail(c, "%.*s", STR(buf_str(&why)));
@@ -138,7 +150,8 @@ value builtin_time_clock(struct builtin_call *c, const value *args) {
     return numbers(c, (s64[]){m.hour, m.minute, m.second}, 3);
 }
 value builtin_time_weekday(struct builtin_call *c, const value *args) {
-    static const char *const names[] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
+    static const char *const names[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
+                                        "Thursday", "Friday", "Saturday"};
     struct stamp t;
     if (!take_stamp(c, args[0], &t)) return UNDEFINED;
     return value_string_c(c->heap, names[moment_of(t.ns, t.zone).weekday]);
@@ -152,12 +165,14 @@ value builtin_time_add_date(struct builtin_call *c, const value *args) {
     if (!take_stamp(c, args[0], &t) || !builtin_take_integer(c, args, 1, &years) ||
         !builtin_take_integer(c, args, 2, &months) || !builtin_take_integer(c, args, 3, &days))
         return UNDEFINED;
-    if (years > far || years < -far || months > far || months < -far || days > far * 1000 || days < -far * 1000)
+    if (years > far || years < -far || months > far || months < -far || days > far * 1000 ||
+        days < -far * 1000)
         return builtin_fail(c, "time outside of valid range");
     struct moment m = moment_of(t.ns, t.zone);
     s64 month = m.month - 1 + months, year = m.year + years + floor_div(month, 12);
     month -= floor_div(month, 12) * 12;
-    s64 local = (calendar_days(year, month + 1, 1) + m.day - 1 + days) * 86400 + m.hour * 3600 + m.minute * 60 + m.second;
+    s64 local = (calendar_days(year, month + 1, 1) + m.day - 1 + days) * 86400 + m.hour * 3600 +
+                m.minute * 60 + m.second;
     return stamp_value(c, unix_of(local, t.zone), m.ns);
 }
 
@@ -165,8 +180,8 @@ value builtin_time_diff(struct builtin_call *c, const value *args) {
     struct stamp a, b;
     if (!take_stamp(c, args[0], &a) || !take_stamp(c, args[1], &b)) return UNDEFINED;
     struct moment x = moment_of(MIN(a.ns, b.ns), a.zone), y = moment_of(MAX(a.ns, b.ns), a.zone);
-    s64 year = y.year - x.year, month = y.month - x.month, day = y.day - x.day, hour = y.hour - x.hour,
-        minute = y.minute - x.minute, second = y.second - x.second;
+    s64 year = y.year - x.year, month = y.month - x.month, day = y.day - x.day,
+        hour = y.hour - x.hour, minute = y.minute - x.minute, second = y.second - x.second;
     if (second < 0) second += 60, minute--;
     if (minute < 0) minute += 60, hour--;
     if (hour < 0) hour += 24, day--;

@@ -4,7 +4,8 @@
  * All tables are sorted; every look-up is a binary search, with ASCII answered before it. */
 #include "app/policy/builtin/unicode.h"
 
-static const struct unicode_range *range_of(const struct unicode_range *table, u32 count, u32 rune) {
+static const struct unicode_range *range_of(const struct unicode_range *table, u32 count,
+                                            u32 rune) {
     u32 low = 0, high = count;
     while (low < high) {
         u32 middle = low + (high - low) / 2;
@@ -53,8 +54,8 @@ u32 unicode_fold(u32 rune) {
 
 bool unicode_is_space(u32 r) {
     if (r < 0x80) return r == ' ' || (r >= '\t' && r <= '\r');
-    return r == 0x85 || r == 0xA0 || r == 0x1680 || (r >= 0x2000 && r <= 0x200A) || r == 0x2028 || r == 0x2029 ||
-           r == 0x202F || r == 0x205F || r == 0x3000;
+    return r == 0x85 || r == 0xA0 || r == 0x1680 || (r >= 0x2000 && r <= 0x200A) || r == 0x2028 ||
+           r == 0x2029 || r == 0x202F || r == 0x205F || r == 0x3000;
 }
 
 bool unicode_is_print(u32 r) {

@@ -12,20 +12,27 @@ enum unicode_category { /* UNICODE CATEGORIES: ORDER (tools/unicode.py) */
 };
 struct unicode_range { u32 low; u32 high : 24; u32 what : 8; };    /* sorted, disjoint */
 struct unicode_case { u32 low; u32 high : 24; u32 stride : 8; s32 delta; };
-struct unicode_fold { u32 from, to; };                             /* the next in a circle of equals */
-struct unicode_name { const char *name; bool script; u32 what; };  /* category: mask; script: number */
+struct unicode_fold {
+    u32 from, to;
+}; /* the next in a circle of equals */
+struct unicode_name {
+    const char *name;
+    bool script;
+    u32 what;
+}; /* category: mask; script: number */
 
 extern const struct unicode_range unicode_categories[], unicode_scripts[];
 extern const struct unicode_case unicode_uppers[], unicode_lowers[];
 extern const struct unicode_fold unicode_folds[];
 extern const struct unicode_name unicode_names[]; /* sorted; lower case, without blanks - _ */
-extern const u32 unicode_categories_count, unicode_scripts_count, unicode_uppers_count, unicode_lowers_count,
-    unicode_folds_count, unicode_names_count;
+extern const u32 unicode_categories_count, unicode_scripts_count, unicode_uppers_count,
+    unicode_lowers_count, unicode_folds_count, unicode_names_count;
 
 enum unicode_category unicode_category(u32 rune);
 u32 unicode_upper(u32 rune);
 u32 unicode_lower(u32 rune);
-u32 unicode_fold(u32 rune);  /* the next rune that differs only in case; itself when there is none */
+u32 unicode_fold(u32 rune); /* the next rune that differs only in case; itself when there is none */
 bool unicode_is_space(u32 rune);
-bool unicode_is_print(u32 rune); /* letters, marks, numbers, punctuation, symbols and the ASCII blank */
+bool unicode_is_print(
+    u32 rune); /* letters, marks, numbers, punctuation, symbols and the ASCII blank */
 const struct unicode_name *unicode_find(str name); /* NULL. Case, blanks, - and _ do not matter */

@@ -20,7 +20,8 @@ static bool split_unit(str s, size_t *end) {
         char ch = s.ptr[i];
         bool e = ch == 'e' || ch == 'E', sign = ch == '+' || ch == '-';
         char next = i + 1 < s.len ? s.ptr[i + 1] : '\0';
-        if ((!is_digit(ch) && ch != '.' && !e && !sign) || (e && !is_digit(next) && next != '+' && next != '-')) {
+        if ((!is_digit(ch) && ch != '.' && !e && !sign) ||
+            (e && !is_digit(next) && next != '+' && next != '-')) {
             *end = i;
             return true;
         }
@@ -72,7 +73,8 @@ static void write_decimals(struct buf *to, str digits, s64 decimals) {
     char out[NUMBER_TEXT_MAX + 2 * DECIMALS];
     s64 n = 0, lead = DECIMALS + 1 - MIN(MAX(kept, 0), DECIMALS + 1);
     for (s64 i = 0; i < lead && n < (s64)sizeof(out); i++) out[n++] = '0';
-    for (s64 i = 0; i < kept && n < (s64)sizeof(out); i++) out[n++] = i < (s64)digits.len ? digits.ptr[i] : '0';
+    for (s64 i = 0; i < kept && n < (s64)sizeof(out); i++)
+        out[n++] = i < (s64)digits.len ? digits.ptr[i] : '0';
     bool up = kept >= 0 && kept < (s64)digits.len && digits.ptr[kept] >= '5';
     for (s64 i = n; up && i > 0;) {
         up = out[--i] == '9';
@@ -108,20 +110,55 @@ static value exact(struct builtin_call *c, const struct amount *a, str unit, s64
 }
 
 struct unit { const char *name; const char *times; };
-static const struct unit units[] = {
-    {"", "1"}, {"k", "1000"}, {"K", "1000"}, {"ki", "1024"}, {"Ki", "1024"}, {"M", "1000000"}, {"mi", "1048576"},
-    {"Mi", "1048576"}, {"g", "1000000000"}, {"G", "1000000000"}, {"gi", "1073741824"}, {"Gi", "1073741824"},
-    {"t", "1000000000000"}, {"T", "1000000000000"}, {"ti", "1099511627776"}, {"Ti", "1099511627776"},
-    {"p", "1000000000000000"}, {"P", "1000000000000000"}, {"pi", "1125899906842624"}, {"Pi", "1125899906842624"},
-    {"e", "1000000000000000000"}, {"E", "1000000000000000000"}, {"ei", "1152921504606846976"},
-    {"Ei", "1152921504606846976"}};
-static const struct unit byte_units[] = {
-    {"", "1"}, {"kb", "1000"}, {"k", "1000"}, {"kib", "1024"}, {"ki", "1024"}, {"mb", "1000000"}, {"m", "1000000"},
-    {"mib", "1048576"}, {"mi", "1048576"}, {"gb", "1000000000"}, {"g", "1000000000"}, {"gib", "1073741824"},
-    {"gi", "1073741824"}, {"tb", "1000000000000"}, {"t", "1000000000000"}, {"tib", "1099511627776"},
-    {"ti", "1099511627776"}, {"pb", "1000000000000000"}, {"p", "1000000000000000"}, {"pib", "1125899906842624"},
-    {"pi", "1125899906842624"}, {"eb", "1000000000000000000"}, {"e", "1000000000000000000"},
-    {"eib", "1152921504606846976"}, {"ei", "1152921504606846976"}};
+static const struct unit units[] = {{"", "1"},
+                                    {"k", "1000"},
+                                    {"K", "1000"},
+                                    {"ki", "1024"},
+                                    {"Ki", "1024"},
+                                    {"M", "1000000"},
+                                    {"mi", "1048576"},
+                                    {"Mi", "1048576"},
+                                    {"g", "1000000000"},
+                                    {"G", "1000000000"},
+                                    {"gi", "1073741824"},
+                                    {"Gi", "1073741824"},
+                                    {"t", "1000000000000"},
+                                    {"T", "1000000000000"},
+                                    {"ti", "1099511627776"},
+                                    {"Ti", "1099511627776"},
+                                    {"p", "1000000000000000"},
+                                    {"P", "1000000000000000"},
+                                    {"pi", "1125899906842624"},
+                                    {"Pi", "1125899906842624"},
+                                    {"e", "1000000000000000000"},
+                                    {"E", "1000000000000000000"},
+                                    {"ei", "1152921504606846976"},
+                                    {"Ei", "1152921504606846976"}};
+static const struct unit byte_units[] = {{"", "1"},
+                                         {"kb", "1000"},
+                                         {"k", "1000"},
+                                         {"kib", "1024"},
+                                         {"ki", "1024"},
+                                         {"mb", "1000000"},
+                                         {"m", "1000000"},
+                                         {"mib", "1048576"},
+                                         {"mi", "1048576"},
+                                         {"gb", "1000000000"},
+                                         {"g", "1000000000"},
+                                         {"gib", "1073741824"},
+                                         {"gi", "1073741824"},
+                                         {"tb", "1000000000000"},
+                                         {"t", "1000000000000"},
+                                         {"tib", "1099511627776"},
+                                         {"ti", "1099511627776"},
+                                         {"pb", "1000000000000000"},
+                                         {"p", "1000000000000000"},
+                                         {"pib", "1125899906842624"},
+                                         {"pi", "1125899906842624"},
+                                         {"eb", "1000000000000000000"},
+                                         {"e", "1000000000000000000"},
+                                         {"eib", "1152921504606846976"},
+                                         {"ei", "1152921504606846976"}};
 
 static const char *times_of(const struct unit *table, size_t count, str name) {
     for (size_t i = 0; i < count; i++)
@@ -157,7 +194,8 @@ value builtin_units_parse(struct builtin_call *c, const value *args) {
     value v = UNDEFINED;
     if (!take_text(c, args, SIZE_MAX, &text)) return UNDEFINED;
     str s = buf_str(&text);
-    if (str_find_byte(s, ' ') < s.len) builtin_fail(c, "units.parse: spaces not allowed in resource strings");
+    if (str_find_byte(s, ' ') < s.len)
+        builtin_fail(c, "units.parse: spaces not allowed in resource strings");
     else if (!split_unit(s, &end)) builtin_fail(c, "units.parse: exponent too large");
     else if (end == 0) builtin_fail(c, "units.parse: no amount provided");
     else {
@@ -167,11 +205,14 @@ value builtin_units_parse(struct builtin_call *c, const value *args) {
         str name = str_skip(s, end);
         const char *times = times_of(units, ARRAY_LEN(units), name);
         bool is_milli = str_eq(name, S("m"));
-        if (!times && !is_milli) builtin_fail(c, "units.parse: unit %.*s not recognized", STR(str_take(name, 300)));
-        else if (!read_amount(c, str_take(s, end), &a)) builtin_fail(c, "units.parse: could not parse amount to a number");
+        if (!times && !is_milli)
+            builtin_fail(c, "units.parse: unit %.*s not recognized", STR(str_take(name, 300)));
+        else if (!read_amount(c, str_take(s, end), &a))
+            builtin_fail(c, "units.parse: could not parse amount to a number");
         else if (is_milli) {
             float_digits_of_double(&milli, 0.001);
-            v = exact(c, &a, str_of(milli.digits, milli.count), a.power + milli.point - (s64)milli.count);
+            v = exact(c, &a, str_of(milli.digits, milli.count),
+                      a.power + milli.point - (s64)milli.count);
         } else v = exact(c, &a, str_from_c(times), a.power);
         if (v.kind != VALUE_NUMBER && !c->failed) builtin_fail(c, "number is too large");
     }
@@ -203,15 +244,19 @@ value builtin_units_parse_bytes(struct builtin_call *c, const value *args) {
     value v = UNDEFINED;
     if (!take_text(c, args, 0, &text)) return UNDEFINED;
     str s = buf_str(&text);
-    if (str_find_byte(s, ' ') < s.len) builtin_fail(c, "units.parse_bytes: spaces not allowed in resource strings");
+    if (str_find_byte(s, ' ') < s.len)
+        builtin_fail(c, "units.parse_bytes: spaces not allowed in resource strings");
     else if (!split_unit(s, &end)) builtin_fail(c, "units.parse_bytes: exponent too large");
     else if (end == 0) builtin_fail(c, "units.parse_bytes: no byte amount provided");
     else {
         struct amount a;
         str name = str_skip(s, end);
         const char *times = times_of(byte_units, ARRAY_LEN(byte_units), name);
-        if (!times) builtin_fail(c, "units.parse_bytes: byte unit %.*s not recognized", STR(str_take(name, 300)));
-        else if (!read_amount(c, str_take(s, end), &a)) builtin_fail(c, "units.parse_bytes: could not parse byte amount to a number");
+        if (!times)
+            builtin_fail(c, "units.parse_bytes: byte unit %.*s not recognized",
+                         STR(str_take(name, 300)));
+        else if (!read_amount(c, str_take(s, end), &a))
+            builtin_fail(c, "units.parse_bytes: could not parse byte amount to a number");
         else v = cut_product(c, &a, times);
         if (v.kind != VALUE_NUMBER && !c->failed) builtin_fail(c, "number is too large");
     }

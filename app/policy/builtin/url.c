@@ -9,14 +9,18 @@
 
 enum part { PART_PATH, PART_HOST, PART_ZONE, PART_USER, PART_QUERY, PART_FRAGMENT };
 
-static bool is_hex(char ch) { return (ch >= '0' && ch <= '9') || ((ch | 32) >= 'a' && (ch | 32) <= 'f'); }
+static bool is_hex(char ch) {
+    return (ch >= '0' && ch <= '9') || ((ch | 32) >= 'a' && (ch | 32) <= 'f');
+}
 static u8 hex(char ch) { return (u8)(ch <= '9' ? ch - '0' : (ch | 32) - 'a' + 10); }
 static bool is_unreserved(char ch) {
-    return (ch >= '0' && ch <= '9') || ((ch | 32) >= 'a' && (ch | 32) <= 'z') || ch == '-' || ch == '_' || ch == '.' ||
-           ch == '~';
+    return (ch >= '0' && ch <= '9') || ((ch | 32) >= 'a' && (ch | 32) <= 'z') || ch == '-' ||
+           ch == '_' || ch == '.' || ch == '~';
 }
 /* May it stand unescaped in a host? */
-static bool is_host_byte(char ch) { return is_unreserved(ch) || (ch && strchr("!$&'()*+,;=:[]<>\"", ch)); }
+static bool is_host_byte(char ch) {
+    return is_unreserved(ch) || (ch && strchr("!$&'()*+,;=:[]<>\"", ch));
+}
 
 /* ---- Escapes ---- */
 
@@ -30,7 +34,9 @@ static bool unescape(struct builtin_call *c, str s, enum part part, struct buf *
             /* In a host only bytes beyond ASCII may be escaped; %25 before a zone. */
             if (good && part == PART_HOST && byte < 0x80 && byte != '%') good = false;
             if (good && part == PART_HOST && byte == '%' && !str_eq(three, S("%25"))) good = false;
-            if (good && part == PART_ZONE && byte != '%' && byte != ' ' && !is_host_byte((char)byte)) good = false;
+            if (good && part == PART_ZONE && byte != '%' && byte != ' ' &&
+                !is_host_byte((char)byte))
+                good = false;
             if (!good) {
                 builtin_fail(c, "invalid URL escape \"%.*s\"", STR(three));
                 return false;
@@ -69,7 +75,8 @@ static void escape_query(struct buf *to, str s) {
 value builtin_urlquery_encode(struct builtin_call *c, const value *args) {
     str s;
     struct buf text;
-    if (!builtin_take_string(c, args, 0, &s) || !builtin_tick(c, (u32)(s.len / 32))) return UNDEFINED;
+    if (!builtin_take_string(c, args, 0, &s) || !builtin_tick(c, (u32)(s.len / 32)))
+        return UNDEFINED;
     builtin_text_open(c, &text);
     escape_query(&text, s);
     return builtin_text_close(c, &text);
@@ -104,7 +111,8 @@ value builtin_urlquery_encode_object(struct builtin_call *c, const value *args) 
         else value_write(&name, key);
         if (!builtin_is_sequence(v)) good = add_pair(c, &text, buf_str(&name), v);
         else
-            for (u32 k = 0; k < value_count(v) && good; k++) good = add_pair(c, &text, buf_str(&name), value_item(v, k));
+            for (u32 k = 0; k < value_count(v) && good; k++)
+                good = add_pair(c, &text, buf_str(&name), value_item(v, k));
     }
     buf_close(&name);
     if (good) return builtin_text_close(c, &text);
@@ -119,7 +127,8 @@ value builtin_urlquery_decode_object(struct builtin_call *c, const value *args) 
     value_builder_open(&object, c->heap, VALUE_OBJECT);
     while (str_split(&rest, '&', &pair)) {
         if (!builtin_tick(c, 2)) return UNDEFINED;
-        if (str_find_byte(pair, ';') < pair.len) return builtin_fail(c, "invalid semicolon separator in query");
+        if (str_find_byte(pair, ';') < pair.len)
+            return builtin_fail(c, "invalid semicolon separator in query");
         if (pair.len == 0) continue;
         size_t cut = str_find_byte(pair, '=');
         value key = unescaped(c, str_take(pair, cut), PART_QUERY);
@@ -163,7 +172,8 @@ static bool take_scheme(struct builtin_call *c, str *rest, str *scheme) {
 
 static bool is_user_info(str s) {
     for (size_t i = 0; i < s.len; i++)
-        if (!is_unreserved(s.ptr[i]) && !(s.ptr[i] && strchr(":!$&'()*+,;=%@", s.ptr[i]))) return false;
+        if (!is_unreserved(s.ptr[i]) && !(s.ptr[i] && strchr(":!$&'()*+,;=%@", s.ptr[i])))
+            return false;
     return true;
 }
 
@@ -201,7 +211,8 @@ static bool check_host(struct builtin_call *c, str host, struct buf *to) {
         size_t zone = str_find(inside, S("%25"));
         if (zone < inside.len)
             return unescape(c, str_take(host, zone), PART_HOST, to) &&
-                   unescape(c, str_skip(inside, zone), PART_ZONE, to) && unescape(c, str_skip(host, close), PART_HOST, to);
+                   unescape(c, str_skip(inside, zone), PART_ZONE, to) &&
+                   unescape(c, str_skip(host, close), PART_HOST, to);
     } else {
         size_t colon = str_find_byte(host, ':');
         str port = str_skip(host, last_byte(host, ':'));
@@ -290,7 +301,8 @@ static bool path_is_default(str raw, str path) {
 }
 
 static void put(struct builtin_call *c, struct value_builder *b, const char *name, value v) {
-    if (v.kind == VALUE_STRING && value_str(v).len) value_builder_replace(b, value_string_c(c->heap, name), v);
+    if (v.kind == VALUE_STRING && value_str(v).len)
+        value_builder_replace(b, value_string_c(c->heap, name), v);
 }
 
 static value uri_object(struct builtin_call *c, const struct uri *u) {
@@ -301,7 +313,9 @@ static value uri_object(struct builtin_call *c, const struct uri *u) {
     struct buf scheme;
     builtin_text_open(c, &scheme);
     for (size_t i = 0; i < u->scheme.len; i++)
-        (void)buf_add_byte(&scheme, u->scheme.ptr[i] >= 'A' && u->scheme.ptr[i] <= 'Z' ? (char)(u->scheme.ptr[i] + 32) : u->scheme.ptr[i]);
+        (void)buf_add_byte(&scheme, u->scheme.ptr[i] >= 'A' && u->scheme.ptr[i] <= 'Z'
+                                        ? (char)(u->scheme.ptr[i] + 32)
+                                        : u->scheme.ptr[i]);
     value_builder_open(&b, c->heap, VALUE_OBJECT);
     put(c, &b, "scheme", builtin_text_close(c, &scheme));
     put(c, &b, "hostname", builtin_string_of(c, u->host));

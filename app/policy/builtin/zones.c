@@ -32,7 +32,8 @@ static s64 day_seconds(struct zone_day d, s64 year) {
 static struct zone_kind by_rule(const struct zone_rule *r, s64 unix_s) {
     if (r->start.month == 0) return r->winter;
     s64 local = unix_s + r->winter.offset_s;
-    struct calendar_date date = calendar_date(local >= 0 ? local / 86400 : -((86399 - local) / 86400));
+    struct calendar_date date =
+        calendar_date(local >= 0 ? local / 86400 : -((86399 - local) / 86400));
     s64 year_start = calendar_days(date.year, 1, 1) * 86400;
     s64 start = year_start + day_seconds(r->start, date.year) - r->winter.offset_s;
     s64 end = year_start + day_seconds(r->end, date.year) - r->summer.offset_s;
@@ -45,7 +46,8 @@ struct zone_kind zone_at(const struct zone *z, s64 unix_s) {
     const struct zone_kind *kinds = &zone_kinds[z->kinds];
     const s32 *late = &zone_late[z->late];
     if (z->late_count && unix_s >= late[0]) {
-        if (unix_s >= late[z->late_count - 1] && z->rule >= 0) return by_rule(&zone_rules[z->rule], unix_s);
+        if (unix_s >= late[z->late_count - 1] && z->rule >= 0)
+            return by_rule(&zone_rules[z->rule], unix_s);
         u32 low = 0, high = z->late_count; /* late[low] <= unix_s < late[high] */
         while (high - low > 1) {
             u32 middle = low + (high - low) / 2;
@@ -56,9 +58,11 @@ struct zone_kind zone_at(const struct zone *z, s64 unix_s) {
     }
     for (u32 i = z->early_count; i > 0; i--)
         if (unix_s >= zone_early[z->early + i - 1]) {
-            if (!z->late_count && i == z->early_count && z->rule >= 0) return by_rule(&zone_rules[z->rule], unix_s);
+            if (!z->late_count && i == z->early_count && z->rule >= 0)
+                return by_rule(&zone_rules[z->rule], unix_s);
             return kinds[zone_early_kinds[z->early + i - 1]];
         }
-    if (!z->late_count && !z->early_count && z->rule >= 0) return by_rule(&zone_rules[z->rule], unix_s);
+    if (!z->late_count && !z->early_count && z->rule >= 0)
+        return by_rule(&zone_rules[z->rule], unix_s);
     return kinds[0];
 }

@@ -8,7 +8,10 @@
 #include "kernel/base/base.h"
 
 struct zone_kind { s32 offset_s; bool summer; char name[7]; }; /* east of UTC: positive */
-struct zone_day { u8 month, week, weekday; s32 time_s; };      /* POSIX Mm.w.d/time; month 0: day of year */
+struct zone_day {
+    u8 month, week, weekday;
+    s32 time_s;
+};                               /* POSIX Mm.w.d/time; month 0: day of year */
 struct zone_rule {               /* of all years after the last moment */
     struct zone_kind winter, summer; /* the same twice: no change of clocks */
     struct zone_day start, end;  /* of summer time, in the time that held before */

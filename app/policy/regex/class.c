@@ -58,7 +58,8 @@ bool ranges_clean(struct ranges *s, u32 from) {
     return true;
 }
 
-bool ranges_negate(struct ranges *s, u32 from) { /* of clean ones: in place, with at most one more */
+bool ranges_negate(struct ranges *s,
+                   u32 from) { /* of clean ones: in place, with at most one more */
     u32 next = 0, n = from, count = s->count;
     for (u32 i = from; i < count; i++) {
         struct range r = s->at[i];
@@ -73,10 +74,12 @@ bool ranges_negate(struct ranges *s, u32 from) { /* of clean ones: in place, wit
 
 static bool add_property(struct ranges *s, const struct unicode_name *p, bool fold) {
     const struct unicode_range *table = p->script ? unicode_scripts : unicode_categories;
-    u32 count = p->script ? unicode_scripts_count : unicode_categories_count, from = s->count, next = 0;
+    u32 count = p->script ? unicode_scripts_count : unicode_categories_count, from = s->count,
+        next = 0;
     bool unassigned = !p->script && (p->what >> UNICODE_CN & 1);
     for (u32 i = 0; i < count; i++) {
-        if (unassigned && table[i].low > next && !ranges_add(s, next, table[i].low - 1)) return false;
+        if (unassigned && table[i].low > next && !ranges_add(s, next, table[i].low - 1))
+            return false;
         next = table[i].high + 1;
         bool in = p->script ? table[i].what == p->what : p->what >> table[i].what & 1;
         if (in && !ranges_add(s, table[i].low, table[i].high)) return false;
@@ -93,7 +96,8 @@ bool ranges_add_named(struct ranges *s, str name, bool negate, bool fold, bool *
     bool good;
     *known = true;
     if (str_eq_nocase(name, S("any"))) good = ranges_add(&own, 0, RUNE_LAST);
-    else if (str_eq_nocase(name, S("ascii"))) good = fold ? ranges_add_folded(&own, 0, 127) : ranges_add(&own, 0, 127);
+    else if (str_eq_nocase(name, S("ascii")))
+        good = fold ? ranges_add_folded(&own, 0, 127) : ranges_add(&own, 0, 127);
     else if (str_eq_nocase(name, S("assigned"))) {
         const struct unicode_name *p = unicode_find(S("cn"));
         good = add_property(&own, p, false) && ranges_negate(&own, 0);
@@ -110,10 +114,12 @@ bool ranges_add_named(struct ranges *s, str name, bool negate, bool fold, bool *
     return good;
 }
 
-static const struct range digit[] = {{'0', '9'}}, word[] = {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}},
+static const struct range digit[] = {{'0', '9'}},
+                          word[] = {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}},
                           perl_space[] = {{'\t', '\n'}, {'\f', '\r'}, {' ', ' '}},
-                          alnum[] = {{'0', '9'}, {'A', 'Z'}, {'a', 'z'}}, alpha[] = {{'A', 'Z'}, {'a', 'z'}},
-                          ascii[] = {{0, 127}}, blank[] = {{'\t', '\t'}, {' ', ' '}}, cntrl[] = {{0, 31}, {127, 127}},
+                          alnum[] = {{'0', '9'}, {'A', 'Z'}, {'a', 'z'}},
+                          alpha[] = {{'A', 'Z'}, {'a', 'z'}}, ascii[] = {{0, 127}},
+                          blank[] = {{'\t', '\t'}, {' ', ' '}}, cntrl[] = {{0, 31}, {127, 127}},
                           graph[] = {{'!', '~'}}, lower[] = {{'a', 'z'}}, print[] = {{' ', '~'}},
                           punct[] = {{'!', '/'}, {':', '@'}, {'[', '`'}, {'{', '~'}},
                           space[] = {{'\t', '\r'}, {' ', ' '}}, upper[] = {{'A', 'Z'}},
@@ -129,12 +135,14 @@ const struct range *ranges_perl(char letter, u32 *count) {
 }
 
 const struct range *ranges_posix(str name, u32 *count, bool *negate) {
-    static const struct { const char *name; const struct range *at; u32 count; } table[] = {
-        {"alnum", alnum, ARRAY_LEN(alnum)}, {"alpha", alpha, ARRAY_LEN(alpha)}, {"ascii", ascii, ARRAY_LEN(ascii)},
-        {"blank", blank, ARRAY_LEN(blank)}, {"cntrl", cntrl, ARRAY_LEN(cntrl)}, {"digit", digit, ARRAY_LEN(digit)},
-        {"graph", graph, ARRAY_LEN(graph)}, {"lower", lower, ARRAY_LEN(lower)}, {"print", print, ARRAY_LEN(print)},
-        {"punct", punct, ARRAY_LEN(punct)}, {"space", space, ARRAY_LEN(space)}, {"upper", upper, ARRAY_LEN(upper)},
-        {"word", word, ARRAY_LEN(word)}, {"xdigit", xdigit, ARRAY_LEN(xdigit)}};
+    static const struct { const char *name; const struct range *at; u32 count;
+    } table[] = {{"alnum", alnum, ARRAY_LEN(alnum)}, {"alpha", alpha, ARRAY_LEN(alpha)},
+                 {"ascii", ascii, ARRAY_LEN(ascii)}, {"blank", blank, ARRAY_LEN(blank)},
+                 {"cntrl", cntrl, ARRAY_LEN(cntrl)}, {"digit", digit, ARRAY_LEN(digit)},
+                 {"graph", graph, ARRAY_LEN(graph)}, {"lower", lower, ARRAY_LEN(lower)},
+                 {"print", print, ARRAY_LEN(print)}, {"punct", punct, ARRAY_LEN(punct)},
+                 {"space", space, ARRAY_LEN(space)}, {"upper", upper, ARRAY_LEN(upper)},
+                 {"word", word, ARRAY_LEN(word)},    {"xdigit", xdigit, ARRAY_LEN(xdigit)}};
     *negate = str_starts(name, S("[:^"));
     name = str_skip(name, *negate ? 3 : 2);
     name = str_take(name, name.len - 2);

@@ -30,7 +30,8 @@ struct dfa {
 
 void dfa_close(struct dfa *d) {
     if (!d) return;
-    free(d->states), free(d->pool), free(d->next), free(d->dense), free(d->stack), free(d->list), free(d->marks);
+    free(d->states), free(d->pool), free(d->next), free(d->dense), free(d->stack), free(d->list),
+        free(d->marks);
     free(d);
 }
 
@@ -49,7 +50,8 @@ static struct dfa *dfa_open(struct regex *r) {
 
 /* ---- States ---- */
 
-static bool same(const struct dfa *d, const struct state *s, const u32 *list, u32 count, u8 kind, bool searching, u32 hash) {
+static bool same(const struct dfa *d, const struct state *s, const u32 *list, u32 count, u8 kind,
+                 bool searching, u32 hash) {
     return s->hash == hash && s->count == count && s->kind == kind && s->searching == searching &&
            (!count || memcmp(d->pool + s->first, list, count * sizeof(u32)) == 0);
 }
@@ -76,9 +78,12 @@ static bool grow(struct dfa *d, u32 count) {
 /* The state of this description, old or new. UNKNOWN: no memory. */
 static u32 state_of(struct dfa *d, const u32 *list, u32 count, u8 kind, bool searching) {
     if (count == 0 && !searching && d->count) return DEAD;
-    u32 hash = (u32)str_hash(str_of((const char *)list, count * sizeof(u32)), kind + 8u * searching), slot = hash % SLOTS;
+    u32 hash =
+            (u32)str_hash(str_of((const char *)list, count * sizeof(u32)), kind + 8u * searching),
+        slot = hash % SLOTS;
     for (; d->slots[slot]; slot = (slot + 1) % SLOTS)
-        if (same(d, &d->states[d->slots[slot] - 1], list, count, kind, searching, hash)) return d->slots[slot] - 1;
+        if (same(d, &d->states[d->slots[slot] - 1], list, count, kind, searching, hash))
+            return d->slots[slot] - 1;
     if (!grow(d, count)) return UNKNOWN;
     struct state *s = &d->states[d->count];
     *s = (struct state){d->pool_count, count, hash, kind, searching};
@@ -90,7 +95,8 @@ static u32 state_of(struct dfa *d, const u32 *list, u32 count, u8 kind, bool sea
 }
 
 static bool is_full(const struct dfa *d) {
-    size_t bytes = (size_t)d->count * (sizeof(struct state) + d->columns * sizeof(u32)) + d->pool_count * sizeof(u32);
+    size_t bytes = (size_t)d->count * (sizeof(struct state) + d->columns * sizeof(u32)) +
+                   d->pool_count * sizeof(u32);
     return d->count >= REGEX_STATES_MAX || bytes > REGEX_STATE_BYTES_MAX;
 }
 
@@ -150,18 +156,21 @@ static u32 transition(const struct regex *r, struct dfa *d, u32 from, u32 symbol
     u32 kind = end ? KIND_TEXT_END : r->symbol_kinds[symbol], waiting = 0, count = 0;
     u32 flags = r->asserts ? regex_asserts_between(s.kind, kind) : 0;
     new_mark(r, d);
-    for (u32 i = 0; i < s.count && !match; i++) match = follow(r, d, d->pool[s.first + i], flags, &waiting);
+    for (u32 i = 0; i < s.count && !match; i++)
+        match = follow(r, d, d->pool[s.first + i], flags, &waiting);
     bool searching = s.searching && !match;
     if (searching && (match = follow(r, d, 0, flags, &waiting))) searching = false;
     *cost = 1 + (s.count + waiting) / 4;
     new_mark(r, d);
     for (u32 i = 0; i < waiting && !end; i++) {
         u32 pc = d->dense[i];
-        if (d->marks[pc] == d->mark || !regex_class_has(r, r->insts[pc].x, r->symbol_runes[symbol])) continue;
+        if (d->marks[pc] == d->mark || !regex_class_has(r, r->insts[pc].x, r->symbol_runes[symbol]))
+            continue;
         d->marks[pc] = d->mark;
         d->list[count++] = pc + 1;
     }
-    u32 to = state_of(d, d->list, count, r->asserts && !end ? (u8)kind : KIND_OTHER, searching && !end);
+    u32 to =
+        state_of(d, d->list, count, r->asserts && !end ? (u8)kind : KIND_OTHER, searching && !end);
     if (to == UNKNOWN) return UNKNOWN;
     return d->next[(size_t)from * d->columns + symbol] = to << 1 | match;
 }
@@ -171,9 +180,11 @@ static u32 transition(const struct regex *r, struct dfa *d, u32 from, u32 symbol
 static u32 start_state(const struct regex *r, struct dfa *d, str text, size_t from) {
     u32 kind = KIND_OTHER;
     if (r->asserts && from == 0) kind = KIND_START;
-    else if (r->asserts) kind = (u8)text.ptr[from - 1] < 128 ? regex_kind((u8)text.ptr[from - 1]) : KIND_OTHER;
+    else if (r->asserts)
+        kind = (u8)text.ptr[from - 1] < 128 ? regex_kind((u8)text.ptr[from - 1]) : KIND_OTHER;
     const u32 first = 0;
-    return r->anchored ? state_of(d, &first, 1, (u8)kind, false) : state_of(d, NULL, 0, (u8)kind, true);
+    return r->anchored ? state_of(d, &first, 1, (u8)kind, false)
+                       : state_of(d, NULL, 0, (u8)kind, true);
 }
 
 struct search { struct regex *r; struct dfa *d; u32 state; u64 spent; struct regex_work work; };
@@ -187,7 +198,8 @@ static u32 slow_step(struct search *s, u32 symbol, rc_t *rc) {
     return t;
 }
 
-rc_t dfa_search(struct regex *r, str text, size_t from, bool any, size_t *end, struct regex_work work) {
+rc_t dfa_search(struct regex *r, str text, size_t from, bool any, size_t *end,
+                struct regex_work work) {
     if (r->anchored && from > 0) return RC_NOT_FOUND;
     if (!r->dfa) {
         if (!(r->dfa = dfa_open(r))) return RC_NO_MEMORY;

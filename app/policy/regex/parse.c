@@ -107,7 +107,9 @@ static bool start_atom(struct parser *p, u32 *at) {
     *at = p->r->count;
     return true;
 }
-static struct part simple(u32 at, bool nullable) { return (struct part){.at = at, .nullable = nullable, .repeat = 1, .height = 1}; }
+static struct part simple(u32 at, bool nullable) {
+    return (struct part){.at = at, .nullable = nullable, .repeat = 1, .height = 1};
+}
 
 /* ---- Atoms ---- */
 
@@ -133,7 +135,8 @@ static bool put_class(struct parser *p) { /* the set that was read */
     ranges_clean(&p->set, 0);
     if (!start_atom(p, &at)) return false;
     if (p->set.count == 0) return emit(p, OP_FAIL, 0, 0) && add_atom(p, simple(at, false));
-    return add_class(p, p->set.at, p->set.count, &index) && emit(p, OP_CLASS, index, 0) && add_atom(p, simple(at, false));
+    return add_class(p, p->set.at, p->set.count, &index) && emit(p, OP_CLASS, index, 0) &&
+           add_atom(p, simple(at, false));
 }
 
 static bool literal(struct parser *p, u32 rune) {
@@ -143,7 +146,8 @@ static bool literal(struct parser *p, u32 rune) {
     if (plain && p->single[rune]) index = p->single[rune] - 1;
     else {
         p->set.count = 0;
-        bool good = p->flags & FOLD ? ranges_add_folded(&p->set, rune, rune) : ranges_add(&p->set, rune, rune);
+        bool good = p->flags & FOLD ? ranges_add_folded(&p->set, rune, rune)
+                                    : ranges_add(&p->set, rune, rune);
         if (!good) return no_memory(p);
         ranges_clean(&p->set, 0);
         if (!add_class(p, p->set.at, p->set.count, &index)) return false;
@@ -291,7 +295,8 @@ static bool posix_class(struct parser *p, str *s, bool *was) {
     *s = str_skip(*s, name.len);
     struct ranges own = {0};
     for (u32 i = 0; i < count && good; i++)
-        good = p->flags & FOLD ? ranges_add_folded(&own, at[i].low, at[i].high) : ranges_add(&own, at[i].low, at[i].high);
+        good = p->flags & FOLD ? ranges_add_folded(&own, at[i].low, at[i].high)
+                               : ranges_add(&own, at[i].low, at[i].high);
     good = good && ranges_clean(&own, 0) && ranges_add_all(&p->set, own.at, own.count, negate);
     free(own.at);
     return good || no_memory(p);
@@ -312,7 +317,8 @@ static bool class_range(struct parser *p, str *t, str whole) {
         if (!class_rune(p, t, whole, &high)) return false;
         if (high < low) return bad(p, "invalid character class range", until(start, *t));
     }
-    bool good = p->flags & FOLD ? ranges_add_folded(&p->set, low, high) : ranges_add(&p->set, low, high);
+    bool good =
+        p->flags & FOLD ? ranges_add_folded(&p->set, low, high) : ranges_add(&p->set, low, high);
     return good || no_memory(p);
 }
 
@@ -436,9 +442,11 @@ static bool repeat(struct parser *p, char op) {
     }
     bool lazy = p->flags & UNGREEDY;
     if (after.len && after.ptr[0] == '?') after = str_skip(after, 1), lazy = !lazy;
-    if (p->after_repeat.ptr) return bad(p, "invalid nested repetition operator", until(p->after_repeat, after));
+    if (p->after_repeat.ptr)
+        return bad(p, "invalid nested repetition operator", until(p->after_repeat, after));
     struct part *atom = &top(p)->atom;
-    if (!atom->exists) return bad(p, "missing argument to repetition operator", until(before, after));
+    if (!atom->exists)
+        return bad(p, "missing argument to repetition operator", until(before, after));
     u32 at = atom->at;
     if (op == '{') {
         u32 times = (u32)(max < 0 ? min : max);
@@ -469,8 +477,12 @@ static bool open_group(struct parser *p, s32 group, u8 flags_to_restore) {
         if (!f) return no_memory(p);
         p->frames = f, p->room = room;
     }
-    p->frames[p->depth++] = (struct frame){.at = p->r->count, .group = group, .flags = flags_to_restore, .chain = -1,
-                                           .branch = {.at = p->r->count, .nullable = true, .repeat = 1}};
+    p->frames[p->depth++] =
+        (struct frame){.at = p->r->count,
+                       .group = group,
+                       .flags = flags_to_restore,
+                       .chain = -1,
+                       .branch = {.at = p->r->count, .nullable = true, .repeat = 1}};
     return true;
 }
 
@@ -510,7 +522,8 @@ static bool end_group(struct parser *p, struct part *whole) {
     }
     *whole = (struct part){.at = f.at, .nullable = f.any_nullable, .repeat = f.repeat, .height = f.height + f.split};
     if (f.group >= 0) {
-        if (!insert(p, f.at, OP_SAVE, 2 * f.group, 0) || !emit(p, OP_SAVE, 2 * f.group + 1, 0)) return false;
+        if (!insert(p, f.at, OP_SAVE, 2 * f.group, 0) || !emit(p, OP_SAVE, 2 * f.group + 1, 0))
+            return false;
         whole->height++;
     }
     p->depth--;
@@ -523,7 +536,8 @@ static bool close_group(struct parser *p) {
     if (p->depth < 2) return bad(p, "unexpected )", p->pattern);
     if (!end_group(p, &whole)) return false;
     p->rest = str_skip(p->rest, 1);
-    if (whole.at == p->r->count && !emit(p, OP_JUMP, 1, 0)) return false; /* "()" is there, though empty */
+    if (whole.at == p->r->count && !emit(p, OP_JUMP, 1, 0))
+        return false; /* "()" is there, though empty */
     return add_atom(p, whole);
 }
 
@@ -536,21 +550,24 @@ static bool name_group(struct parser *p, str name) {
         r->names = names, p->names_room = room;
     }
     /* Kept as a place in the pattern, which the regex copies. */
-    r->names[r->groups++] = name.len ? str_of(r->pattern + (name.ptr - p->pattern.ptr), name.len) : S("");
+    r->names[r->groups++] =
+        name.len ? str_of(r->pattern + (name.ptr - p->pattern.ptr), name.len) : S("");
     return true;
 }
 
 static bool is_name(str s) {
     for (size_t i = 0; i < s.len; i++) {
         char c = s.ptr[i];
-        if (!(c >= '0' && c <= '9') && !((c | 32) >= 'a' && (c | 32) <= 'z') && c != '_') return false;
+        if (!(c >= '0' && c <= '9') && !((c | 32) >= 'a' && (c | 32) <= 'z') && c != '_')
+            return false;
     }
     return s.len > 0;
 }
 
 static bool named_group(struct parser *p, u32 skip) {
     size_t end = str_find_byte(p->rest, '>');
-    if (end == p->rest.len) return check_utf8(p, p->rest) && bad(p, "invalid named capture", p->rest);
+    if (end == p->rest.len)
+        return check_utf8(p, p->rest) && bad(p, "invalid named capture", p->rest);
     str name = str_of(p->rest.ptr + skip, end - skip);
     if (!check_utf8(p, name)) return false;
     if (!is_name(name)) return bad(p, "invalid named capture", str_take(p->rest, end + 1));
@@ -597,7 +614,10 @@ static bool group(struct parser *p) {
 
 static bool backslash(struct parser *p) {
     char c = p->rest.len > 1 ? p->rest.ptr[1] : '\0';
-    enum regex_assert at = c == 'A' ? AT_TEXT_START : c == 'z' ? AT_TEXT_END : c == 'b' ? AT_WORD_EDGE : AT_NO_WORD_EDGE;
+    enum regex_assert at = c == 'A'   ? AT_TEXT_START
+                           : c == 'z' ? AT_TEXT_END
+                           : c == 'b' ? AT_WORD_EDGE
+                                      : AT_NO_WORD_EDGE;
     bool was;
     u32 rune;
     if (c == 'A' || c == 'z' || c == 'b' || c == 'B') {
@@ -632,13 +652,20 @@ static bool one(struct parser *p) {
     case '[': good = class(p); break;
     case '\\': good = backslash(p); break;
     case '|': p->rest = str_skip(p->rest, 1), good = vertical_bar(p); break;
-    case '^': p->rest = str_skip(p->rest, 1), good = assertion(p, p->flags & MULTI ? AT_LINE_START : AT_TEXT_START); break;
-    case '$': p->rest = str_skip(p->rest, 1), good = assertion(p, p->flags & MULTI ? AT_LINE_END : AT_TEXT_END); break;
+    case '^':
+        p->rest = str_skip(p->rest, 1),
+        good = assertion(p, p->flags & MULTI ? AT_LINE_START : AT_TEXT_START);
+        break;
+    case '$':
+        p->rest = str_skip(p->rest, 1),
+        good = assertion(p, p->flags & MULTI ? AT_LINE_END : AT_TEXT_END);
+        break;
     case '.':
         p->rest = str_skip(p->rest, 1);
         p->set.count = 0;
-        good = p->flags & DOT_ALL ? ranges_add(&p->set, 0, 0x10FFFF)
-                                  : ranges_add(&p->set, 0, '\n' - 1) && ranges_add(&p->set, '\n' + 1, 0x10FFFF);
+        good = p->flags & DOT_ALL
+                   ? ranges_add(&p->set, 0, 0x10FFFF)
+                   : ranges_add(&p->set, 0, '\n' - 1) && ranges_add(&p->set, '\n' + 1, 0x10FFFF);
         good = good ? put_class(p) : no_memory(p);
         break;
     default: good = next_rune(p, &p->rest, &rune) && literal(p, rune); break;

@@ -35,16 +35,20 @@ static struct pike *pike_open(const struct regex *r, u32 slots) {
     p->stack = calloc(3 * (size_t)r->count + 2, sizeof(*p->stack));
     p->best = calloc(slots, sizeof(u32));
     p->work = calloc(slots, sizeof(u32));
-    if (threads_open(&p->now, r->count, slots) && threads_open(&p->next, r->count, slots) && p->stack && p->best && p->work)
+    if (threads_open(&p->now, r->count, slots) && threads_open(&p->next, r->count, slots) &&
+        p->stack && p->best && p->work)
         return p;
     pike_close(p);
     return NULL;
 }
 
-static bool has(const struct threads *t, u32 pc) { return t->sparse[pc] < t->count && t->dense[t->sparse[pc]] == pc; }
+static bool has(const struct threads *t, u32 pc) {
+    return t->sparse[pc] < t->count && t->dense[t->sparse[pc]] == pc;
+}
 
 /* A thread at `pc` with the groups in p->work, and all it splits into without a rune. */
-static void add(const struct regex *r, struct pike *p, struct threads *t, u32 pc, u32 at, u32 flags) {
+static void add(const struct regex *r, struct pike *p, struct threads *t, u32 pc, u32 at,
+                u32 flags) {
     u32 depth = 0;
     p->stack[depth++] = (struct todo){pc, -1, 0};
     while (depth) {
@@ -71,10 +75,13 @@ static void add(const struct regex *r, struct pike *p, struct threads *t, u32 pc
             p->stack[depth++] = (struct todo){e.pc + 1, -1, 0};
             break;
         case OP_ASSERT:
-            if ((flags & (u32)i->x) == (u32)i->x) p->stack[depth++] = (struct todo){e.pc + 1, -1, 0};
+            if ((flags & (u32)i->x) == (u32)i->x)
+                p->stack[depth++] = (struct todo){e.pc + 1, -1, 0};
             break;
         case OP_CLASS:
-        case OP_MATCH: memcpy(t->slots + (size_t)e.pc * p->slots, p->work, p->slots * sizeof(u32)); break;
+        case OP_MATCH:
+            memcpy(t->slots + (size_t)e.pc * p->slots, p->work, p->slots * sizeof(u32));
+            break;
         case OP_FAIL: break;
         }
     }
@@ -99,7 +106,9 @@ static bool step(const struct regex *r, struct pike *p, u32 rune, u32 after, u32
             memcpy(p->best, slots, p->slots * sizeof(u32));
             return true;
         }
-        if (r->insts[pc].op != OP_CLASS || rune == NOWHERE || !regex_class_has(r, r->insts[pc].x, rune)) continue;
+        if (r->insts[pc].op != OP_CLASS || rune == NOWHERE ||
+            !regex_class_has(r, r->insts[pc].x, rune))
+            continue;
         memcpy(p->work, slots, p->slots * sizeof(u32));
         add(r, p, &p->next, pc + 1, after, flags);
     }
@@ -116,14 +125,16 @@ static struct pike *machine(struct regex *r, u32 slots) {
     return r->pike;
 }
 
-rc_t pike_search(struct regex *r, str text, size_t from, size_t to, s64 *groups, u32 count, struct regex_work work) {
+rc_t pike_search(struct regex *r, str text, size_t from, size_t to, s64 *groups, u32 count,
+                 struct regex_work work) {
     struct pike *p = machine(r, 2 * count);
     bool found = false;
     if (!p) return RC_NO_MEMORY;
     p->now.count = 0;
     for (size_t at = from; at <= to; ) {
         u32 width = 1, rune = NOWHERE;
-        u32 flags = r->asserts ? regex_asserts_between(kind_before(text, at), kind_at(text, at)) : 0;
+        u32 flags =
+            r->asserts ? regex_asserts_between(kind_before(text, at), kind_at(text, at)) : 0;
         if (!found && !(r->anchored && at > 0)) {
             memset(p->work, 0xFF, p->slots * sizeof(u32));
             add(r, p, &p->now, 0, (u32)at, flags);
@@ -131,7 +142,9 @@ rc_t pike_search(struct regex *r, str text, size_t from, size_t to, s64 *groups,
         if (p->now.count == 0 && found) break;
         if (at < text.len) rune = regex_rune(text, at, &width);
         size_t next = at + width;
-        u32 next_flags = r->asserts && at < text.len ? regex_asserts_between(kind_before(text, next), kind_at(text, next)) : 0;
+        u32 next_flags = r->asserts && at < text.len
+                             ? regex_asserts_between(kind_before(text, next), kind_at(text, next))
+                             : 0;
         if (!work.tick(work.arg, 1 + p->now.count / 4)) return RC_TIMEOUT;
         if (step(r, p, rune, (u32)next, next_flags)) found = true;
         struct threads swap = p->now;

@@ -12,9 +12,17 @@ u32 regex_rune(str s, size_t at, u32 *width) {
     u32 b = p[0];
     *width = 1;
     if (b < 0x80) return b;
-    u32 need = b >= 0xC2 && b <= 0xDF ? 2 : b >= 0xE0 && b <= 0xEF ? 3 : b >= 0xF0 && b <= 0xF4 ? 4 : 0;
+    u32 need = b >= 0xC2 && b <= 0xDF   ? 2
+               : b >= 0xE0 && b <= 0xEF ? 3
+               : b >= 0xF0 && b <= 0xF4 ? 4
+                                        : 0;
     if (!need || left < need) return 0xFFFD;
-    u8 low = b == 0xE0 ? 0xA0 : b == 0xF0 ? 0x90 : 0x80, high = b == 0xED ? 0x9F : b == 0xF4 ? 0x8F : 0xBF;
+    u8 low = b == 0xE0   ? 0xA0
+             : b == 0xF0 ? 0x90
+                         : 0x80,
+       high = b == 0xED   ? 0x9F
+              : b == 0xF4 ? 0x8F
+                          : 0xBF;
     if (p[1] < low || p[1] > high) return 0xFFFD;
     u32 r = (b & (0xFFu >> (need + 1))) << 6 | (p[1] & 0x3Fu);
     for (u32 i = 2; i < need; i++) {
@@ -50,7 +58,8 @@ rc_t regex_open(struct regex **out, str pattern, struct buf *why) {
         r->anchored = starts_anchored(r);
         rc = regex_make_symbols(r);
         if (rc == RC_LIMIT) {
-            (void)buf_printf(why, "error parsing regexp: expression too large: `%.*s`", STR(pattern));
+            (void)buf_printf(why, "error parsing regexp: expression too large: `%.*s`",
+                             STR(pattern));
             rc = RC_INVALID;
         }
     }
@@ -71,7 +80,8 @@ void regex_close(struct regex *r) {
 u32 regex_groups(const struct regex *r) { return r->groups; }
 str regex_group_name(const struct regex *r, u32 group) { return r->names[group]; }
 size_t regex_bytes(const struct regex *r) {
-    return sizeof(*r) + r->room * sizeof(*r->insts) + r->ranges.room * sizeof(*r->ranges.at) + r->pattern_len;
+    return sizeof(*r) + r->room * sizeof(*r->insts) + r->ranges.room * sizeof(*r->ranges.at) +
+           r->pattern_len;
 }
 
 rc_t regex_match(struct regex *r, str text, struct regex_work work) {
@@ -79,13 +89,15 @@ rc_t regex_match(struct regex *r, str text, struct regex_work work) {
     return dfa_search(r, text, 0, true, &end, work);
 }
 
-rc_t regex_find(struct regex *r, str text, size_t from, s64 *groups, u32 count, struct regex_work work) {
+rc_t regex_find(struct regex *r, str text, size_t from, s64 *groups, u32 count,
+                struct regex_work work) {
     size_t end;
     rc_t rc = dfa_search(r, text, from, false, &end, work);
     return rc == RC_OK ? pike_search(r, text, from, end, groups, count, work) : rc;
 }
 
-rc_t regex_next(struct regex *r, str text, struct regex_walk *w, s64 *groups, u32 count, struct regex_work work) {
+rc_t regex_next(struct regex *r, str text, struct regex_walk *w, s64 *groups, u32 count,
+                struct regex_work work) {
     while (!w->done && w->at <= text.len) {
         u32 width = 1;
         rc_t rc = regex_find(r, text, w->at, groups, count, work);

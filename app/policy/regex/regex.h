@@ -33,9 +33,11 @@ struct regex_work { bool (*tick)(void *arg, u32 steps); void *arg; };
 rc_t regex_match(struct regex *r, str text, struct regex_work work);
 /* The leftmost match that starts at or after `from`; groups[2 * i] and [2 * i + 1] are where group i
  * starts and ends, -1 where it took no part. Room for `count` groups. */
-rc_t regex_find(struct regex *r, str text, size_t from, s64 *groups, u32 count, struct regex_work work);
+rc_t regex_find(struct regex *r, str text, size_t from, s64 *groups, u32 count,
+                struct regex_work work);
 /* The reference's successive matches: an empty one right after the last is passed over. RC_NOT_FOUND:
  * there are no more. Start with `{0}` but for `last_end = -1`. */
 struct regex_walk { size_t at; s64 last_end; bool done; };
-rc_t regex_next(struct regex *r, str text, struct regex_walk *w, s64 *groups, u32 count, struct regex_work work);
+rc_t regex_next(struct regex *r, str text, struct regex_walk *w, s64 *groups, u32 count,
+                struct regex_work work);
 void regex_quote(struct buf *to, str s); /* so that it matches itself */

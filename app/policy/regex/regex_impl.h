@@ -20,7 +20,12 @@ enum regex_op {
     OP_FAIL,
 };
 enum regex_assert { /* what holds between two runes */
-    AT_TEXT_START = 1, AT_TEXT_END = 2, AT_LINE_START = 4, AT_LINE_END = 8, AT_WORD_EDGE = 16, AT_NO_WORD_EDGE = 32,
+                    AT_TEXT_START = 1,
+                    AT_TEXT_END = 2,
+                    AT_LINE_START = 4,
+                    AT_LINE_END = 8,
+                    AT_WORD_EDGE = 16,
+                    AT_NO_WORD_EDGE = 32,
 };
 struct inst { s32 op, x, y; };
 struct range { u32 low, high; };
@@ -63,8 +68,10 @@ rc_t regex_make_symbols(struct regex *r);
 void dfa_close(struct dfa *d);
 void pike_close(struct pike *p);
 /* The end of the leftmost match, or, with `any`, of some match. */
-rc_t dfa_search(struct regex *r, str text, size_t from, bool any, size_t *end, struct regex_work work);
-rc_t pike_search(struct regex *r, str text, size_t from, size_t to, s64 *groups, u32 count, struct regex_work work);
+rc_t dfa_search(struct regex *r, str text, size_t from, bool any, size_t *end,
+                struct regex_work work);
+rc_t pike_search(struct regex *r, str text, size_t from, size_t to, s64 *groups, u32 count,
+                 struct regex_work work);
 
 /* ---- Sets of runes while they are built ---- */
 bool ranges_add(struct ranges *s, u32 low, u32 high);

@@ -14,7 +14,8 @@ static const struct range line_class[] = {{'\n', '\n'}};
 u32 regex_kind(u32 rune) {
     if (rune == '\n') return KIND_LINE_END;
     if (rune >= 128) return KIND_OTHER;
-    bool word = (rune >= '0' && rune <= '9') || ((rune | 32) >= 'a' && (rune | 32) <= 'z') || rune == '_';
+    bool word =
+        (rune >= '0' && rune <= '9') || ((rune | 32) >= 'a' && (rune | 32) <= 'z') || rune == '_';
     return word ? KIND_WORD : KIND_OTHER;
 }
 
@@ -50,8 +51,10 @@ static u32 *all_bounds(const struct regex *r, u32 *count) {
     u32 n = 0, *at = malloc((2 * (size_t)r->ranges.count + 16) * sizeof(*at));
     if (!at) return NULL;
     at[n++] = 0, at[n++] = 128;
-    for (u32 i = 0; i < r->ranges.count; i++) at[n++] = r->ranges.at[i].low, at[n++] = r->ranges.at[i].high + 1;
-    for (u32 i = 0; r->asserts && i < ARRAY_LEN(word_class); i++) at[n++] = word_class[i].low, at[n++] = word_class[i].high + 1;
+    for (u32 i = 0; i < r->ranges.count; i++)
+        at[n++] = r->ranges.at[i].low, at[n++] = r->ranges.at[i].high + 1;
+    for (u32 i = 0; r->asserts && i < ARRAY_LEN(word_class); i++)
+        at[n++] = word_class[i].low, at[n++] = word_class[i].high + 1;
     if (r->asserts) at[n++] = '\n', at[n++] = '\n' + 1;
     qsort(at, n, sizeof(*at), by_value);
     *count = 0;
@@ -61,7 +64,8 @@ static u32 *all_bounds(const struct regex *r, u32 *count) {
 }
 
 /* Splits symbols by one class: those of an interval in it become others than those outside. */
-static u32 split(const u32 *bounds, u32 count, u32 *symbols, u32 known, u32 *map, const struct range *ranges, u32 range_count) {
+static u32 split(const u32 *bounds, u32 count, u32 *symbols, u32 known, u32 *map,
+                 const struct range *ranges, u32 range_count) {
     u32 next = 0;
     memset(map, 0xFF, 2 * (size_t)known * sizeof(*map));
     for (u32 i = 0, k = 0; i < count; i++) {
@@ -78,12 +82,14 @@ static rc_t fill(struct regex *r, const u32 *bounds, const u32 *symbols, u32 cou
     r->symbol_runes = calloc(r->symbols, sizeof(u32));
     r->intervals = calloc(count, sizeof(*r->intervals));
     r->interval_symbols = calloc(count, sizeof(u16));
-    if (!r->symbol_kinds || !r->symbol_runes || !r->intervals || !r->interval_symbols) return RC_NO_MEMORY;
+    if (!r->symbol_kinds || !r->symbol_runes || !r->intervals || !r->interval_symbols)
+        return RC_NO_MEMORY;
     for (u32 i = 0; i < count; i++) {
         u32 end = i + 1 < count ? bounds[i + 1] : 0x110000;
         r->symbol_runes[symbols[i]] = bounds[i];
         r->symbol_kinds[symbols[i]] = (u8)(r->asserts ? regex_kind(bounds[i]) : KIND_OTHER);
-        for (u32 rune = bounds[i]; rune < end && rune < 128; rune++) r->ascii[rune] = (u16)symbols[i];
+        for (u32 rune = bounds[i]; rune < end && rune < 128; rune++)
+            r->ascii[rune] = (u16)symbols[i];
         if (end <= 128) continue;
         u32 n = r->interval_count;
         if (n && r->interval_symbols[n - 1] == symbols[i]) r->intervals[n - 1].high = end - 1;
@@ -103,7 +109,8 @@ rc_t regex_make_symbols(struct regex *r) {
     rc_t rc = RC_NO_MEMORY;
     if (symbols && map) {
         for (u32 i = 0; i < r->class_count; i++)
-            known = split(bounds, count, symbols, known, map, r->ranges.at + r->classes[i].first, r->classes[i].count);
+            known = split(bounds, count, symbols, known, map, r->ranges.at + r->classes[i].first,
+                          r->classes[i].count);
         if (r->asserts) {
             known = split(bounds, count, symbols, known, map, word_class, ARRAY_LEN(word_class));
             known = split(bounds, count, symbols, known, map, line_class, 1);
