@@ -20,7 +20,7 @@
 #include "app/policy/value/number.h"
 
 enum {
-    BUILTIN_RELATION = 1,         /* walk: the array returned holds its results, each matched in turn */
+    BUILTIN_RELATION = 1, /* walk: the array returned holds its results, each matched in turn */
     BUILTIN_NONDETERMINISTIC = 2, /* asked once per query for the same arguments */
     BUILTIN_DEPRECATED = 4,       /* refused in strict mode, and in v1 */
     BUILTIN_COMPILER = 8,         /* rewritten or planned by the compiler itself; no function */
@@ -58,8 +58,10 @@ value builtin_fail(struct builtin_call *c, const char *fmt, ...) PRINTF_LIKE(2, 
  * "operand 2 must be number but got string"; `wanted` may be "{number, string}" or a set's text. */
 value builtin_fail_operand(struct builtin_call *c, u32 position, const char *wanted, value got);
 /* The same shape with a reason of its own: "operand 1 <fmt>" */
-value builtin_fail_operand_because(struct builtin_call *c, u32 position, const char *fmt, ...) PRINTF_LIKE(3, 4);
-bool builtin_tick(struct builtin_call *c, u32 steps); /* false: stop, the budget is used up (set as failed) */
+value builtin_fail_operand_because(struct builtin_call *c, u32 position, const char *fmt, ...)
+    PRINTF_LIKE(3, 4);
+bool builtin_tick(struct builtin_call *c,
+                  u32 steps); /* false: stop, the budget is used up (set as failed) */
 
 /* ---- What a builtin may ask of its evaluation (implemented by the machine) ---- */
 bool evaluation_tick(struct evaluation *e, u32 steps);    /* false: budget or deadline is used up */

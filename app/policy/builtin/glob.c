@@ -234,7 +234,7 @@ static value match(struct builtin_call *c, const struct glob *g, str text) {
 /* ---- The functions ---- */
 
 static const char cache_owner;
-struct making { str pattern; value delimiters; const char *why; char words[96]; };
+struct making { str pattern; value delimiters; const char *why; char words[96]; bool made; };
 
 static void *make(void *arg, str key) {
     struct making *m = arg;
@@ -264,6 +264,7 @@ static void *make(void *arg, str key) {
         g = NULL;
     }
     free(k);
+    m->made = g != NULL;
     return g;
 }
 
@@ -283,7 +284,24 @@ static bool take_delimiters(struct builtin_call *c, value v) {
     return true;
 }
 
-/* Patterns are kept by pattern and delimiters, with a byte between them that no delimiter starts with. */
+/* Patterns are kept by delimiters and pattern, with a byte between them that no delimiter holds. */
+static str key_of(struct builtin_call *c, value delimiters, str pattern, bool *good) {
+    size_t len = pattern.len + 1, at = 0;
+    for (u32 i = 0; i < value_count(delimiters); i++)
+        len += value_str(value_item(delimiters, i)).len;
+    char *key = heap_alloc(c->heap, len);
+    *good = key != NULL;
+    if (!key) return S("");
+    for (u32 i = 0; i < value_count(delimiters); i++) {
+        str one = value_str(value_item(delimiters, i));
+        memcpy(key + at, one.ptr, one.len);
+        at += one.len;
+    }
+    key[at++] = delimiters.kind == VALUE_NULL ? (char)0xFE : (char)0xFF;
+    if (pattern.len) memcpy(key + at, pattern.ptr, pattern.len);
+    return str_of(key, len);
+}
+
 value builtin_glob_match(struct builtin_call *c, const value *args) {
     str pattern, text;
     struct making m = {.delimiters = args[1]};
@@ -291,18 +309,14 @@ value builtin_glob_match(struct builtin_call *c, const value *args) {
         !builtin_take_string(c, args, 2, &text))
         return UNDEFINED;
     if (!builtin_tick(c, 4 + (u32)(pattern.len / 8))) return UNDEFINED;
-    struct buf key;
-    builtin_text_open(c, &key);
-    for (u32 i = 0; i < value_count(args[1]); i++)
-        (void)buf_add(&key, value_str(value_item(args[1], i)));
-    (void)buf_add_byte(&key, args[1].kind == VALUE_NULL ? (char)0xFE : (char)0xFF);
-    (void)buf_add(&key, pattern);
     m.pattern = pattern;
+    bool good = true;
+    str key = key_of(c, args[1], pattern, &good);
     struct glob *g =
-        key.failed ? NULL
-                   : evaluation_cached(c->evaluation, &cache_owner, buf_str(&key), make, drop, &m);
-    buf_close(&key);
+        good ? evaluation_cached(c->evaluation, &cache_owner, key, make, drop, &m) : NULL;
     if (!g) return m.why ? builtin_fail(c, "%s", m.why) : builtin_fail_memory(c);
+    /* Kept until after the query: it counts against the query's memory. */
+    if (m.made && !heap_alloc(c->heap, g->count * sizeof(*g->nodes))) return UNDEFINED;
     return match(c, g, text);
 }
 

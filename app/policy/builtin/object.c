@@ -80,7 +80,8 @@ value builtin_object_union(struct builtin_call *c, const value *args) {
     if (!builtin_take_kind(c, args, 0, VALUE_OBJECT) ||
         !builtin_take_kind(c, args, 1, VALUE_OBJECT))
         return UNDEFINED;
-    return unite(c, args[0], args[1]);
+    /* Of equals the left one, which may be written otherwise: 1 and 1.0. */
+    return value_equal(args[0], args[1]) ? args[0] : unite(c, args[0], args[1]);
 }
 
 value builtin_object_union_n(struct builtin_call *c, const value *args) {

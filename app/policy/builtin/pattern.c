@@ -11,12 +11,13 @@
 enum { MAKE_STEPS = 64 };
 
 static const char cache_owner; /* its address names our entries */
-struct making { struct buf why; rc_t rc; };
+struct making { struct buf why; rc_t rc; size_t bytes; };
 
 static void *make(void *arg, str pattern) {
     struct making *m = arg;
     struct regex *r;
     m->rc = regex_open(&r, pattern, &m->why);
+    if (r) m->bytes = regex_bytes(r);
     return r;
 }
 static void drop(void *thing) { regex_close(thing); }
@@ -34,7 +35,8 @@ static struct regex *regex_of(struct builtin_call *c, str pattern) {
         builtin_fail(c, "%.*s", STR(str_take(buf_str(&m.why), sizeof(c->message) - 1)));
     else if (!r) builtin_fail_memory(c);
     buf_close(&m.why);
-    return r;
+    /* Kept until after the query: it counts against the query's memory. */
+    return !m.bytes || heap_alloc(c->heap, m.bytes) ? r : NULL;
 }
 
 /* RC_TIMEOUT has set its words already. */

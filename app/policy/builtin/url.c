@@ -215,8 +215,8 @@ static bool check_host(struct builtin_call *c, str host, struct buf *to) {
                    unescape(c, str_skip(host, close), PART_HOST, to);
     } else {
         size_t colon = str_find_byte(host, ':');
-        str port = str_skip(host, last_byte(host, ':'));
-        if (colon < host.len && !is_port(port)) return bad_port(c, port);
+        str port = str_skip(host, colon); /* one colon at most */
+        if (!is_port(port)) return bad_port(c, port);
     }
     return unescape(c, host, PART_HOST, to);
 }

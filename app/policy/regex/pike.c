@@ -7,7 +7,7 @@
 #include "app/policy/regex/regex_impl.h"
 #include <stdlib.h>
 
-enum { NOWHERE = UINT32_MAX, BYTES_MAX = 64 << 20 };
+enum { NOWHERE = UINT32_MAX, KEPT_BYTES_MAX = 64 << 10 };
 
 struct threads { u32 *dense, *sparse, count; u32 *slots; /* per instruction: what it has saved */ };
 struct todo { u32 pc; s32 slot; u32 old; }; /* slot >= 0: put the old value back */
@@ -28,7 +28,7 @@ void pike_close(struct pike *p) {
 }
 
 static struct pike *pike_open(const struct regex *r, u32 slots) {
-    if ((u64)r->count * slots * 8 > BYTES_MAX) return NULL;
+    if ((u64)r->count * slots * 8 > REGEX_PIKE_BYTES_MAX) return NULL;
     struct pike *p = calloc(1, sizeof(*p));
     if (!p) return NULL;
     p->slots = slots;
@@ -125,11 +125,9 @@ static struct pike *machine(struct regex *r, u32 slots) {
     return r->pike;
 }
 
-rc_t pike_search(struct regex *r, str text, size_t from, size_t to, s64 *groups, u32 count,
-                 struct regex_work work) {
-    struct pike *p = machine(r, 2 * count);
+static rc_t search(struct regex *r, struct pike *p, str text, size_t from, size_t to, s64 *groups,
+                   u32 count, struct regex_work work) {
     bool found = false;
-    if (!p) return RC_NO_MEMORY;
     p->now.count = 0;
     for (size_t at = from; at <= to; ) {
         u32 width = 1, rune = NOWHERE;
@@ -155,4 +153,16 @@ rc_t pike_search(struct regex *r, str text, size_t from, size_t to, s64 *groups,
     if (!found) return RC_NOT_FOUND;
     for (u32 i = 0; i < 2 * count; i++) groups[i] = p->best[i] == NOWHERE ? -1 : (s64)p->best[i];
     return RC_OK;
+}
+
+rc_t pike_search(struct regex *r, str text, size_t from, size_t to, s64 *groups, u32 count,
+                 struct regex_work work) {
+    struct pike *p = machine(r, 2 * count);
+    if (!p) return RC_NO_MEMORY;
+    rc_t rc = search(r, p, text, from, to, groups, count, work);
+    if ((u64)r->count * p->slots * 8 > KEPT_BYTES_MAX) {
+        pike_close(p);
+        r->pike = NULL;
+    }
+    return rc;
 }

@@ -16,7 +16,8 @@ enum {
     REGEX_INSTS_MAX = 65536,   /* the reference allows more; no honest pattern needs it */
     REGEX_RANGES_MAX = 262144,
     REGEX_STATES_MAX = 4096,   /* states of the DFA that are remembered; then it starts afresh */
-    REGEX_STATE_BYTES_MAX = 2 << 20,
+    REGEX_STATE_BYTES_MAX = 256 << 10,
+    REGEX_PIKE_BYTES_MAX = 8 << 20, /* while groups are looked for */
 };
 
 struct regex;
