@@ -201,6 +201,7 @@ void ast_body_write(struct buf *to, const struct ast_body *b);
 void ast_head_write(struct buf *to, const struct ast_head *h);
 void ast_rule_write(struct buf *to, const struct ast_rule *r);
 void ast_module_write(struct buf *to, const struct ast_module *m);
+const char *term_kind_name(const struct ast_term *t); /* "ref", "setcomprehension" */
 /* The operator a function is written with, "+" for plus, and how many arguments it takes; NULL. */
 const char *ast_infix_of(const struct ast_term *op, u32 *arity);
 /* The JSON form of a module, as rego.parse_module and `parse --format json` give it. */

@@ -31,6 +31,19 @@ const char *ast_infix_of(const struct ast_term *op, u32 *arity) {
 
 /* ---- Terms ---- */
 
+const char *term_kind_name(const struct ast_term *t) {
+    static const char *const names[] = {
+        [AST_NULL] = "null", [AST_BOOLEAN] = "boolean", [AST_NUMBER] = "number",
+        [AST_STRING] = "string", [AST_VAR] = "var", [AST_REF] = "ref", [AST_ARRAY] = "array",
+        [AST_OBJECT] = "object", [AST_SET] = "set",
+        [AST_ARRAY_COMPREHENSION] = "arraycomprehension",
+        [AST_OBJECT_COMPREHENSION] = "objectcomprehension",
+        [AST_SET_COMPREHENSION] = "setcomprehension", [AST_CALL] = "call",
+        [AST_TEMPLATE_STRING] = "templatestring",
+    };
+    return t->kind == AST_VALUE ? value_kind_name(t->scalar.kind) : names[t->kind];
+}
+
 static bool is_name(str s) {
     if (s.len == 0 || (s.ptr[0] >= '0' && s.ptr[0] <= '9')) return false;
     for (size_t i = 0; i < s.len; i++) {

@@ -508,12 +508,12 @@ static void write_module(struct format *f, struct ast_module *m) {
         while (i < m->import_count &&
                (r == m->rule_count || compare_places(&m->imports[i].at, &m->rules[r]->at) <= 0))
             i++;
-        write_imports(f, m->imports + from, i - from);
+        if (i > from) write_imports(f, m->imports + from, i - from);
         from = r;
         while (r < m->rule_count &&
                (i == m->import_count || compare_places(&m->rules[r]->at, &m->imports[i].at) < 0))
             r++;
-        write_rules(f, m->rules + from, r - from);
+        if (r > from) write_rules(f, m->rules + from, r - from);
     }
     u32 left = f->comments.count;
     for (u32 c = 0; c < left; c++) write_comment_line(f, &f->comments.items[c]);

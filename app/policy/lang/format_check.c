@@ -49,17 +49,25 @@ static bool check_assignment(struct ast_walk *w, struct ast_expr *e) {
     return true;
 }
 
-static bool is_deprecated(str name) {
-    static const struct { const char *name; u8 flags; } all[] = {
-#define BUILTIN(name, function, arity, type, flags) {name, flags},
-#define BUILTIN_WITHOUT(name, arity, type, flags) {name, flags},
+/* A function's declaration; NULL: there is none of that name. */
+static const char *declared(str name, u8 *flags) {
+    static const struct { const char *name, *type; u8 flags; } all[] = {
+#define BUILTIN(name, function, arity, type, flags) {name, type, flags},
+#define BUILTIN_WITHOUT(name, arity, type, flags) {name, type, flags},
 #include "app/policy/builtin/builtin.def"
 #undef BUILTIN
 #undef BUILTIN_WITHOUT
     };
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
-        if ((all[i].flags & BUILTIN_DEPRECATED) && str_eq(name, str_from_c(all[i].name))) return true;
-    return false;
+        if (str_eq(name, str_from_c(all[i].name))) {
+            *flags = all[i].flags;
+            return all[i].type;
+        }
+    return NULL;
+}
+static bool is_deprecated(str name) {
+    u8 flags;
+    return declared(name, &flags) && (flags & BUILTIN_DEPRECATED);
 }
 static void check_operator(struct policy_errors *errors, const struct ast_term *op, const struct ast_location *at) {
     struct buf b;
@@ -92,4 +100,59 @@ void format_check_v1(struct ast_module *m, struct policy_errors *errors) {
             policy_error_add(errors, POLICY_PARSE_ERROR, &r->at, "%.*s keyword cannot be used for rule name",
                              STR(r->head->name));
     }
+}
+
+/* ---- Operators called with too few arguments, or too many ---- */
+
+enum { ARGUMENTS_MAX = 8 };
+/* The types in "(x: T, y: U) => V". */
+static u32 argument_types(str type, str types[ARGUMENTS_MAX]) {
+    u32 n = 0;
+    int depth = 0;
+    for (size_t i = 0, start = 1; i < type.len && n < ARGUMENTS_MAX; i++) {
+        char c = type.ptr[i];
+        depth += (c == '(' || c == '[' || c == '<') - (c == ')' || c == ']' || c == '>');
+        if (c == ':' && depth == 1) start = i + 2;
+        if ((c != ',' || depth != 1) && depth > 0) continue;
+        types[n++] = str_of(type.ptr + start, i - start);
+        start = i + 2;
+        if (depth == 0) break;
+    }
+    return n;
+}
+static value names_json(struct heap *h, const str *names, u32 n) {
+    value v[64];
+    n = MIN(n, ARRAY_LEN(v));
+    for (u32 i = 0; i < n; i++) v[i] = value_string(h, names[i]);
+    return value_array(h, v, n);
+}
+static str names_line(struct heap *h, const char *what, const str *names, u32 n) {
+    struct buf b;
+    buf_open(&b, 4096);
+    putf(&b, "%s: (", what);
+    for (u32 i = 0; i < n; i++) putf(&b, "%s%.*s", i ? "," : "", STR(names[i]));
+    put_c(&b, ')');
+    char *copy = heap_alloc(h, b.len + 1);
+    if (copy) memcpy(copy, b.ptr, b.len);
+    str line = str_of(copy ? copy : "", copy ? b.len : 0);
+    buf_close(&b);
+    return line;
+}
+void format_arity_error(struct format *f, struct ast_term *const *operands, u32 count,
+                        str name, const struct ast_location *at) {
+    struct heap *h = f->heap;
+    u8 flags;
+    const char *type = declared(name, &flags);
+    str want[ARGUMENTS_MAX];
+    str *have = heap_alloc(h, (count + 1) * sizeof(*have)), *lines = heap_alloc(h, 2 * sizeof(*lines));
+    struct policy_error *e = policy_error_add(f->errors, POLICY_TYPE_ERROR, at,
+                                              "%.*s: arity mismatch", STR(name));
+    if (!have || !lines || !e || !type) return;
+    u32 wanted = argument_types(str_from_c(type), want);
+    for (u32 i = 0; i < count; i++) have[i] = str_from_c(term_kind_name(operands[i]));
+    lines[0] = names_line(h, "have", have, count), lines[1] = names_line(h, "want", want, wanted);
+    e->details = lines, e->detail_count = 2;
+    value keys[] = {value_string(h, S("have")), value_string(h, S("want"))};
+    value values[] = {names_json(h, have, count), names_json(h, want, wanted)};
+    e->detail = value_object(h, keys, values, 2);
 }

@@ -223,7 +223,7 @@ static enum laid write_call_expr(struct format *f, const struct ast_expr *e) {
     if (strcmp(symbol, "in") == 0)
         return format_write_in(f, false, e->terms + 1, e->count - 1, arity, &e->terms[0]->at);
     if (e->count != arity + 1 && e->count != arity + 2) {
-        format_arity_error(f, e->terms + 1, e->count - 1, e->terms[0], arity, &e->terms[0]->at);
+        format_arity_error(f, e->terms + 1, e->count - 1, e->terms[0]->terms[0]->var, &e->terms[0]->at);
         return format_write_call(f, e->terms, e->count);
     }
     if (e->count == arity + 2) {

@@ -72,4 +72,4 @@ enum laid format_write_comprehension_body(struct format *f, char open, char clos
                                           const struct ast_location *before, const struct ast_location *whole);
 bool term_is_union(const struct ast_term *t);
 void format_arity_error(struct format *f, struct ast_term *const *operands, u32 count,
-                        const struct ast_term *op, u32 arity, const struct ast_location *at);
+                        str name, const struct ast_location *at); /* format_check.c */

@@ -341,22 +341,11 @@ enum laid format_write_call(struct format *f, struct ast_term *const *terms, u32
     return laid;
 }
 
-void format_arity_error(struct format *f, struct ast_term *const *operands, u32 count,
-                        const struct ast_term *op, u32 arity, const struct ast_location *at) {
-    struct buf b;
-    buf_open(&b, 4096);
-    ast_term_write(&b, op);
-    struct policy_error *e = policy_error_add(f->errors, POLICY_TYPE_ERROR, at, "%.*s: arity mismatch",
-                                              STR(buf_str(&b)));
-    buf_close(&b);
-    (void)operands, (void)count, (void)arity;
-    (void)e;
-}
 enum laid format_write_in(struct format *f, bool parens, struct ast_term *const *operands, u32 count, u32 arity,
                           const struct ast_location *at) {
     if (count != arity) {
-        struct ast_term *op = ast_var(f->heap, at, arity == 3 ? S("internal.member_3") : S("internal.member_2"));
-        if (op) format_arity_error(f, operands, count, op, arity, at);
+        format_arity_error(f, operands, count,
+                           arity == 3 ? S("internal.member_3") : S("internal.member_2"), at);
         return LAID_OK;
     }
     parens = parens && count == 3;
@@ -376,7 +365,7 @@ static enum laid write_call_term(struct format *f, bool parens, const struct ast
     if (strcmp(symbol, "in") == 0) return format_write_in(f, true, t->terms + 1, t->count - 1, arity, &t->at);
     if (parens) put_c(f->out, '(');
     if (t->count != arity + 1) {
-        format_arity_error(f, t->terms + 1, t->count - 1, t->terms[0], arity, &t->at);
+        format_arity_error(f, t->terms + 1, t->count - 1, t->terms[0]->terms[0]->var, &t->at);
         return LAID_OK;
     }
     if (format_write_term_in(f, true, t->terms[1])) return lose(f, LAID_COMMENT);

@@ -128,7 +128,6 @@ struct ast_term *parse_finish_head(struct parser *p, struct ast_term *t);
 /* `=` and `:=` become the call's operator; NULL when the current token is neither. */
 struct ast_term *parse_operator(struct parser *p);
 bool term_is_call_of(const struct ast_term *t, const char *dotted);
-const char *term_kind_name(const struct ast_term *t);
 
 /* ---- parser_literal.c ---- what must be the number, string or text between braces */
 struct ast_term *parse_number(struct parser *p);

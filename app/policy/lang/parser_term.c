@@ -68,19 +68,6 @@ static struct ast_term *call_new(struct parser *p, struct ast_term *op, struct a
     return list_new(p, AST_CALL, parse_retext(a->at, offset, p->s.last_end), list, count);
 }
 
-const char *term_kind_name(const struct ast_term *t) {
-    static const char *const names[] = {
-        [AST_NULL] = "null", [AST_BOOLEAN] = "boolean", [AST_NUMBER] = "number",
-        [AST_STRING] = "string", [AST_VAR] = "var", [AST_REF] = "ref", [AST_ARRAY] = "array",
-        [AST_OBJECT] = "object", [AST_SET] = "set",
-        [AST_ARRAY_COMPREHENSION] = "arraycomprehension",
-        [AST_OBJECT_COMPREHENSION] = "objectcomprehension",
-        [AST_SET_COMPREHENSION] = "setcomprehension", [AST_CALL] = "call",
-        [AST_TEMPLATE_STRING] = "templatestring",
-    };
-    return t->kind == AST_VALUE ? value_kind_name(t->scalar.kind) : names[t->kind];
-}
-
 bool term_is_call_of(const struct ast_term *t, const char *dotted) {
     if (t->kind != AST_CALL || t->terms[0]->kind != AST_REF) return false;
     const struct ast_term *op = t->terms[0];
