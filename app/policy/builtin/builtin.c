@@ -33,6 +33,8 @@ const struct builtin *builtin_find(str name) {
 /* ---- Failing ---- */
 
 static value fail(struct builtin_call *c, enum policy_code code, const char *prefix,
+                  const char *fmt, va_list list) PRINTF_LIKE(4, 0);
+static value fail(struct builtin_call *c, enum policy_code code, const char *prefix,
                   const char *fmt, va_list list) {
     int used = snprintf(c->message, sizeof(c->message), "%s", prefix);
     vsnprintf(c->message + used, sizeof(c->message) - (size_t)used, fmt, list);
