@@ -8,6 +8,7 @@
  * are plain ASCII constants.
  * Objects and arrays must be closed by the caller; reply_json checks it. */
 #include "app/json.h"
+#include "app/utc.h"
 #include <emmintrin.h>
 #include <math.h>
 
@@ -147,47 +148,13 @@ void json_put_real(struct json_writer *w, double value) {
 }
 void json_put_raw(struct json_writer *w, str json) { put(w, json); }
 
-static char *two(char *to, u64 v) {
-    to[0] = (char)('0' + v / 10 % 10);
-    to[1] = (char)('0' + v % 10);
-    return to + 2;
-}
-
-/* Civil date from days since 1970: the year begins in March, so the leap day comes last and months
- * follow one formula; 146,097 days make 400 years. */
-static char *put_date(char *to, u64 days) {
-    u64 z = days + 719468, era = z / 146097, day_of_era = z % 146097;
-    u64 year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-    u64 day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    u64 march_month = (5 * day_of_year + 2) / 153;
-    u64 day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    u64 month = march_month < 10 ? march_month + 3 : march_month - 9;
-    u64 year = year_of_era + era * 400 + (month <= 2); /* u64 nanoseconds end in 2554 */
-    to = two(two(to, year / 100), year % 100);
-    *to++ = '-';
-    to = two(to, month);
-    *to++ = '-';
-    return two(to, day);
-}
 void json_put_time(struct json_writer *w, u64 utc_ns) {
-    u64 ms = utc_ns / NS_PER_MS, s = ms / 1000;
-    char text[32] = "\"", *to = text + 1;
+    char room[UTC_ROOM];
     if (!utc_ns) {
         put(w, S("null"));
         return;
     }
-    to = put_date(to, s / 86400);
-    *to++ = 'T';
-    to = two(to, s / 3600 % 24);
-    *to++ = ':';
-    to = two(to, s / 60 % 60);
-    *to++ = ':';
-    to = two(to, s % 60);
-    *to++ = '.';
-    to = two(to, ms % 1000 / 10);
-    *to++ = (char)('0' + ms % 10);
-    *to++ = 'Z';
-    *to++ = '"';
-    put(w, str_of(text, (size_t)(to - text)));
+    put(w, S("\""));
+    put(w, utc_write(utc_ns, room));
+    put(w, S("\""));
 }

@@ -20,6 +20,8 @@ struct decision {
     bool own_query; /* not the state's: dropped at the end */
     bool input_missing;
     struct policy_ask ask;
+    str path;
+    char id[ID_ROOM]; /* of the record in the decision log; empty: none */
     u64 started_ns, evaluated_ns;
     value result;
 };
@@ -28,7 +30,7 @@ struct decision {
 static bool decision_open(struct decision *d, struct request *rq, str path) {
     struct policy_errors errors;
     struct heap h;
-    *d = (struct decision){.rq = rq, .started_ns = platform_clock_ns()};
+    *d = (struct decision){.rq = rq, .path = path, .started_ns = platform_clock_ns()};
     if (!rego_options_read(rq, &d->options)) return false;
     d->state = rego_hold();
     rc_t rc = d->state ? rego_evaluator_take(&d->evaluator) : RC_AGAIN;
@@ -63,8 +65,20 @@ static bool decide(struct decision *d) {
     struct policy_error error = {0};
     rc_t rc = policy_decide(d->evaluator, d->query, &d->ask, &d->result, &error);
     d->evaluated_ns = platform_clock_ns();
-    if (rc) rego_eval_error(d->rq, rc, &error);
-    return rc == RC_OK;
+    if (rc) {
+        rego_eval_error(d->rq, rc, &error);
+        return false;
+    }
+    struct rego_decision record = {.state = d->state,
+                                   .path = d->path,
+                                   .request_id = d->rq->http->id,
+                                   .user = d->rq->actor.email.ptr ? d->rq->actor.email : S(""),
+                                   .input = d->ask.input,
+                                   .result = d->result,
+                                   .at_ns = d->ask.now_ns,
+                                   .eval_ns = d->evaluated_ns - d->started_ns};
+    rego_decision_log(&record, d->id);
+    return true;
 }
 
 static void put_metrics(struct buf *b, const struct decision *d, bool comma) {
@@ -80,9 +94,10 @@ static void answer(struct decision *d, bool warn) {
     struct buf b;
     buf_open(&b, ANSWER_BYTES_MAX);
     (void)buf_add(&b, S("{"));
-    if (d->options.metrics) put_metrics(&b, d, false);
+    if (d->id[0]) (void)buf_printf(&b, "\"decision_id\":\"%s\"", d->id);
+    if (d->options.metrics) put_metrics(&b, d, d->id[0]);
     if (value_defined(d->result)) {
-        (void)buf_add(&b, d->options.metrics ? S(",\"result\":") : S("\"result\":"));
+        (void)buf_add(&b, b.len > 1 ? S(",\"result\":") : S("\"result\":"));
         json_text_write(&b, d->result, flags);
     }
     if (warn) {
@@ -395,6 +410,17 @@ static const struct route_param query_parameters[] = {
     ROUTE(method, pattern, handler, "rego:decision:read", rego_parameters, help)
 #define MANAGE(method, pattern, handler, help)                                                     \
     ROUTE(method, pattern, handler, "rego:policy:write", rego_parameters, help)
+#define REGO(method, pattern, handler, query, help)                                                \
+    ROUTE(method, pattern, handler, "rego:policy:write", query, help)
+static const struct route_param page_parameters[] = {
+    {"limit", "integer", "rows of a page, 1 to 100"},
+    {"offset", "integer", "rows to skip"},
+    {.name = NULL}};
+static const struct route_param decision_parameters[] = {
+    {"path", "string", "only decisions of this path"},
+    {"limit", "integer", "rows of a page, 1 to 100"},
+    {"offset", "integer", "rows to skip"},
+    {.name = NULL}};
 const struct route rego_routes[] = {
     DECIDE(HTTP_GET, "/v1/data", data_get, "The whole document tree"),
     DECIDE(HTTP_GET, "/v1/data/{path...}", data_get, "A document, with an input from the query"),
@@ -415,5 +441,12 @@ const struct route rego_routes[] = {
           "An ad-hoc query"),
     ROUTE(HTTP_POST, "/v1/query", query_post, "rego:decision:read", query_parameters,
           "An ad-hoc query"),
+    REGO(HTTP_GET, "/api/v1/rego/decisions", rego_decisions_list, decision_parameters,
+         "The decision log, newest first"),
+    REGO(HTTP_GET, "/api/v1/rego/revisions", rego_revisions_list, page_parameters,
+         "Every change of policies and data"),
+    REGO(HTTP_POST, "/api/v1/rego/revert", rego_revert, NULL, "Go back to a revision"),
+    REGO(HTTP_POST, "/api/v1/rego/replay", rego_replay, NULL,
+         "Which recorded decisions would a change have changed?"),
     {.pattern = NULL},
 };

@@ -7,6 +7,7 @@
  * it once that is durable: what was acknowledged is there after a power cut, and a change that
  * fails leaves everything as it was. */
 #pragma once
+#include "app/id.h"
 #include "app/policy/policy.h"
 #include "app/policy/value/document.h"
 #include "app/reply.h"
@@ -76,6 +77,29 @@ rc_t rego_evaluator_take(struct policy_evaluator **out); /* RC_LIMIT: all are in
 void rego_evaluator_give(struct policy_evaluator *e);
 /* Fills clock, seed, limits and the hook that lets other requests run in between. */
 void rego_ask_fill(struct policy_ask *ask, struct rego_state *s);
+
+/* ---- The decision log (decision.c) ---- */
+struct rego_decision {
+    struct rego_state *state;
+    str path, request_id, user;
+    value input, result; /* UNDEFINED: none */
+    u64 at_ns, eval_ns;
+};
+/* Queues a record and gives its id; "" when the log is off. Never waits, never fails the caller. */
+void rego_decision_log(const struct rego_decision *d, char id[ID_ROOM]);
+void rego_decisions_start(void);
+void rego_decisions_stop(void);
+void rego_decisions_flush(void); /* parks */
+rc_t rego_decisions_each(u64 limit, str path, rc_t (*see)(void *arg, s64 id, str record), void *arg);
+void rego_decisions_list(struct request *rq);
+
+/* ---- Looking back and trying out (history.c, replay.c) ---- */
+void rego_revisions_list(struct request *rq);
+void rego_revert(struct request *rq);
+void rego_replay(struct request *rq);
+/* The current state with some changes to its policies; compiled, not stored, not published. */
+rc_t rego_candidate(const struct rego_change *changes, u32 count, struct rego_state **out,
+                    struct policy_errors *errors, struct diag *why);
 
 /* ---- Answers in the reference's form (answer.c) ---- */
 struct rego_options { bool pretty, metrics, strict; };

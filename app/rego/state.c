@@ -394,6 +394,33 @@ rc_t rego_apply(struct request *rq, const struct rego_change *c, struct policy_e
     return rc;
 }
 
+rc_t rego_candidate(const struct rego_change *changes, u32 count, struct rego_state **out,
+                    struct policy_errors *errors, struct diag *why) {
+    struct rego_state *s = rego_hold(), *next;
+    bool changed;
+    rc_t rc = s ? RC_OK : RC_AGAIN;
+    if (!rc && !count) { /* as it is */
+        *out = s;
+        return RC_OK;
+    }
+    for (u32 i = 0; i < count && !rc; i++) {
+        rc = next_state(s, &changes[i], false, NULL, why, &next, &changed);
+        if (rc) break;
+        rego_release(s);
+        s = next;
+    }
+    if (!rc) { /* compiled once, whatever was changed */
+        build_drop(s->build);
+        s->build = NULL;
+        rc = compile(s, errors);
+    }
+    if (rc)
+        rego_release(s);
+    else
+        *out = s;
+    return rc;
+}
+
 /* ---- From the database ---- */
 
 struct replay {
@@ -488,12 +515,14 @@ static rc_t rego_start(struct diag *why) {
     } else {
         changes_since_snapshot = r.changes, bytes_since_snapshot = r.bytes;
         publish(r.state);
+        rego_decisions_start();
     }
     heap_close(&h);
     return rc;
 }
 
 static void rego_stop(void) {
+    if (current) rego_decisions_stop();
     rego_release(current);
     current = NULL;
 }

@@ -3,6 +3,7 @@
  *
  *   rego_revision   every change, as it was asked for: id, when, who, what, content
  *   rego_snapshot   everything at one revision: policies and data as JSON
+ *   rego_decision   the newest records of the decision log (decision.c)
  *
  * The state at revision N is the newest snapshot at or before N and the changes after it. A
  * snapshot is written every SNAPSHOT_EVERY changes or SNAPSHOT_BYTES of them, and with a revert.
@@ -18,7 +19,11 @@ static const char *const steps[] = {
     " actor TEXT NOT NULL, kind INTEGER NOT NULL, subject TEXT NOT NULL, target INTEGER NOT NULL,"
     " content BLOB NOT NULL) STRICT;"
     "CREATE TABLE rego_snapshot(revision INTEGER PRIMARY KEY, sources BLOB NOT NULL, data BLOB NOT "
-    "NULL) STRICT;",
+    "NULL) STRICT;"
+    "CREATE TABLE rego_decision(id INTEGER PRIMARY KEY, at_ns INTEGER NOT NULL, decision_id TEXT "
+    "NOT NULL,"
+    " path TEXT NOT NULL, record TEXT NOT NULL) STRICT;"
+    "CREATE INDEX rego_decision_path ON rego_decision(path,id);",
     NULL,
 };
 const struct db_schema rego_schema = {.module = "rego", .steps = steps};

@@ -33,7 +33,14 @@ class Rego(AppliancePerClass):
         return r.json() if r.body else None
 
     def decide(self, path, given=None, **kw):
-        return self.call("POST", f"/v1/data/{path}", {} if given is None else {"input": given}, **kw)
+        answer = self.call("POST", f"/v1/data/{path}", {} if given is None else {"input": given}, **kw)
+        answer.pop("decision_id", None)
+        return answer
+
+    def read(self, path):
+        answer = self.call("GET", f"/v1/data/{path}")
+        answer.pop("decision_id", None)
+        return answer
 
     def test_a_policy_decides_with_data_and_survives_the_plug(self):
         self.put_policy("play", POLICY)
@@ -49,7 +56,7 @@ class Rego(AppliancePerClass):
         self.a.wait_ready()
         type(self).token = self.a.login()
         self.assertEqual(self.decide("play/allow", {"user": "eve"}), {"result": True})
-        self.assertEqual(self.call("GET", "/v1/data/owners"), {"result": ["alice", "bob", "eve"]})
+        self.assertEqual(self.read("owners"), {"result": ["alice", "bob", "eve"]})
 
     def test_a_policy_with_errors_changes_nothing(self):
         self.put_policy("good", "package good\n\np := 1\n")
@@ -74,8 +81,8 @@ class Rego(AppliancePerClass):
 
     def test_base_documents(self):
         self.call("PUT", "/v1/data/x/y", {"z": [1, 2.50, None]}, expect=204)
-        self.assertEqual(self.call("GET", "/v1/data/x"), {"result": {"y": {"z": [1, 2.5, None]}}})
-        self.assertEqual(self.call("GET", "/v1/data/x/y/z/1"), {"result": 2.5})
+        self.assertEqual(self.read("x"), {"result": {"y": {"z": [1, 2.5, None]}}})
+        self.assertEqual(self.read("x/y/z/1"), {"result": 2.5})
         self.call("PUT", "/v1/data/x/y", {}, expect=304, headers={"If-None-Match": "*"})
         self.call("PATCH", "/v1/data/x", [{"op": "remove", "path": "/y/nope"}], expect=404)
         self.call("PATCH", "/v1/data/x", [{"op": "move", "path": "/y"}], expect=400)
@@ -123,16 +130,57 @@ class Rego(AppliancePerClass):
         if r.status not in (200, 204):
             r = self.a.request("PATCH", "/api/v1/config", {"policy.public": True}, token=self.token)
         self.assertIn(r.status, (200, 204), r)
-        self.assertEqual(self.a.post("/v1/data/open/p", {"input": {}}).json(), {"result": 1})
+        self.assertEqual(self.a.post("/v1/data/open/p", {"input": {}}).json()["result"], 1)
         self.assertEqual(self.a.put("/v1/policies/x", b"package x", headers={"Content-Type": "text/plain"}).status, 401)
 
     def test_pretty_and_metrics(self):
         self.put_policy("pretty", "package pretty\n\np := {\"b\": {1, 2}, \"a\": \"<\"}\n")
         r = self.a.post("/v1/data/pretty/p?pretty=true", {"input": {}}, token=self.token)
-        self.assertEqual(r.body.decode(), '{\n  "result": {\n    "a": "\\u003c",\n    "b": [\n      1,\n      2\n    ]\n  }\n}\n')
+        self.assertTrue(r.body.decode().endswith(
+            '  "result": {\n    "a": "\\u003c",\n    "b": [\n      1,\n      2\n    ]\n  }\n}\n'), r.body)
         self.assertIn("timer_rego_query_eval_ns", self.decide("pretty/p?metrics=true", {})["metrics"])
         r = self.a.post("/v0/data/pretty/p", {}, token=self.token)
         self.assertEqual(json.loads(r.body), {"a": "<", "b": [1, 2]})
+
+    def test_decisions_are_recorded_masked_and_replayed(self):
+        self.put_policy("logged", "package logged\n\nallow if input.role == \"admin\"\n")
+        self.put_policy("masks", "package system.log\n\nmask contains \"/input/password\"\n\n"
+                                 "drop if input.path == \"logged/quiet\"\n")
+        r = self.call("POST", "/v1/data/logged/allow", {"input": {"role": "admin", "password": "x"}})
+        self.decide("logged/allow", {"role": "user"})
+        self.decide("logged/quiet", {"role": "user"})
+        items = self.call("GET", "/api/v1/rego/decisions?path=logged/allow")["items"]
+        self.assertEqual([(i["input"], i.get("result")) for i in items], [({"role": "user"}, None), ({"role": "admin"}, True)])
+        self.assertEqual((items[1]["decision_id"], items[1]["erased"]), (r["decision_id"], ["/input/password"]))
+        self.assertEqual(self.call("GET", "/api/v1/rego/decisions?path=logged/quiet")["total"], 0)
+        candidate = {"policies": {"logged": "package logged\n\nallow if input.role == \"user\"\n"}}
+        report = self.call("POST", "/api/v1/rego/replay", candidate)
+        mine = [c for c in report["changes"] if c["path"] == "logged/allow"]
+        self.assertEqual([(c["input"]["role"], c.get("before"), c.get("after")) for c in mine],
+                         [("user", None, True), ("admin", True, None)])
+        self.assertEqual(report["by_path"]["logged/allow"], 2)
+        self.assertEqual(self.decide("logged/allow", {"role": "admin"}), {"result": True})
+        wrong = self.call("POST", "/api/v1/rego/replay", {"policies": {"logged": "package logged\n\np := x\n"}}, expect=400)
+        self.assertEqual(wrong["errors"][0]["code"], "rego_unsafe_var_error")
+        self.call("DELETE", "/v1/policies/masks")
+
+    def test_a_revision_comes_back(self):
+        self.put_policy("rev", "package rev\n\np := 1\n")
+        self.call("PUT", "/v1/data/rev_data", {"n": 1}, expect=204)
+        then = self.call("GET", "/api/v1/rego/revisions?limit=1")["items"][0]
+        self.assertEqual((then["kind"], then["subject"]), ("data_put", "/rev_data"))
+        self.put_policy("rev", "package rev\n\np := 2\n")
+        self.call("DELETE", "/v1/data/rev_data", expect=204)
+        self.assertEqual(self.decide("rev/p", {}), {"result": 2})
+        self.call("POST", "/api/v1/rego/revert", {"revision": then["revision"]})
+        self.assertEqual(self.decide("rev/p", {}), {"result": 1})
+        self.assertEqual(self.read("rev_data"), {"result": {"n": 1}})
+        self.a.cut()
+        self.a.start()
+        self.a.wait_ready()
+        type(self).token = self.a.login()
+        self.assertEqual((self.decide("rev/p", {}), self.read("rev_data")), ({"result": 1}, {"result": {"n": 1}}))
+        self.call("POST", "/api/v1/rego/revert", {"revision": 100000}, expect=404)
 
 
 if __name__ == "__main__":

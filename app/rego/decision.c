@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* decision.c — the decision log: what was asked, with what input, what was answered, by which
+ * revision. Records have the reference's form, so that what reads its logs reads ours.
+ *
+ *   decision --encode, mask--> queue in memory --one transaction a second--> rego_decision
+ *
+ * The queue is bounded: when it is full the oldest record goes and is counted. The table keeps the
+ * newest DECISIONS_KEPT. A power cut costs the last second of records and nothing else: no answer
+ * waits for the log. A policy may take parts out (data.system.log.mask: pointers such as
+ * "/input/password") or leave a record out (data.system.log.drop). */
+#include <stdio.h>
+#include "app/config/config.h"
+#include "app/id.h"
+#include "app/metrics/metrics.h"
+#include "app/page.h"
+#include "app/policy/value/json_text.h"
+#include "app/rego/rego_impl.h"
+#include "app/utc.h"
+#include "kernel/base/log.h"
+#include "kernel/core/fiber.h"
+#include "kernel/core/memory.h"
+#include "kernel/platform.h"
+
+enum {
+    QUEUE_MAX = 2048,
+    QUEUE_BYTES_MAX = 4 << 20,
+    FLUSH_MS = 1000,
+    FLUSH_ROWS = 256,
+    DECISIONS_KEPT = 10000,
+    RECORD_BYTES_MAX = 256 << 10,
+    LIST_BYTES_MAX = 4 << 20
+};
+
+struct record {
+    struct record *next;
+    u64 at_ns;
+    char id[ID_ROOM];
+    u32 path_len, len;
+    char text[]; /* the path, then the record as JSON */
+};
+static struct {
+    struct record *first, *last;
+    u32 count;
+    size_t bytes;
+} queue;
+static struct timer timer;
+static bool flushing;
+
+static void queue_drop_first(void) {
+    struct record *r = queue.first;
+    queue.first = r->next;
+    if (!queue.first) queue.last = NULL;
+    queue.count--, queue.bytes -= r->len;
+    memory_free(MEMORY_POLICY, r);
+}
+
+static void queue_add(struct record *r) {
+    while (queue.count >= QUEUE_MAX || (queue.count && queue.bytes + r->len > QUEUE_BYTES_MAX)) {
+        queue_drop_first();
+        metric_add(METRIC_DECISIONS_LOST, 1);
+    }
+    if (queue.last)
+        queue.last->next = r;
+    else
+        queue.first = r;
+    queue.last = r;
+    queue.count++, queue.bytes += r->len;
+    if (!timer_waiting(&timer) && !flushing && timer_start_after_ms(&timer, FLUSH_MS))
+        metric_add(METRIC_DECISIONS_LOST, 0); /* no timer left: the next decision tries again */
+}
+
+/* ---- Masks ---- */
+
+/* `v` without what lies at keys[0..count), or with `instead` there; unchanged if it is not there.
+ */
+static value masked(struct heap *h, value v, const value *keys, u32 count, value instead,
+                    bool *hit) {
+    value below = value_get(v, keys[0]);
+    if (v.kind != VALUE_OBJECT || (!value_defined(below) && (count > 1 || !value_defined(instead))))
+        return v;
+    struct value_builder b;
+    value_builder_open(&b, h, VALUE_OBJECT);
+    if (count > 1)
+        below = masked(h, below, keys + 1, count - 1, instead, hit);
+    else
+        below = instead, *hit = true;
+    for (u32 i = 0; i < value_count(v); i++)
+        if (!value_equal(value_key_at(v, i), keys[0]))
+            value_builder_replace(&b, value_key_at(v, i), value_value_at(v, i));
+    if (value_defined(below)) value_builder_replace(&b, keys[0], below);
+    return value_builder_close(&b);
+}
+
+static value mask_one(struct heap *h, value event, value rule, struct value_builder *erased,
+                      struct value_builder *changed) {
+    value op = value_get_str(rule, S("op")),
+          path = rule.kind == VALUE_STRING ? rule : value_get_str(rule, S("path"));
+    value keys[POLICY_PATH_DEPTH_MAX], instead = UNDEFINED;
+    u32 count;
+    bool hit = false;
+    bool upsert = op.kind == VALUE_STRING && str_eq(value_str(op), S("upsert"));
+    if (path.kind != VALUE_STRING ||
+        document_path(h, value_str(path), keys, ARRAY_LEN(keys), &count) || !count)
+        return event;
+    bool known = keys[0].kind == VALUE_STRING && (str_eq(value_str(keys[0]), S("input")) ||
+                                                  str_eq(value_str(keys[0]), S("result")));
+    if (!known) return event;
+    if (upsert) instead = value_get_str(rule, S("value"));
+    event = masked(h, event, keys, count, instead, &hit);
+    if (hit) value_builder_add(upsert ? changed : erased, path);
+    return event;
+}
+
+static bool has_rule(const struct rego_state *s, struct heap *h, const char *name) {
+    const struct rule_node *n = policy_compiled(s->build->program)->root;
+    static const char *const path[] = {"system", "log"};
+    for (u32 i = 0; n && i < ARRAY_LEN(path); i++)
+        n = rule_node_find(n, value_string_c(h, path[i]));
+    return n && rule_node_find(n, value_string_c(h, name));
+}
+
+/* The document at data.system.log.NAME, asked with the event as input. */
+static value ask_policy(struct rego_state *s, struct policy_evaluator *e, const char *path,
+                        value event) {
+    struct policy_errors errors;
+    struct policy_error error;
+    struct policy_query *query;
+    struct policy_ask ask = {.input = event};
+    struct heap h;
+    value answer = UNDEFINED;
+    heap_open(&h, MIB(1));
+    policy_errors_open(&errors, &h, 1);
+    rc_t rc = rego_query_of(s, str_from_c(path), &query, &errors);
+    if (rc == RC_OK || rc == RC_AGAIN) {
+        rego_ask_fill(&ask, s);
+        if (policy_decide(e, query, &ask, &answer, &error)) answer = UNDEFINED;
+        if (rc == RC_AGAIN) policy_query_drop(query);
+    }
+    heap_close(&h);
+    return answer;
+}
+
+/* UNDEFINED: the policy wants no record. */
+static value through_masks(struct heap *h, struct rego_state *s, value event) {
+    struct policy_evaluator *e;
+    bool mask = has_rule(s, h, "mask"), drop = has_rule(s, h, "drop");
+    if ((!mask && !drop) || rego_evaluator_take(&e)) return event;
+    if (drop && value_is_true(ask_policy(s, e, "system/log/drop", event))) event = UNDEFINED;
+    value rules = mask && value_defined(event)
+                      ? value_copy(h, ask_policy(s, e, "system/log/mask", event))
+                      : UNDEFINED;
+    struct value_builder erased, changed;
+    value_builder_open(&erased, h, VALUE_SET);
+    value_builder_open(&changed, h, VALUE_SET);
+    for (u32 i = 0; rules.kind == VALUE_SET && i < value_count(rules); i++)
+        event = mask_one(h, event, value_item(rules, i), &erased, &changed);
+    value names[] = {value_string_c(h, "erased"), value_string_c(h, "masked")};
+    if (erased.count)
+        event = masked(h, event, &names[0], 1, value_builder_close(&erased), &(bool){false});
+    if (changed.count)
+        event = masked(h, event, &names[1], 1, value_builder_close(&changed), &(bool){false});
+    rego_evaluator_give(e);
+    return event;
+}
+
+/* ---- Records ---- */
+
+static void put(struct heap *h, struct value_builder *b, const char *name, value v) {
+    value_builder_replace(b, value_string_c(h, name), v);
+}
+
+static value event_of(struct heap *h, const struct rego_decision *d, const char *id) {
+    struct value_builder b, m;
+    char time[UTC_ROOM], revision[24];
+    snprintf(revision, sizeof revision, "%lld", (long long)d->state->revision);
+    value_builder_open(&b, h, VALUE_OBJECT);
+    value_builder_open(&m, h, VALUE_OBJECT);
+    put(h, &m, "timer_rego_query_eval_ns", value_integer((s64)d->eval_ns));
+    put(h, &b, "decision_id", value_string_c(h, id));
+    put(h, &b, "metrics", value_builder_close(&m));
+    put(h, &b, "path", value_string(h, d->path));
+    put(h, &b, "revision", value_string_c(h, revision));
+    put(h, &b, "timestamp", value_string(h, utc_write(d->at_ns, time)));
+    put(h, &b, "request_id", value_string(h, d->request_id));
+    if (d->user.len) put(h, &b, "requested_by", value_string(h, d->user));
+    if (value_defined(d->input)) put(h, &b, "input", d->input);
+    if (value_defined(d->result)) put(h, &b, "result", d->result);
+    return value_builder_close(&b);
+}
+
+void rego_decision_log(const struct rego_decision *d, char id[ID_ROOM]) {
+    struct heap h;
+    struct buf text;
+    str made;
+    id[0] = 0;
+    if (!config_bool("policy.decisions") || id_make(id, &made)) return;
+    metric_add(METRIC_DECISIONS, 1);
+    heap_open(&h, MIB(4));
+    buf_open(&text, RECORD_BYTES_MAX);
+    value event = through_masks(&h, d->state, event_of(&h, d, id));
+    if (value_defined(event) && !h.exhausted) {
+        json_text_write(&text, event, 0);
+        struct record *r =
+            text.failed ? NULL : memory_alloc(MEMORY_POLICY, sizeof *r + d->path.len + text.len);
+        if (r) {
+            *r = (struct record){
+                .at_ns = d->at_ns, .path_len = (u32)d->path.len, .len = (u32)text.len};
+            memcpy(r->id, id, ID_ROOM);
+            memcpy(r->text, d->path.ptr, d->path.len);
+            memcpy(r->text + d->path.len, text.ptr, text.len);
+            queue_add(r);
+        } else
+            metric_add(METRIC_DECISIONS_LOST, 1);
+    }
+    buf_close(&text);
+    heap_close(&h);
+}
+
+/* ---- Into the database ---- */
+
+static rc_t write_batch(struct record *first, u32 count) {
+    struct db_txn *t;
+    rc_t rc = db_write_begin(&t);
+    if (rc) return rc;
+    for (struct record *r = first; r && count && !rc; r = r->next, count--)
+        rc = db_run(
+            t, "INSERT INTO rego_decision(at_ns,decision_id,path,record) VALUES(?1,?2,?3,?4)",
+            DB_INT(r->at_ns), DB_TEXT(str_of(r->id, ID_LEN)), DB_TEXT(str_of(r->text, r->path_len)),
+            DB_TEXT(str_of(r->text + r->path_len, r->len)));
+    if (!rc)
+        rc = db_run(t, "DELETE FROM rego_decision WHERE id<=(SELECT max(id) FROM rego_decision)-?1",
+                    DB_INT(DECISIONS_KEPT));
+    if (!rc) return db_write_commit(t);
+    db_write_rollback(t);
+    return rc;
+}
+
+/* Takes a batch off the queue first, so that decisions made meanwhile cannot drop what is written.
+ */
+static rc_t flush_some(void) {
+    struct record *first = queue.first, *last = NULL;
+    u32 count = 0;
+    size_t bytes = 0;
+    for (struct record *r = first; r && count < FLUSH_ROWS; r = r->next)
+        last = r, count++, bytes += r->len;
+    if (!count) return RC_NOT_FOUND;
+    queue.first = last->next;
+    if (!queue.first) queue.last = NULL;
+    last->next = NULL;
+    queue.count -= count, queue.bytes -= bytes;
+    rc_t rc = write_batch(first, count);
+    if (rc) {
+        metric_add(METRIC_DECISIONS_LOST, count);
+        log_warn("rego", "decision records could not be written", "count=%u rc=%s", count,
+                 rc_name(rc));
+    }
+    while (first) {
+        struct record *next = first->next;
+        memory_free(MEMORY_POLICY, first);
+        first = next;
+    }
+    return rc;
+}
+
+void rego_decisions_flush(void) {
+    while (flush_some() == RC_OK) {
+    }
+}
+
+static void flush_fiber(void *arg) {
+    (void)arg;
+    rego_decisions_flush();
+    flushing = false;
+}
+
+static void on_timer(void *arg) {
+    (void)arg;
+    flushing = true;
+    if (fiber_start("decision log", flush_fiber, NULL, NULL)) flushing = false;
+}
+
+void rego_decisions_start(void) {
+    timer_init(&timer, on_timer, NULL);
+}
+
+void rego_decisions_stop(void) {
+    timer_stop(&timer);
+    rego_decisions_flush();
+}
+
+/* ---- Reading ---- */
+
+rc_t rego_decisions_each(u64 limit, str path, rc_t (*see)(void *arg, s64 id, str record),
+                         void *arg) {
+    struct db_txn *t;
+    struct db_rows *rows = NULL;
+    rc_t rc = db_read_begin(&t);
+    if (rc) return rc;
+    rc = db_query(
+        t, &rows,
+        "SELECT id,record FROM rego_decision WHERE (?1='' OR path=?1) ORDER BY id DESC LIMIT ?2",
+        DB_TEXT(path.ptr ? path : S("")), DB_INT(limit));
+    while (!rc && !(rc = db_next(rows)))
+        rc = see(arg, db_column_int(rows, 0), db_column_text(rows, 1));
+    db_done(rows);
+    db_read_end(t);
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
+
+void rego_decisions_list(struct request *rq) {
+    struct db_txn *t;
+    struct db_rows *rows = NULL;
+    struct json_writer w;
+    struct page page;
+    str path = {0};
+    u64 total = 0;
+    if (!request_page(rq, &page) || !request_query_text(rq, "path", 1024, &path)) return;
+    if (!path.ptr) path = S("");
+    rego_decisions_flush();
+    rc_t rc = db_read_begin(&t);
+    if (rc) {
+        reply_rc(rq, rc, "decision log");
+        return;
+    }
+    json_open(&w, LIST_BYTES_MAX);
+    json_object(&w, NULL);
+    json_array(&w, "items");
+    rc = db_query(t, &rows, "SELECT count(*) FROM rego_decision WHERE (?1='' OR path=?1)",
+                  DB_TEXT(path));
+    if (!rc && !(rc = db_next(rows))) total = (u64)db_column_int(rows, 0);
+    db_done(rows);
+    rows = NULL;
+    if (!rc)
+        rc = db_query(t, &rows,
+                      "SELECT record FROM rego_decision WHERE (?1='' OR path=?1) ORDER BY id DESC "
+                      "LIMIT ?2 OFFSET ?3",
+                      DB_TEXT(path), DB_INT(page.limit), DB_INT(page.offset));
+    while (!rc && !(rc = db_next(rows))) json_raw(&w, NULL, db_column_text(rows, 0));
+    db_done(rows);
+    db_read_end(t);
+    json_array_end(&w);
+    page_json(rq, &w, &page, total);
+    json_object_end(&w);
+    if (rc == RC_NOT_FOUND)
+        reply_json(rq, 200, &w);
+    else
+        reply_rc(rq, rc, "decision log");
+    json_close(&w);
+}
