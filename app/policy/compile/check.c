@@ -205,26 +205,25 @@ static const struct type *type_of_rule(struct checker *k, struct type_env *env, 
     return nested_objects(k, env, h->ref, ref_ground_len(h->ref), t);
 }
 
-static void check_rule(struct checker *k, struct problems *all, struct ast_rule *r) {
-    struct compiler *c = k->c;
+/* Gives the rule's path its type. Problems are kept until check_types tells them. */
+void type_rule(struct compiler *c, struct ast_rule *r) {
+    struct checker *k = c->checker;
     struct heap_mark mark = heap_mark(&c->scratch);
-    struct problems kept = k->found;
-    k->found = *all;
+    if (!k || notes_of(r)->typed) return;
+    notes_of(r)->typed = true;
     k->memo = NULL;
     k->memo_count = k->memo_mask = 0;
     struct type_env *outer = env_of_schemas(k, c->types, r), *env = env_push(k, outer);
-    u32 after_schemas = k->found.count;
+    u32 before = k->found.count;
     check_body(k, env, r->body);
     struct ast_term *full = rule_full_ref(c, r);
     u32 ground = r->module->package->count + ref_ground_len(r->head->ref);
-    if (k->found.count > after_schemas) {
+    if (k->found.count > before) {
         tree_put(c, c->types->tree, full, ground, &type_any);
     } else {
         const struct type *t = type_of_rule(k, env, r);
         if (t && !compile_stopped(c)) tree_insert(c, c->types->tree, full, ground, t);
     }
-    *all = k->found;
-    k->found = kept;
     heap_release(&c->scratch, mark);
 }
 
@@ -266,13 +265,17 @@ static void tell(struct compiler *c, struct problems *all) {
     }
 }
 
-void check_types(struct compiler *c) {
-    struct checker k = {.c = c};
-    struct problems all = {0};
+void checker_open(struct compiler *c) {
+    struct checker *k = heap_alloc(&c->lasting, sizeof *k);
+    if (k) *k = (struct checker){.c = c};
+    c->checker = k;
     read_schemas(c);
-    for (u32 i = 0; i < c->out->order_count && !compile_stopped(c); i++)
-        check_rule(&k, &all, c->out->order[i]);
-    tell(c, &all);
+}
+
+/* Callees first; rules that need none were typed while they were near. */
+void check_types(struct compiler *c) {
+    for (u32 i = 0; i < c->out->order_count && !compile_stopped(c); i++) type_rule(c, c->out->order[i]);
+    if (c->checker) tell(c, &c->checker->found);
 }
 
 void types_of_query(struct compiler *c, struct ast_body *b) {

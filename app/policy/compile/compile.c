@@ -1,9 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* compile.c — the passes in their order, and what all of them stand on: memory and errors.
  *
- * The order is the reference's, because a pass that finds errors ends the work: which errors are
- * seen depends on it. Passes up to the safety of bodies look at one rule at a time, except for
- * names and the tree of rules; conflicts, recursion and types look at all of them together. */
+ * In the reference each pass goes over all rules, and one that finds errors is the last: which
+ * errors are told depends on their order. Ten thousand rules do not fit a processor's cache, so
+ * here as many passes as can be go over a rule while it is near:
+ *
+ *   1  names exported; then per rule: noted, resolved, head plain, shadowing refused
+ *   2  the tree of rules is planted
+ *   3  per rule: everything from local variables to dynamic terms
+ *   4  conflicts, recursion, types over all; builtins refused
+ *
+ * Each error knows the stage of the pass that found it; those of the earliest stage are told. A
+ * rule that has one goes no further, nor does any go further than the earliest stage that failed. */
 #include "app/policy/compile/compile_impl.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -50,30 +58,56 @@ str compile_term_text(struct compiler *c, const struct ast_term *t) {
 
 /* ---- Errors --------------------------------------------------------------------------------- */
 
+/* Of the earliest stage that found any: an earlier one takes the place of what later ones found. */
+static struct policy_error *keep_error(struct compiler *c) {
+    if (!c->error_count || c->stage < c->failed_stage) {
+        c->error_count = 0;
+        c->failed_stage = c->stage;
+    }
+    if (c->error_count == c->found_room) {
+        u32 room = c->found_room ? c->found_room * 2 : 16;
+        struct policy_error *found = compile_list(c, &room, sizeof *found);
+        if (room <= c->error_count) return NULL;
+        if (c->error_count) memcpy(found, c->found, c->error_count * sizeof *found);
+        c->found = found;
+        c->found_room = room;
+    }
+    return &c->found[c->error_count++];
+}
+
 struct policy_error *compile_error(struct compiler *c, enum policy_code code,
                                    const struct ast_location *at, const char *fmt, ...) {
+    c->error_seen++;
     if (compile_full(c)) return NULL;
     va_list args, again;
-    struct buf b;
-    buf_open(&b, MIB(1));
     va_start(args, fmt);
     va_copy(again, args);
     int n = vsnprintf(NULL, 0, fmt, args);
-    if (n > 0 && buf_reserve(&b, (size_t)n + 1) == RC_OK) {
-        vsnprintf(b.ptr, (size_t)n + 1, fmt, again);
-        b.len = (size_t)n;
-    }
+    char *text = n < 0 ? NULL : heap_alloc(c->errors->heap, (size_t)n + 1);
+    if (text) vsnprintf(text, (size_t)n + 1, fmt, again);
     va_end(again);
     va_end(args);
-    str text = buf_str(&b);
-    u32 index = c->errors->count;
-    struct policy_error *e = policy_error_add(c->errors, code, at, "%.*s", STR(text));
-    buf_close(&b);
-    c->error_count++;
-    if (!e || !compile_full(c)) return e;
-    /* More may follow, and will not be told. */
-    e = policy_error_add(c->errors, POLICY_COMPILE_ERROR, NULL, "error limit reached");
-    return e ? &c->errors->items[index] : NULL; /* they may have moved */
+    struct policy_error *e = text ? keep_error(c) : NULL;
+    if (!e) return NULL;
+    *e = (struct policy_error){.code = code, .message = {text, (size_t)n}, .detail = UNDEFINED};
+    if (at) e->at = *at;
+    return e;
+}
+
+static void tell_errors(struct compiler *c) {
+    for (u32 i = 0; i < c->error_count; i++) {
+        const struct policy_error *from = &c->found[i];
+        struct policy_error *e =
+            policy_error_add(c->errors, from->code, &from->at, "%.*s", STR(from->message));
+        if (!e) return;
+        e->details = from->details;
+        e->detail_count = from->detail_count;
+        e->detail = from->detail;
+    }
+    if (!c->error_max || c->error_count < c->error_max) return;
+    struct policy_error *last =
+        policy_error_add(c->errors, POLICY_COMPILE_ERROR, NULL, "error limit reached");
+    (void)last; /* the caller's own limit may have said so */
 }
 
 /* ---- Opening and closing --------------------------------------------------------------------- */
@@ -87,6 +121,7 @@ static struct compiler *new_compiler(struct heap *h, const struct compile_option
     c->error_max = o->all_errors ? 0 : o->errors_max ? o->errors_max : ERRORS_MAX;
     heap_open(&c->scratch, SCRATCH_BYTES_MAX);
     heap_open(&c->spare, SPARE_BYTES);
+    heap_open(&c->lasting, SCRATCH_BYTES_MAX);
     struct trie *tries = heap_alloc(h, 3 * sizeof *tries);
     if (!tries) return NULL;
     for (u32 i = 0; i < 3; i++) trie_open(&tries[i], h);
@@ -99,6 +134,9 @@ static struct compiler *new_compiler(struct heap *h, const struct compile_option
 static void close_compiler(struct compiler *c) {
     heap_close(&c->scratch);
     heap_close(&c->spare);
+    heap_close(&c->lasting);
+    c->graph = NULL;
+    c->checker = NULL;
     c->errors = NULL;
 }
 
@@ -133,15 +171,122 @@ static struct compiled *new_program(struct compiler *c, struct ast_module **modu
 
 /* ---- Modules -------------------------------------------------------------------------------- */
 
-typedef void pass_fn(struct compiler *c);
-
-static pass_fn *const passes[] = {
-    note_rules, resolve_refs, rewrite_head_refs, check_overrides, check_imports, plant_rules,
-    rewrite_locals, rewrite_templates, check_void_calls, rewrite_prints, rewrite_calls,
-    rewrite_metadata, rewrite_comprehensions, rewrite_heads, rewrite_withs, check_conflicts,
-    check_functions, check_heads, check_bodies, rewrite_equals, rewrite_dynamics, rewrite_tests,
-    check_recursion, check_types, check_unsafe_builtins, check_deprecated_builtins,
+enum stage {
+    STAGE_RESOLVE, STAGE_HEAD_REFS, STAGE_OVERRIDES, STAGE_IMPORTS, STAGE_LOCALS, STAGE_TEMPLATES,
+    STAGE_VOID_CALLS, STAGE_PRINTS, STAGE_CALLS, STAGE_METADATA, STAGE_COMPREHENSIONS, STAGE_HEADS,
+    STAGE_WITHS, STAGE_CONFLICTS, STAGE_FUNCTIONS, STAGE_HEAD_SAFETY, STAGE_SAFETY, STAGE_DYNAMICS,
+    STAGE_RECURSION, STAGE_TYPES, STAGE_UNSAFE, STAGE_DEPRECATED,
 };
+
+/* Did the rule that is looked at come through the stages so far? */
+static bool goes_on(const struct compiler *c, enum stage next) {
+    return !compile_stopped(c) && !(compile_failed(c) && next > c->failed_stage);
+}
+
+static void first_look(struct compiler *c, struct globals *g, struct ast_rule *first) {
+    for (struct ast_rule *r = first; r; r = r->otherwise) {
+        r->module = first->module;
+        note_rule(c, r);
+        c->stage = STAGE_RESOLVE;
+        resolve_one(g, r);
+    }
+    c->stage = STAGE_HEAD_REFS;
+    if (goes_on(c, STAGE_HEAD_REFS)) rewrite_head_ref(c, first);
+    c->stage = STAGE_OVERRIDES;
+    for (struct ast_rule *r = first; r && goes_on(c, STAGE_OVERRIDES); r = r->otherwise)
+        check_overrides(c, r, r == first);
+}
+
+static void look_at_modules(struct compiler *c) {
+    EACH_MODULE(c, m) {
+        struct heap_mark module = heap_mark(&c->scratch);
+        struct globals *g = resolve_open(c, m);
+        for (u32 i = 0; g && i < m->rule_count && !compile_stopped(c); i++) {
+            struct heap_mark rule = heap_mark(&c->scratch);
+            m->rules[i]->module = m;
+            first_look(c, g, m->rules[i]);
+            heap_release(&c->scratch, rule);
+        }
+        c->stage = STAGE_RESOLVE;
+        if (g) resolve_close(g);
+        heap_release(&c->scratch, module);
+    }
+    c->stage = STAGE_IMPORTS;
+    if (goes_on(c, STAGE_IMPORTS)) check_imports(c);
+}
+
+static const struct { void (*run)(struct compiler *c, struct ast_rule *r); enum stage stage; } passes[] = {
+    {rewrite_templates, STAGE_TEMPLATES},
+    {check_void_calls, STAGE_VOID_CALLS},
+    {rewrite_prints, STAGE_PRINTS},
+    {rewrite_calls, STAGE_CALLS},
+    {rewrite_metadata, STAGE_METADATA},
+    {rewrite_comprehensions, STAGE_COMPREHENSIONS},
+    {rewrite_head, STAGE_HEADS},
+    {rewrite_withs, STAGE_WITHS},
+    {check_functions, STAGE_FUNCTIONS},
+    {check_head_safety, STAGE_HEAD_SAFETY},
+    {check_body_safety, STAGE_SAFETY},
+    {rewrite_dynamics, STAGE_DYNAMICS},
+    {rewrite_tests, STAGE_DYNAMICS},
+};
+
+static void rewrite_one(struct compiler *c, struct ast_rule *r) {
+    for (u32 i = 0; i < ARRAY_LEN(passes) && goes_on(c, passes[i].stage); i++) {
+        u32 before = c->error_seen;
+        c->stage = passes[i].stage;
+        passes[i].run(c, r);
+        CHECK(c->depth == 0);
+        if (c->error_seen != before) return; /* this rule goes no further */
+    }
+    if (!goes_on(c, STAGE_RECURSION)) return;
+    bool alone = graph_note(c, r);
+    c->stage = STAGE_TYPES;
+    if (alone) type_rule(c, r);
+}
+
+static void rewrite_all(struct compiler *c) {
+    c->stage = STAGE_METADATA;
+    if (goes_on(c, STAGE_METADATA)) gather_metadata(c);
+    graph_open(c);
+    c->stage = STAGE_TYPES;
+    if (goes_on(c, STAGE_TYPES)) checker_open(c);
+    EACH_MODULE(c, m)
+        for (u32 i = 0; i < m->rule_count && goes_on(c, STAGE_LOCALS); i++) {
+            struct heap_mark mark = heap_mark(&c->scratch);
+            u32 before = c->error_seen;
+            c->stage = STAGE_LOCALS;
+            rewrite_locals(c, m->rules[i]);
+            bool good = c->error_seen == before;
+            for (struct ast_rule *r = m->rules[i]; r && good; r = r->otherwise) rewrite_one(c, r);
+            heap_release(&c->scratch, mark);
+        }
+}
+
+static void run_over_all(struct compiler *c, enum stage stage, void (*run)(struct compiler *c)) {
+    c->stage = stage;
+    if (goes_on(c, stage)) run(c);
+    CHECK(c->depth == 0);
+}
+
+static void run_over_rules(struct compiler *c, enum stage stage,
+                           void (*run)(struct compiler *c, struct ast_rule *r)) {
+    c->stage = stage;
+    EACH_RULE(c, r)
+        if (goes_on(c, stage)) run(c, r);
+}
+
+static void run_passes(struct compiler *c) {
+    export_names(c);
+    look_at_modules(c);
+    if (goes_on(c, STAGE_LOCALS)) plant_rules(c);
+    rewrite_all(c);
+    run_over_all(c, STAGE_CONFLICTS, check_conflicts);
+    run_over_all(c, STAGE_RECURSION, check_recursion);
+    run_over_all(c, STAGE_TYPES, check_types);
+    if (c->options->unsafe_builtins) run_over_rules(c, STAGE_UNSAFE, check_unsafe_builtins);
+    if (c->saw_deprecated) run_over_rules(c, STAGE_DEPRECATED, check_deprecated_builtins);
+}
 
 /* Heads get data's path in front; the tree gets its final form. */
 static void finish(struct compiler *c) {
@@ -154,7 +299,8 @@ static void finish(struct compiler *c) {
 static rc_t verdict(struct compiler *c) {
     if (c->too_deep && !compile_failed(c))
         compile_error(c, POLICY_COMPILE_ERROR, NULL, "policy is nested too deeply");
-    if (c->heap->exhausted || c->scratch.exhausted) return RC_NO_MEMORY;
+    if (c->heap->exhausted || c->scratch.exhausted || c->lasting.exhausted) return RC_NO_MEMORY;
+    tell_errors(c);
     return compile_failed(c) ? RC_INVALID : RC_OK;
 }
 
@@ -166,10 +312,7 @@ rc_t compile_modules(struct heap *h, struct ast_module **modules, u32 count,
     if (!program) return RC_NO_MEMORY;
     read_capabilities(c);
     type_env_open(c);
-    for (u32 i = 0; i < ARRAY_LEN(passes) && !compile_failed(c) && !compile_stopped(c); i++) {
-        passes[i](c);
-        CHECK(c->depth == 0);
-    }
+    run_passes(c);
     if (!compile_failed(c) && !compile_stopped(c)) finish(c);
     rc_t rc = verdict(c);
     close_compiler(c);
@@ -233,11 +376,13 @@ rc_t compile_query(struct heap *h, const struct compiled *p, struct ast_body *bo
     const struct compiler *program = p->inner;
     struct compiler own = *c;
     *c = *program; /* its tree, its types, its capabilities */
-    c->heap = own.heap, c->scratch = own.scratch, c->spare = own.spare, c->sink = own.sink;
+    c->heap = own.heap, c->scratch = own.scratch, c->spare = own.spare, c->lasting = own.lasting;
+    c->sink = own.sink;
     c->errors = errors;
     c->options = &p->options;
     c->spare_used = c->too_deep = false;
-    c->depth = c->error_count = 0;
+    c->depth = c->error_count = c->found_room = c->stage = 0;
+    c->found = NULL;
     c->locals = own.locals;
     c->locals.prefix = "__localq";
     c->outer = &program->locals;

@@ -68,7 +68,8 @@ enum {
 };
 struct rule_notes {
     u32 number;            /* of all rules, else-rules too */
-    u32 has;
+    u8 has;
+    bool typed;            /* its type is known */
     struct place *place;   /* of a rule's ground prefix; of the first rule for an else */
     struct ast_term *full; /* data.package.p[x]: made when first asked for (rule_full_ref) */
 };
@@ -100,7 +101,12 @@ struct compiler {
     u32 depth;
     char *sink;                   /* SINK_BYTES to write to when even that is gone */
     struct policy_errors *errors;
-    u32 error_count, error_max;   /* error_max 0: no end */
+    u32 error_max;                /* 0: no end */
+    u8 stage;                     /* of the pass that runs: enum stage of compile.c */
+    u8 failed_stage;              /* the first that found something wrong, once any has */
+    struct policy_error *found;   /* its errors */
+    u32 error_count, found_room;
+    u32 error_seen;               /* kept or not */
     struct compiled *out;
     const struct compile_options *options;
 
@@ -122,6 +128,10 @@ struct compiler {
     struct type_env *types;       /* of the program */
     struct schema_memo *schemas;
     bool any_schemas;             /* annotations have some */
+    bool saw_deprecated;          /* some rule calls a deprecated builtin */
+    struct graph *graph;          /* graph.c: while the program is compiled */
+    struct checker *checker;      /* check.c: likewise */
+    struct heap lasting;          /* of those two: scratch that outlives a rule */
     const struct type *input_type;
 };
 enum { SINK_BYTES = 65536, COMPILE_DEPTH_MAX = 1000 };
@@ -130,7 +140,7 @@ enum { SINK_BYTES = 65536, COMPILE_DEPTH_MAX = 1000 };
 void *compile_alloc(struct compiler *c, size_t n);      /* zeroed; never NULL for n <= SINK_BYTES */
 void *compile_list(struct compiler *c, u32 *count, size_t item_bytes); /* count becomes 0: no room */
 static inline bool compile_stopped(const struct compiler *c) {
-    return c->heap->exhausted || c->scratch.exhausted || c->too_deep;
+    return c->heap->exhausted || c->scratch.exhausted || c->lasting.exhausted || c->too_deep;
 }
 /* Both in every recursion: false says turn back. */
 static inline bool compile_enter(struct compiler *c) {
@@ -143,7 +153,8 @@ struct policy_error *compile_error(struct compiler *c, enum policy_code code,
                                    const struct ast_location *at, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
 static inline bool compile_full(const struct compiler *c) { /* further errors are not kept */
-    return c->error_max && c->error_count >= c->error_max;
+    if (c->error_count && c->stage > c->failed_stage) return true;
+    return c->error_max && c->error_count >= c->error_max && c->stage == c->failed_stage;
 }
 static inline bool compile_failed(const struct compiler *c) { return c->error_count > 0; }
 str compile_text(struct compiler *c, const struct buf *b); /* kept in the heap */
@@ -174,12 +185,24 @@ void body_append(struct compiler *c, struct ast_body *b, const struct exprs *mor
 
 static inline struct ast_term **operands(const struct ast_expr *e) { return e->terms + 1; }
 static inline u32 operand_count(const struct ast_expr *e) { return e->count ? e->count - 1 : 0; }
-bool is_scalar(const struct ast_term *t);
-bool is_closure(const struct ast_term *t); /* a comprehension */
-bool is_var_named(const struct ast_term *t, const char *name);
-bool is_call_of(const struct ast_expr *e, const char *name); /* an operator of one word */
-bool is_equality(const struct ast_expr *e);
-bool is_assignment(const struct ast_expr *e);
+static inline bool is_scalar(const struct ast_term *t) {
+    return t->kind <= AST_STRING || (t->kind == AST_VALUE && t->scalar.kind <= VALUE_STRING);
+}
+static inline bool is_closure(const struct ast_term *t) { /* a comprehension */
+    return t->kind >= AST_ARRAY_COMPREHENSION && t->kind <= AST_SET_COMPREHENSION;
+}
+static inline bool is_var_str(const struct ast_term *t, str name) {
+    return t->kind == AST_VAR && str_eq(t->var, name);
+}
+#define is_var_named(t, name) is_var_str((t), S(name))
+static inline bool is_call_str(const struct ast_expr *e, str name) {
+    if (e->kind != AST_EXPR_CALL || !e->count) return false;
+    const struct ast_term *op = e->terms[0];
+    return op->kind == AST_REF && op->count == 1 && is_var_str(op->terms[0], name);
+}
+#define is_call_of(e, name) is_call_str((e), S(name)) /* an operator of one word */
+static inline bool is_equality(const struct ast_expr *e) { return is_call_of(e, "eq"); }
+static inline bool is_assignment(const struct ast_expr *e) { return is_call_of(e, "assign"); }
 bool is_root_document(const struct ast_term *t); /* `input` or `data`, and nothing more */
 bool is_wildcard(str v);
 bool is_generated(str v);
@@ -249,39 +272,48 @@ void read_capabilities(struct compiler *c);
 bool module_is_v1_compatible(const struct ast_module *m);
 
 /* ---- The tree of rules (tree.c) ---- */
-void note_rules(struct compiler *c); /* numbers, features, exports */
+void export_names(struct compiler *c);
+void note_rule(struct compiler *c, struct ast_rule *r); /* its number and features */
 void plant_rules(struct compiler *c);
 void finish_tree(struct compiler *c);
 struct place *place_of(const struct compiler *c, const struct ast_term *ref, u32 len);
 struct ast_term *rule_full_ref(struct compiler *c, struct ast_rule *r);
 str rule_text(struct compiler *c, struct ast_rule *r); /* the full ref, printed */
 
-/* ---- Passes, in order ---- */
-void resolve_refs(struct compiler *c);                             /* resolve.c */
-void rewrite_head_refs(struct compiler *c);                        /* head.c */
-void check_overrides(struct compiler *c);                          /* strict.c */
-void check_imports(struct compiler *c);
-void rewrite_locals(struct compiler *c);                           /* locals.c */
-void rewrite_templates(struct compiler *c);                        /* template.c */
-void check_void_calls(struct compiler *c);                         /* functions.c */
-void rewrite_prints(struct compiler *c);                           /* print.c */
-void rewrite_calls(struct compiler *c);                            /* expand.c */
-void rewrite_metadata(struct compiler *c);                         /* metadata.c */
-void rewrite_comprehensions(struct compiler *c);                   /* expand.c */
-void rewrite_heads(struct compiler *c);                            /* head.c */
-void rewrite_withs(struct compiler *c);                            /* with.c */
-void check_conflicts(struct compiler *c);                          /* conflict.c */
-void check_functions(struct compiler *c);                          /* functions.c */
-void check_heads(struct compiler *c);                              /* safety.c */
-void check_bodies(struct compiler *c);
-void rewrite_equals(struct compiler *c);                           /* dynamic.c */
-void rewrite_dynamics(struct compiler *c);
-void rewrite_tests(struct compiler *c);
-void check_recursion(struct compiler *c);                          /* graph.c */
-void check_types(struct compiler *c);                              /* check.c */
-void check_unsafe_builtins(struct compiler *c);                    /* strict.c */
-void check_deprecated_builtins(struct compiler *c);
+/* ---- Passes over one rule, in order (compile.c) ---- */
+struct globals;
+struct globals *resolve_open(struct compiler *c, struct ast_module *m); /* resolve.c; NULL: no memory */
+void resolve_one(struct globals *g, struct ast_rule *r);
+void resolve_close(struct globals *g);                               /* tells unused imports */
+void rewrite_head_ref(struct compiler *c, struct ast_rule *r);       /* head.c */
+void check_overrides(struct compiler *c, struct ast_rule *r, bool first); /* strict.c */
+void rewrite_locals(struct compiler *c, struct ast_rule *first);     /* locals.c: else-rules too */
+void rewrite_templates(struct compiler *c, struct ast_rule *r);      /* template.c */
+void check_void_calls(struct compiler *c, struct ast_rule *r);       /* functions.c */
+void rewrite_prints(struct compiler *c, struct ast_rule *r);         /* print.c */
+void rewrite_calls(struct compiler *c, struct ast_rule *r);          /* expand.c */
+void rewrite_metadata(struct compiler *c, struct ast_rule *r);       /* metadata.c */
+void rewrite_comprehensions(struct compiler *c, struct ast_rule *r); /* expand.c */
+void rewrite_head(struct compiler *c, struct ast_rule *r);           /* head.c */
+void rewrite_withs(struct compiler *c, struct ast_rule *r);          /* with.c */
+void check_functions(struct compiler *c, struct ast_rule *r);        /* functions.c */
+void check_head_safety(struct compiler *c, struct ast_rule *r);      /* safety.c */
+void check_body_safety(struct compiler *c, struct ast_rule *r);
+void rewrite_dynamics(struct compiler *c, struct ast_rule *r);       /* dynamic.c */
+void rewrite_tests(struct compiler *c, struct ast_rule *r);
+void check_unsafe_builtins(struct compiler *c, struct ast_rule *r);  /* strict.c */
+void check_deprecated_builtins(struct compiler *c, struct ast_rule *r);
 
+/* ---- Passes over all ---- */
+void check_imports(struct compiler *c);                              /* strict.c */
+void gather_metadata(struct compiler *c);                            /* metadata.c */
+void check_conflicts(struct compiler *c);                            /* conflict.c */
+void graph_open(struct compiler *c);                                 /* graph.c */
+bool graph_note(struct compiler *c, struct ast_rule *r);
+void check_recursion(struct compiler *c);
+void checker_open(struct compiler *c);                               /* check.c */
+void type_rule(struct compiler *c, struct ast_rule *r);
+void check_types(struct compiler *c);
 str import_name(const struct ast_import *i);                       /* strict.c */
 str import_text(struct compiler *c, const struct ast_import *i);
 

@@ -8,23 +8,11 @@
  *                                     data.a[__local2__] = [__local3__]
  *
  * Only an equality, or an expression that is a term alone, may still hold a ref or comprehension
- * directly. It runs after safety, and puts each new expression right before its use. */
+ * directly. It runs after safety, and puts each new expression right before its use.
+ *
+ * `==` in a rule becomes `=` here, for safety has seen that it binds nothing; in a query it stays,
+ * since there it answers false, and is not undefined, when its sides differ. */
 #include "app/policy/compile/compile_impl.h"
-
-/* ---- == ------------------------------------------------------------------------------------- */
-
-static bool equal_expr(struct walk *w, struct ast_expr *e) {
-    if (is_call_of(e, "equal") && operand_count(e) == 2)
-        e->terms[0] = new_ref_to(w->c, S("eq"), &e->terms[0]->at);
-    return false;
-}
-
-void rewrite_equals(struct compiler *c) {
-    struct walk w = {.c = c, .expr = equal_expr};
-    EACH_RULE(c, r) walk_rule(&w, r);
-}
-
-/* ---- Dynamic terms -------------------------------------------------------------------------- */
 
 static struct ast_term *pull_one(struct compiler *c, const struct ast_expr *of, struct ast_term *t,
                                  struct exprs *out);
@@ -89,6 +77,8 @@ static void pull_expr(struct compiler *c, struct ast_expr *e, struct exprs *out)
     switch (e->kind) {
     case AST_EXPR_TERM: e->terms[0] = pull_from(c, e, e->terms[0], out); break;
     case AST_EXPR_CALL:
+        if (!c->outer && is_call_of(e, "equal") && operand_count(e) == 2)
+            e->terms[0] = new_ref_to(c, S("eq"), &e->terms[0]->at);
         if (is_equality(e) && operand_count(e) != 2) break;
         for (u32 i = 0; i < operand_count(e); i++)
             operands(e)[i] = is_equality(e) ? pull_from(c, e, operands(e)[i], out)
@@ -116,9 +106,8 @@ void dynamics_in_body(struct compiler *c, struct ast_body *b) {
     if (!compile_stopped(c)) body_set(c, b, &out);
 }
 
-void rewrite_dynamics(struct compiler *c) {
-    EACH_RULE(c, r)
-        if (!is_true_body(r->body)) dynamics_in_body(c, r->body);
+void rewrite_dynamics(struct compiler *c, struct ast_rule *r) {
+    if (!is_true_body(r->body)) dynamics_in_body(c, r->body);
 }
 
 /* ---- Conditions of tests, so that what they compare can be shown ------------------------------ */
@@ -146,8 +135,6 @@ static void test_body(struct compiler *c, struct ast_body *b) {
     if (!compile_stopped(c)) body_set(c, b, &out);
 }
 
-void rewrite_tests(struct compiler *c) {
-    if (!c->options->rewrite_tests) return;
-    EACH_RULE(c, r)
-        if (str_starts(r->head->name, S("test_"))) test_body(c, r->body);
+void rewrite_tests(struct compiler *c, struct ast_rule *r) {
+    if (c->options->rewrite_tests && str_starts(r->head->name, S("test_"))) test_body(c, r->body);
 }

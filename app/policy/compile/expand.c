@@ -158,15 +158,13 @@ void calls_in_body(struct compiler *c, struct ast_body *b) {
     if (!compile_stopped(c)) body_set(c, b, &out);
 }
 
-void rewrite_calls(struct compiler *c) {
-    EACH_RULE(c, r) {
-        struct exprs more = {0};
-        expand_terms(c, r->head->args, r->head->arg_count, &more);
-        if (r->head->key) r->head->key = expand_term(c, r->head->key, &more);
-        if (r->head->value) r->head->value = expand_term(c, r->head->value, &more);
-        body_append(c, r->body, &more);
-        calls_in_body(c, r->body);
-    }
+void rewrite_calls(struct compiler *c, struct ast_rule *r) {
+    struct exprs more = {0};
+    expand_terms(c, r->head->args, r->head->arg_count, &more);
+    if (r->head->key) r->head->key = expand_term(c, r->head->key, &more);
+    if (r->head->value) r->head->value = expand_term(c, r->head->value, &more);
+    body_append(c, r->body, &more);
+    calls_in_body(c, r->body);
 }
 
 /* ---- What comprehensions collect ------------------------------------------------------------- */
@@ -193,8 +191,7 @@ void comprehensions_in_body(struct compiler *c, struct ast_body *b) {
     walk_body(&w, b);
 }
 
-void rewrite_comprehensions(struct compiler *c) {
+void rewrite_comprehensions(struct compiler *c, struct ast_rule *r) {
     struct walk w = {.c = c, .term = collect_term};
-    EACH_RULE(c, r)
-        if (notes_of(r)->has & HAS_CLOSURE) walk_rule(&w, r);
+    if (notes_of(r)->has & HAS_CLOSURE) walk_rule(&w, r);
 }

@@ -174,8 +174,10 @@ static void arity_error(struct compiler *c, const struct ast_expr *e, int want, 
 static bool check_call(struct walk *w, struct ast_expr *e) {
     struct compiler *c = w->c;
     if (e->kind != AST_EXPR_CALL) return false;
-    int arity = arity_of(c, e->terms[0]);
+    const struct builtin *b = ref_of_data(e->terms[0]) ? NULL : builtin_of_ref(c, e->terms[0]);
+    int arity = b ? b->arity : arity_of(c, e->terms[0]);
     u32 n = operand_count(e);
+    c->saw_deprecated |= b && b->flags & BUILTIN_DEPRECATED;
     if (arity < 0) {
         str name = compile_term_text(c, written_ref(c, e->terms[0], false));
         compile_error(c, POLICY_TYPE_ERROR, &e->at, "undefined function %.*s", STR(name));
@@ -196,9 +198,9 @@ void functions_in_body(struct compiler *c, struct ast_body *b) {
     walk_body(&w, b);
 }
 
-void check_functions(struct compiler *c) {
+void check_functions(struct compiler *c, struct ast_rule *r) {
     struct walk w = {.c = c, .expr = check_call};
-    EACH_RULE(c, r) walk_rule(&w, r);
+    walk_rule(&w, r);
 }
 
 /* ---- Calls without a result where a value is wanted ------------------------------------------ */
@@ -219,8 +221,7 @@ void void_calls_in_body(struct compiler *c, struct ast_body *b) {
     walk_body(&w, b);
 }
 
-void check_void_calls(struct compiler *c) {
+void check_void_calls(struct compiler *c, struct ast_rule *r) {
     struct walk w = {.c = c, .term = check_void};
-    EACH_RULE(c, r)
-        if (notes_of(r)->has & HAS_CALL_TERM) walk_rule(&w, r);
+    if (notes_of(r)->has & HAS_CALL_TERM) walk_rule(&w, r);
 }

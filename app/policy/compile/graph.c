@@ -20,7 +20,7 @@ struct graph {
     struct compiler *c;
     u32 count;
     struct trie_node **nodes; /* by number */
-    u32 *edge_from;           /* per rule: where its edges begin; one more at the end */
+    struct edge_range { u32 from, to; } *of_rule; /* which edges are whose */
     u32 *edges;
     u32 edge_count, edge_room;
 };
@@ -32,7 +32,7 @@ static u32 vertex(const struct graph *g, const struct trie_node *n, enum kind ki
 static void add_edge(struct graph *g, u32 to) {
     if (g->edge_count == g->edge_room) {
         u32 room = g->edge_room ? g->edge_room * 2 : 1024;
-        u32 *edges = heap_alloc(&g->c->scratch, room * sizeof *edges);
+        u32 *edges = heap_alloc(&g->c->lasting, room * sizeof *edges);
         if (!edges) return;
         if (g->edge_count) memcpy(edges, g->edges, g->edge_count * sizeof *edges);
         g->edges = edges;
@@ -91,19 +91,28 @@ static void number_nodes(struct graph *g, struct trie_node *n) {
     compile_leave(g->c);
 }
 
-static bool open_graph(struct graph *g, struct compiler *c) {
+/* Once the tree of rules stands, before the first rule is noted. */
+void graph_open(struct compiler *c) {
+    struct graph *g = heap_alloc(&c->lasting, sizeof *g);
+    if (!g) return;
     *g = (struct graph){.c = c, .count = c->rule_count + c->paths->count * KINDS};
-    g->nodes = heap_alloc(&c->scratch, (c->paths->count + 1) * sizeof *g->nodes);
-    g->edge_from = heap_alloc(&c->scratch, (c->rule_count + 1) * sizeof *g->edge_from);
-    if (!g->nodes || !g->edge_from) return false;
+    g->nodes = heap_alloc(&c->lasting, (c->paths->count + 1) * sizeof *g->nodes);
+    g->of_rule = heap_alloc(&c->lasting, (c->rule_count + 1) * sizeof *g->of_rule);
+    if (!g->nodes || !g->of_rule) return;
+    memset(g->of_rule, 0, (c->rule_count + 1) * sizeof *g->of_rule);
     number_nodes(g, &c->paths->root);
+    c->graph = g;
+}
+
+/* Its edges, while the rule is near. True: it needs no other rule. */
+bool graph_note(struct compiler *c, struct ast_rule *r) {
+    struct graph *g = c->graph;
     struct walk w = {.c = c, .term = edge_term, .arg = g};
-    EACH_RULE(c, r) {
-        g->edge_from[notes_of(r)->number] = g->edge_count;
-        walk_rule(&w, r);
-    }
-    g->edge_from[c->rule_count] = g->edge_count;
-    return !compile_stopped(c);
+    if (!g) return false;
+    u32 from = g->edge_count;
+    walk_rule(&w, r);
+    g->of_rule[notes_of(r)->number] = (struct edge_range){from, g->edge_count};
+    return g->edge_count == from;
 }
 
 /* ---- Going along edges ---------------------------------------------------------------------- */
@@ -119,7 +128,7 @@ struct cursor {
 static struct cursor cursor_at(const struct graph *g, u32 v) {
     struct cursor k = {.at = v};
     u32 rules = g->c->rule_count;
-    if (v < rules) k.i = g->edge_from[v];
+    if (v < rules) k.i = g->of_rule[v].from;
     else if ((v - rules) % KINDS == BENEATH) k.child = g->nodes[(v - rules) / KINDS]->first;
     return k;
 }
@@ -135,7 +144,7 @@ static bool next_of_rules(struct cursor *k, const struct place *p, u32 *out) {
 static bool next_edge(const struct graph *g, struct cursor *k, u32 *out) {
     u32 rules = g->c->rule_count;
     if (k->at < rules) {
-        if (k->i == g->edge_from[k->at + 1]) return false;
+        if (k->i == g->of_rule[k->at].to) return false;
         *out = g->edges[k->i++];
         return true;
     }
@@ -278,17 +287,17 @@ static void tell_beneath(struct tarjan *t, const struct graph *g, const struct t
 
 void check_recursion(struct compiler *c) {
     struct heap_mark mark = heap_mark(&c->scratch);
-    struct graph g;
+    const struct graph *g = c->graph;
     struct tarjan t;
     u32 count = c->rule_count;
     c->out->order = compile_list(c, &count, sizeof *c->out->order);
     c->out->order_count = 0;
-    if (open_graph(&g, c) && open_tarjan(&t, &g)) {
+    if (g && count && open_tarjan(&t, g)) {
         bool any = false;
         for (u32 i = 0; i < c->rule_count; i++)
-            if (!t.index[i]) strong_parts(&t, &g, i);
+            if (!t.index[i]) strong_parts(&t, g, i);
         for (u32 i = 0; i < c->rule_count; i++) any |= t.cyclic[i];
-        if (any) tell_beneath(&t, &g, &c->paths->root);
+        if (any) tell_beneath(&t, g, &c->paths->root);
     }
     heap_release(&c->scratch, mark);
 }

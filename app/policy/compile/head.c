@@ -43,11 +43,9 @@ static void plain_ref(struct compiler *c, struct ast_rule *r) {
     body_append(c, r->body, &more);
 }
 
-void rewrite_head_refs(struct compiler *c) {
-    EACH_MODULE(c, m)
-        for (u32 i = 0; i < m->rule_count && !compile_stopped(c); i++)
-            if (m->rules[i]->head->ref->count > 1 || c->features_limited)
-                if (ref_allowed(c, m->rules[i])) plain_ref(c, m->rules[i]);
+void rewrite_head_ref(struct compiler *c, struct ast_rule *r) {
+    if (r->head->ref->count == 1 && !c->features_limited) return;
+    if (ref_allowed(c, r)) plain_ref(c, r);
 }
 
 static void capture(struct compiler *c, struct ast_term **t, struct exprs *more) {
@@ -57,12 +55,10 @@ static void capture(struct compiler *c, struct ast_term **t, struct exprs *more)
     exprs_add(c, more, e);
 }
 
-void rewrite_heads(struct compiler *c) {
-    EACH_RULE(c, r) {
-        struct exprs more = {0};
-        capture(c, &r->head->key, &more);
-        capture(c, &r->head->value, &more);
-        for (u32 i = 0; i < r->head->arg_count; i++) capture(c, &r->head->args[i], &more);
-        body_append(c, r->body, &more);
-    }
+void rewrite_head(struct compiler *c, struct ast_rule *r) {
+    struct exprs more = {0};
+    capture(c, &r->head->key, &more);
+    capture(c, &r->head->value, &more);
+    for (u32 i = 0; i < r->head->arg_count; i++) capture(c, &r->head->args[i], &more);
+    body_append(c, r->body, &more);
 }

@@ -674,7 +674,7 @@ static void unused_arguments(struct stack *s, const struct ast_rule *r, struct v
 }
 
 /* A rule with its else branches. */
-static void locals_chain(struct compiler *c, struct ast_rule *first) {
+void rewrite_locals(struct compiler *c, struct ast_rule *first) {
     struct stack s = {.c = c, .at = first->at};
     struct scope args;
     struct varset unused;
@@ -696,15 +696,6 @@ static void locals_chain(struct compiler *c, struct ast_rule *first) {
         }
     }
     if (c->options->strict) unused_arguments(&s, first, &unused);
-}
-
-void rewrite_locals(struct compiler *c) {
-    EACH_MODULE(c, m)
-        for (u32 i = 0; i < m->rule_count && !compile_stopped(c); i++) {
-            struct heap_mark mark = heap_mark(&c->scratch);
-            locals_chain(c, m->rules[i]);
-            heap_release(&c->scratch, mark);
-        }
 }
 
 void locals_of_query(struct compiler *c, struct ast_body *b) {

@@ -167,7 +167,8 @@ static struct ast_term *bind_first(struct compiler *c, struct exprs *body, value
     return operands(e)[0];
 }
 
-static void rewrite_rule(struct compiler *c, struct ast_rule *r) {
+void rewrite_metadata(struct compiler *c, struct ast_rule *r) {
+    if (!(notes_of(r)->has & HAS_METADATA)) return;
     struct asked a = {0};
     struct exprs body = {0};
     struct walk find = {.c = c, .expr = find_call, .arg = &a};
@@ -182,10 +183,8 @@ static void rewrite_rule(struct compiler *c, struct ast_rule *r) {
     if (!compile_stopped(c)) body_set(c, r->body, &body);
 }
 
-void rewrite_metadata(struct compiler *c) {
+/* Before any rule asks. */
+void gather_metadata(struct compiler *c) {
     EACH_MODULE(c, m)
         for (u32 i = 0; i < m->annotation_count; i++) gather(c, m, m->annotations[i]);
-    if (compile_failed(c)) return;
-    EACH_RULE(c, r)
-        if (notes_of(r)->has & HAS_METADATA) rewrite_rule(c, r);
 }

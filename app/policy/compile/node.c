@@ -128,28 +128,6 @@ void body_append(struct compiler *c, struct ast_body *b, const struct exprs *mor
 
 /* ---- Questions ----------------------------------------------------------------------------- */
 
-bool is_scalar(const struct ast_term *t) {
-    return t->kind <= AST_STRING ||
-           (t->kind == AST_VALUE && t->scalar.kind <= VALUE_STRING);
-}
-
-bool is_closure(const struct ast_term *t) {
-    return t->kind >= AST_ARRAY_COMPREHENSION && t->kind <= AST_SET_COMPREHENSION;
-}
-
-bool is_var_named(const struct ast_term *t, const char *name) {
-    return t->kind == AST_VAR && str_eq(t->var, str_from_c(name));
-}
-
-bool is_call_of(const struct ast_expr *e, const char *name) {
-    if (e->kind != AST_EXPR_CALL || !e->count) return false;
-    const struct ast_term *op = e->terms[0];
-    return op->kind == AST_REF && op->count == 1 && is_var_named(op->terms[0], name);
-}
-
-bool is_equality(const struct ast_expr *e) { return is_call_of(e, "eq"); }
-bool is_assignment(const struct ast_expr *e) { return is_call_of(e, "assign"); }
-
 bool is_root_document(const struct ast_term *t) {
     return t->kind == AST_REF && t->count == 1 &&
            (is_var_named(t->terms[0], "input") || is_var_named(t->terms[0], "data"));

@@ -141,17 +141,10 @@ static void keep_in_rule(struct compiler *c, struct ast_rule *r) {
     keep_body(c, r->body, &safe);
 }
 
-void rewrite_prints(struct compiler *c) {
+void rewrite_prints(struct compiler *c, struct ast_rule *r) {
     struct walk erase = {.c = c, .body = erase_in_body};
-    EACH_RULE(c, r) {
-        if (!(notes_of(r)->has & HAS_PRINT)) continue;
-        if (!c->options->keep_print) {
-            walk_rule(&erase, r);
-            continue;
-        }
-        struct heap_mark mark = heap_mark(&c->scratch);
-        keep_in_rule(c, r);
-        heap_release(&c->scratch, mark);
-        notes_of(r)->has |= HAS_CLOSURE;
-    }
+    if (!(notes_of(r)->has & HAS_PRINT)) return;
+    if (c->options->keep_print) keep_in_rule(c, r);
+    else walk_rule(&erase, r);
+    notes_of(r)->has |= HAS_CLOSURE;
 }

@@ -257,19 +257,16 @@ static void unused_imports(struct globals *g) {
     }
 }
 
-void resolve_refs(struct compiler *c) {
-    EACH_MODULE(c, m) {
-        struct heap_mark module = heap_mark(&c->scratch);
-        struct globals g;
-        open_globals(&g, c, &(struct import_scope){m->package, m->imports, m->import_count});
-        for (u32 i = 0; i < m->rule_count && !compile_stopped(c); i++) {
-            struct heap_mark rule = heap_mark(&c->scratch);
-            for (struct ast_rule *r = m->rules[i]; r; r = r->otherwise) resolve_rule(&g, r);
-            heap_release(&c->scratch, rule);
-        }
-        if (c->options->strict && !compile_stopped(c)) unused_imports(&g);
-        heap_release(&c->scratch, module);
-    }
+struct globals *resolve_open(struct compiler *c, struct ast_module *m) {
+    struct globals *g = heap_alloc(&c->scratch, sizeof *g);
+    if (g) open_globals(g, c, &(struct import_scope){m->package, m->imports, m->import_count});
+    return g;
+}
+
+void resolve_one(struct globals *g, struct ast_rule *r) { resolve_rule(g, r); }
+
+void resolve_close(struct globals *g) {
+    if (g->c->options->strict && !compile_stopped(g->c)) unused_imports(g);
 }
 
 void resolve_query(struct compiler *c, struct ast_body *b, const struct import_scope *scope) {

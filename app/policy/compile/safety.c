@@ -348,24 +348,16 @@ static str rule_scope(struct compiler *c, const struct ast_rule *rule) {
 
 /* ---- Rules and queries ---------------------------------------------------------------------- */
 
-static void body_of_rule(struct compiler *c, struct ast_rule *r) {
+void check_body_safety(struct compiler *c, struct ast_rule *r) {
     struct varset globals;
     struct unsafe unsafe = {0};
+    if (is_true_body(r->body) || compile_full(c)) return;
     varset_open(&globals, &c->scratch);
     varset_add(&globals, S("data"));
     varset_add(&globals, S("input"));
     vars_of_args(c, &globals, r->head, 0);
     reorder(c, r->body, &globals, &unsafe);
     if (any_unsafe(&unsafe)) report(c, &unsafe, rule_scope(c, r));
-}
-
-void check_bodies(struct compiler *c) {
-    EACH_RULE(c, r) {
-        if (is_true_body(r->body) || compile_full(c)) continue;
-        struct heap_mark mark = heap_mark(&c->scratch);
-        body_of_rule(c, r);
-        heap_release(&c->scratch, mark);
-    }
 }
 
 void safety_of_query(struct compiler *c, struct ast_body *b) {
@@ -404,8 +396,9 @@ static bool head_has_vars(const struct ast_head *h) {
     return (h->key && !is_scalar(h->key)) || (h->value && !is_scalar(h->value));
 }
 
-static void check_head(struct compiler *c, struct ast_rule *r) {
+void check_head_safety(struct compiler *c, struct ast_rule *r) {
     struct varset bound, wanted;
+    if (!head_has_vars(r->head) || compile_full(c)) return;
     varset_open(&bound, &c->scratch);
     varset_open(&wanted, &c->scratch);
     vars_of_head(c, &wanted, r->head);
@@ -421,14 +414,5 @@ static void check_head(struct compiler *c, struct ast_rule *r) {
         const struct ast_location *at = place_in_head(c, r, wanted.items[i]);
         if (is_wildcard(name)) name = S("_");
         compile_error(c, POLICY_UNSAFE_VAR_ERROR, at, "var %.*s is unsafe%.*s", STR(name), STR(scope));
-    }
-}
-
-void check_heads(struct compiler *c) {
-    EACH_RULE(c, r) {
-        if (!head_has_vars(r->head) || compile_full(c)) continue;
-        struct heap_mark mark = heap_mark(&c->scratch);
-        check_head(c, r);
-        heap_release(&c->scratch, mark);
     }
 }

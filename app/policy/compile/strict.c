@@ -36,14 +36,12 @@ void override_errors(struct compiler *c, struct ast_body *b) {
     walk_body(&w, b);
 }
 
-void check_overrides(struct compiler *c) {
+/* Of rules, then of what is assigned in them: `first` rules alone have names. */
+void check_overrides(struct compiler *c, struct ast_rule *r, bool first) {
     struct walk w = {.c = c, .expr = assignment_overrides};
-    EACH_MODULE(c, m) {
-        if (!c->options->strict && !module_is_v1_compatible(m)) continue;
-        for (u32 i = 0; i < m->rule_count; i++) rule_overrides(c, m->rules[i]);
-        for (u32 i = 0; i < m->rule_count; i++)
-            for (struct ast_rule *r = m->rules[i]; r; r = r->otherwise) walk_rule(&w, r);
-    }
+    if (!c->options->strict && !module_is_v1_compatible(r->module)) return;
+    if (first) rule_overrides(c, r);
+    walk_rule(&w, r);
 }
 
 /* ---- Imports -------------------------------------------------------------------------------- */
@@ -124,10 +122,9 @@ void unsafe_builtins_in_body(struct compiler *c, struct ast_body *b) {
     if (c->options->unsafe_builtins) walk_body(&w, b);
 }
 
-void check_unsafe_builtins(struct compiler *c) {
+void check_unsafe_builtins(struct compiler *c, struct ast_rule *r) {
     struct walk w = {.c = c, .expr = unsafe_call};
-    if (!c->options->unsafe_builtins) return;
-    EACH_RULE(c, r) walk_rule(&w, r);
+    if (c->options->unsafe_builtins) walk_rule(&w, r);
 }
 
 static bool deprecated_call(struct walk *w, struct ast_expr *e) {
@@ -144,8 +141,7 @@ void deprecated_builtins_in_body(struct compiler *c, struct ast_body *b) {
     if (c->options->strict) walk_body(&w, b);
 }
 
-void check_deprecated_builtins(struct compiler *c) {
+void check_deprecated_builtins(struct compiler *c, struct ast_rule *r) {
     struct walk w = {.c = c, .expr = deprecated_call};
-    EACH_RULE(c, r)
-        if (c->options->strict || module_is_v1_compatible(r->module)) walk_rule(&w, r);
+    if (c->options->strict || module_is_v1_compatible(r->module)) walk_rule(&w, r);
 }

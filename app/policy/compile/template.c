@@ -153,8 +153,9 @@ void templates_in_body(struct compiler *c, struct ast_body *b, const struct vars
     templates_beneath(c, b, safe, NULL, NULL);
 }
 
-static void templates_in_rule(struct compiler *c, struct ast_rule *r) {
+void rewrite_templates(struct compiler *c, struct ast_rule *r) {
     struct varset args, safe;
+    if (!(notes_of(r)->has & HAS_TEMPLATE)) return;
     varset_open(&args, &c->scratch);
     varset_open(&safe, &c->scratch);
     vars_of_args(c, &args, r->head, 0);
@@ -166,14 +167,5 @@ static void templates_in_rule(struct compiler *c, struct ast_rule *r) {
     struct templates own = {c, &safe};
     struct walk w = {.c = c, .term = template_term, .expr = template_expr, .arg = &own};
     walk_head(&w, r->head);
-}
-
-void rewrite_templates(struct compiler *c) {
-    EACH_RULE(c, r) {
-        if (!(notes_of(r)->has & HAS_TEMPLATE)) continue;
-        struct heap_mark mark = heap_mark(&c->scratch);
-        templates_in_rule(c, r);
-        heap_release(&c->scratch, mark);
-        notes_of(r)->has |= HAS_CALL_TERM | HAS_CLOSURE;
-    }
+    notes_of(r)->has |= HAS_CALL_TERM | HAS_CLOSURE;
 }

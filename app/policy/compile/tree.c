@@ -51,7 +51,7 @@ static bool look_metadata(struct walk *w, struct ast_term *t) {
     return look_term(w, t);
 }
 
-static void note_rule(struct compiler *c, struct ast_rule *r) {
+void note_rule(struct compiler *c, struct ast_rule *r) {
     struct rule_notes *n = compile_alloc(c, sizeof *n);
     r->notes = n;
     n->number = c->rule_count;
@@ -79,15 +79,11 @@ static struct trie_node *path_in(struct trie *t, const struct ast_term *ref, u32
     return n;
 }
 
-/* Rules get their numbers, and each package its names, before anything is resolved. */
-void note_rules(struct compiler *c) {
+/* Each package gets the names of its rules, before anything is resolved. */
+void export_names(struct compiler *c) {
     EACH_MODULE(c, m) {
         struct trie_node *package = path_in(c->exports, m->package, m->package->count);
         for (u32 i = 0; i < m->rule_count && package && !compile_stopped(c); i++) {
-            for (struct ast_rule *r = m->rules[i]; r; r = r->otherwise) {
-                r->module = m;
-                note_rule(c, r);
-            }
             const struct ast_term *name = m->rules[i]->head->ref->terms[0];
             struct trie_node *n =
                 name->kind == AST_VAR ? trie_make_str(c->exports, package, name->var) : NULL;

@@ -8,8 +8,8 @@
  * A value that must be evaluated is bound before the expression: it is seen without the others. */
 #include "app/policy/compile/compile_impl.h"
 
-static bool starts_with(const struct ast_term *t, const char *name) {
-    return t->kind == AST_REF && t->count && is_var_named(t->terms[0], name);
+static bool starts_with(const struct ast_term *t, str name) {
+    return t->kind == AST_REF && t->count && is_var_str(t->terms[0], name);
 }
 
 static bool is_function_at(const struct place *p) {
@@ -97,8 +97,8 @@ static enum verdict judge(struct compiler *c, struct ast_with *w) {
     const struct builtin *b;
     if (w->value->kind == AST_VAR && builtin_allowed(c, w->value->var)) var_to_ref(c, w->value);
     if (!named_builtin(c, w->target, &b)) return REFUSED;
-    if (starts_with(w->target, "data")) return data_target(c, w);
-    if (starts_with(w->target, "input")) return needs_eval(w->value) ? BIND : KEEP;
+    if (starts_with(w->target, S("data"))) return data_target(c, w);
+    if (starts_with(w->target, S("input"))) return needs_eval(w->value) ? BIND : KEEP;
     if (!b) {
         compile_error(c, POLICY_TYPE_ERROR, &w->target->at,
                       "with keyword target must reference existing input, data, or a function");
@@ -138,8 +138,7 @@ void withs_in_body(struct compiler *c, struct ast_body *b) {
     walk_body(&w, b);
 }
 
-void rewrite_withs(struct compiler *c) {
+void rewrite_withs(struct compiler *c, struct ast_rule *r) {
     struct walk w = {.c = c, .body = with_body};
-    EACH_RULE(c, r)
-        if (notes_of(r)->has & HAS_WITH) walk_rule(&w, r);
+    if (notes_of(r)->has & HAS_WITH) walk_rule(&w, r);
 }
