@@ -39,16 +39,25 @@ static size_t character_bytes(str s) {
 
 /* Sixteen at a time, by SSE2, which every machine of ours has: compared with their sign, bytes from
  * 0x80 on are less than a blank, too. */
+static inline u32 odd_bytes(__m128i v) { /* a bit for each that needs a closer look */
+    __m128i odd = _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(' ')), _mm_cmpeq_epi8(v, _mm_set1_epi8('"')));
+    odd = _mm_or_si128(odd, _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+    return (u32)_mm_movemask_epi8(_mm_or_si128(odd, _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7F))));
+}
 size_t json_plain_run(str s) {
-    const __m128i blank = _mm_set1_epi8(' '), quote = _mm_set1_epi8('"'),
-                  slash = _mm_set1_epi8('\\'), rubout = _mm_set1_epi8(0x7F);
     size_t n = 0;
     for (; n + 16 <= s.len; n += 16) {
-        __m128i v = _mm_loadu_si128((const __m128i_u *)(const void *)(s.ptr + n));
-        __m128i odd = _mm_or_si128(_mm_or_si128(_mm_cmplt_epi8(v, blank), _mm_cmpeq_epi8(v, quote)),
-                                   _mm_or_si128(_mm_cmpeq_epi8(v, slash), _mm_cmpeq_epi8(v, rubout)));
-        u32 mask = (u32)_mm_movemask_epi8(odd);
+        u32 mask = odd_bytes(_mm_loadu_si128((const __m128i_u *)(const void *)(s.ptr + n)));
         if (mask) return n + (size_t)__builtin_ctz(mask);
+    }
+    if (s.len - n >= 8) { /* what is left, as two words that may overlap */
+        u64 words[2];
+        memcpy(&words[0], s.ptr + n, 8);
+        memcpy(&words[1], s.ptr + s.len - 8, 8);
+        u32 mask = odd_bytes(_mm_loadu_si128((const __m128i_u *)(const void *)words));
+        if (!mask) return s.len;
+        size_t at = (size_t)__builtin_ctz(mask);
+        return at < 8 ? n + at : s.len - 16 + at;
     }
     while (n < s.len && (u8)s.ptr[n] >= 0x20 && (u8)s.ptr[n] < 0x7F && s.ptr[n] != '"' &&
            s.ptr[n] != '\\')

@@ -6,6 +6,7 @@
  * covers it and all before it (chain.c). Text from outside is cut to AUDIT_TEXT_MAX and made valid
  * UTF-8, so the log is always readable. */
 #include "app/audit/audit_impl.h"
+#include "app/json.h"
 #include "app/metrics/metrics.h"
 #include "kernel/core/fiber.h"
 #include "kernel/platform.h"
@@ -23,8 +24,10 @@ static const char *const steps[] = {
 };
 static const struct db_schema audit_schema = {.module = "audit", .steps = steps};
 
-/* Printable and whole: control characters become '?', a cut never splits a character. */
+/* Printable and whole: control characters become '?', a cut never splits a character. Nearly every
+ * text is so already, and is given back as it is. */
 static str printable(str text, char *to, size_t room) {
+    if (text.len <= room && json_plain_run(text) == text.len) return text;
     if (!str_is_utf8(text)) text = S("(not UTF-8)");
     text = str_take(text, room);
     while (text.len && !str_is_utf8(text)) text.len--;
@@ -101,7 +104,8 @@ static str or_empty(str s) {
 }
 
 rc_t audit_add(struct db_txn *t, struct request *rq, const struct audit_event *event) {
-    char address[48], client[AUDIT_TEXT_MAX], resource[AUDIT_TEXT_MAX], actor[AUDIT_TEXT_MAX];
+    char address[48];
+    UNINITIALIZED char client[AUDIT_TEXT_MAX], resource[AUDIT_TEXT_MAX], actor[AUDIT_TEXT_MAX];
     u8 hash[AUDIT_HASH_BYTES];
     struct audit_row row = {
         .at_ns = (s64)platform_wall_ns(),

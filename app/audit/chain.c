@@ -68,7 +68,7 @@ static void add_number(struct sink *s, s64 number) {
 
 void audit_row_hash(const u8 previous[AUDIT_HASH_BYTES], const struct audit_row *row,
                     u8 out[AUDIT_HASH_BYTES]) {
-    struct sink s;
+    UNINITIALIZED struct sink s;
     u8 hash[64]; /* the library's type wants room for SHA-512 */
     mbedtls_sha512_init(&s.sha);
     int rc = mbedtls_sha512_starts(&s.sha, 1);

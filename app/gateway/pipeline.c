@@ -215,14 +215,13 @@ struct line { /* fields of the access line, put together by hand: it is written 
     char text[LOG_LINE_MAX];
     size_t len;
 };
-static void line_put(struct line *l, const char *name, str value) {
-    size_t n = strlen(name);
-    if (l->len + n + value.len > sizeof l->text) return;
-    memcpy(l->text + l->len, name, n);
-    if (value.len) memcpy(l->text + l->len + n, value.ptr, value.len);
-    l->len += n + value.len;
+static void line_put(struct line *l, str name, str value) {
+    if (l->len + name.len + value.len > sizeof l->text) return;
+    memcpy(l->text + l->len, name.ptr, name.len);
+    if (value.len) memcpy(l->text + l->len + name.len, value.ptr, value.len);
+    l->len += name.len + value.len;
 }
-static void line_number(struct line *l, const char *name, u64 v) {
+static void line_number(struct line *l, str name, u64 v) {
     char digits[20], *at = digits + sizeof digits;
     do *--at = (char)('0' + v % 10);
     while (v /= 10);
@@ -230,16 +229,16 @@ static void line_number(struct line *l, const char *name, u64 v) {
 }
 
 static void access_line(struct request *rq, u64 duration_ns) {
-    char path[256], peer[46];
-    struct line l;
+    UNINITIALIZED char path[256], peer[46];
+    UNINITIALIZED struct line l;
     l.len = 0;
-    line_put(&l, "method=", str_take(rq->http->method_text, 16)); /* a token, so it needs no quotes */
-    line_put(&l, " path=", str_from_c(log_quote(rq->http->path, path, sizeof path)));
-    line_number(&l, " status=", (u64)rq->x->status);
-    line_number(&l, " bytes=", rq->x->bytes_sent);
-    line_number(&l, " us=", duration_ns / NS_PER_US);
-    if (rq->actor.user_id.len) line_put(&l, " user=", rq->actor.user_id); /* ours: a UUID */
-    line_put(&l, " peer=", net_address_text(&rq->http->peer, peer, sizeof peer));
+    line_put(&l, S("method="), str_take(rq->http->method_text, 16)); /* a token, so it needs no quotes */
+    line_put(&l, S(" path="), str_from_c(log_quote(rq->http->path, path, sizeof path)));
+    line_number(&l, S(" status="), (u64)rq->x->status);
+    line_number(&l, S(" bytes="), rq->x->bytes_sent);
+    line_number(&l, S(" us="), duration_ns / NS_PER_US);
+    if (rq->actor.user_id.len) line_put(&l, S(" user="), rq->actor.user_id); /* ours: a UUID */
+    line_put(&l, S(" peer="), net_address_text(&rq->http->peer, peer, sizeof peer));
     log_write_ready(LOG_INFO, "http", "request", str_of(l.text, l.len));
 }
 

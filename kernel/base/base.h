@@ -32,6 +32,8 @@ typedef int64_t s64;
 #define CONTAINER_OF(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 #define NORETURN __attribute__((noreturn))
+/* For large buffers on hot paths: everything else on the stack begins as zeroes (HARDEN). */
+#define UNINITIALIZED __attribute__((uninitialized))
 
 #include "kernel/base/rc.h"
 #include "kernel/base/str.h"

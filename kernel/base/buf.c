@@ -20,7 +20,7 @@ rc_t buf_reserve(struct buf *b, size_t more) {
         b->failed = true;
         return RC_LIMIT;
     }
-    size_t room = MAX(MAX(b->len + more, b->room * 2), (size_t)64);
+    size_t room = MAX(MAX(b->len + more, b->room * 2), (size_t)512);
     if (room > b->max) room = b->max;
     char *grown = realloc(b->ptr, room);
     if (!grown) {

@@ -56,9 +56,13 @@ static void copy_long(u8 *to, const u8 *from, size_t n) { /* n > 64 */
     u8 *edge_to = forward ? to + n - 64 : to;
     v16 a = GET(v16_any, edge, 0), b = GET(v16_any, edge, 16);
     v16 c = GET(v16_any, edge, 32), d = GET(v16_any, edge, 48);
-    if (forward)
-        for (; n > 64; to += 64, from += 64, n -= 64) copy_64(to, from);
-    else
+    if (forward) {
+        for (; n > 128; to += 128, from += 128, n -= 128) {
+            copy_64(to, from);
+            copy_64(to + 64, from + 64);
+        }
+        if (n > 64) copy_64(to, from);
+    } else
         for (; n > 64; n -= 64) copy_64(to + n - 64, from + n - 64);
     AT(v16_any, edge_to, 0) = a;
     AT(v16_any, edge_to, 16) = b;
