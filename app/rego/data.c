@@ -21,6 +21,8 @@ struct decision {
     bool input_missing;
     struct policy_ask ask;
     str path;
+    bool decided;
+    struct rego_decision record;
     char id[ID_ROOM]; /* of the record in the decision log; empty: none */
     u64 started_ns, evaluated_ns;
     value result;
@@ -56,6 +58,7 @@ static bool decision_open(struct decision *d, struct request *rq, str path) {
 }
 
 static void decision_close(struct decision *d) {
+    if (d->decided) rego_shadow_ask(&d->record, d->id);
     if (d->own_query) policy_query_drop(d->query);
     if (d->evaluator) rego_evaluator_give(d->evaluator);
     rego_release(d->state);
@@ -69,15 +72,16 @@ static bool decide(struct decision *d) {
         rego_eval_error(d->rq, rc, &error);
         return false;
     }
-    struct rego_decision record = {.state = d->state,
-                                   .path = d->path,
-                                   .request_id = d->rq->http->id,
-                                   .user = d->rq->actor.email.ptr ? d->rq->actor.email : S(""),
-                                   .input = d->ask.input,
-                                   .result = d->result,
-                                   .at_ns = d->ask.now_ns,
-                                   .eval_ns = d->evaluated_ns - d->started_ns};
-    rego_decision_log(&record, d->id);
+    d->record = (struct rego_decision){.state = d->state,
+                                       .path = d->path,
+                                       .request_id = d->rq->http->id,
+                                       .user = d->rq->actor.email.ptr ? d->rq->actor.email : S(""),
+                                       .input = d->ask.input,
+                                       .result = d->result,
+                                       .at_ns = d->ask.now_ns,
+                                       .eval_ns = d->evaluated_ns - d->started_ns};
+    rego_decision_log(&d->record, d->id);
+    d->decided = true;
     return true;
 }
 
@@ -446,6 +450,11 @@ const struct route rego_routes[] = {
     REGO(HTTP_GET, "/api/v1/rego/revisions", rego_revisions_list, page_parameters,
          "Every change of policies and data"),
     REGO(HTTP_POST, "/api/v1/rego/revert", rego_revert, NULL, "Go back to a revision"),
+    REGO(HTTP_GET, "/api/v1/rego/shadow", rego_shadow_get, NULL,
+         "What the candidate would have answered otherwise"),
+    REGO(HTTP_PUT, "/api/v1/rego/shadow", rego_shadow_put, NULL,
+         "Ask a candidate beside the live policies"),
+    REGO(HTTP_DELETE, "/api/v1/rego/shadow", rego_shadow_delete, NULL, "End the trial"),
     REGO(HTTP_POST, "/api/v1/rego/replay", rego_replay, NULL,
          "Which recorded decisions would a change have changed?"),
     {.pattern = NULL},

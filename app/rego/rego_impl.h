@@ -97,6 +97,14 @@ void rego_decisions_list(struct request *rq);
 void rego_revisions_list(struct request *rq);
 void rego_revert(struct request *rq);
 void rego_replay(struct request *rq);
+/* The member `policies` of a body: text replaces or adds, null leaves out. False: answered. */
+bool rego_overrides_read(struct request *rq, value body, struct rego_change **out, u32 *count);
+/* Asks the candidate what was just answered, if there is one. Parks. */
+void rego_shadow_ask(const struct rego_decision *d, const char *id);
+void rego_shadow_stop(void);
+void rego_shadow_get(struct request *rq);
+void rego_shadow_put(struct request *rq);
+void rego_shadow_delete(struct request *rq);
 /* The current state with some changes to its policies; compiled, not stored, not published. */
 rc_t rego_candidate(const struct rego_change *changes, u32 count, struct rego_state **out,
                     struct policy_errors *errors, struct diag *why);

@@ -128,7 +128,7 @@ static void report(struct request *rq, struct replay *r) {
 
 /* The candidate's policies: a member of `policies` that is text replaces or adds, null leaves out.
  */
-static bool overrides_read(struct request *rq, value body, struct rego_change **out, u32 *count) {
+bool rego_overrides_read(struct request *rq, value body, struct rego_change **out, u32 *count) {
     value policies = value_get_str(body, S("policies"));
     *count = 0;
     *out = arena_alloc(rq->arena, (value_count(policies) + 1) * sizeof **out);
@@ -165,7 +165,8 @@ void rego_replay(struct request *rq) {
     heap_open(&r.heap, REPLAY_BYTES_MAX);
     heap_open(&r.record, MIB(16));
     policy_errors_open(&errors, &body_heap, 10);
-    bool ok = rego_body_value(rq, &body_heap, &body) && overrides_read(rq, body, &changes, &count);
+    bool ok =
+        rego_body_value(rq, &body_heap, &body) && rego_overrides_read(rq, body, &changes, &count);
     value limit = ok ? value_get_str(body, S("limit")) : UNDEFINED;
     u64 rows = limit.kind == VALUE_NUMBER && !limit.boxed && limit.integer > 0 ? (u64)limit.integer
                                                                                : REPLAY_DEFAULT;

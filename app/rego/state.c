@@ -523,6 +523,7 @@ static rc_t rego_start(struct diag *why) {
 
 static void rego_stop(void) {
     if (current) rego_decisions_stop();
+    rego_shadow_stop();
     rego_release(current);
     current = NULL;
 }

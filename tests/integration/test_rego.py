@@ -164,6 +164,22 @@ class Rego(AppliancePerClass):
         self.assertEqual(wrong["errors"][0]["code"], "rego_unsafe_var_error")
         self.call("DELETE", "/v1/policies/masks")
 
+    def test_a_candidate_is_asked_beside_the_live_policies(self):
+        self.put_policy("shade", "package shade\n\nallow if input.n > 10\n")
+        r = self.call("PUT", "/api/v1/rego/shadow", {"policies": {"shade": "package shade\n\nallow if input.n > 5\n"}})
+        self.assertEqual((r["active"], r["compiles"], r["asked"]), (True, True, 0))
+        for n in (1, 7, 20):
+            self.assertEqual(self.decide("shade/allow", {"n": n}), {"result": True} if n == 20 else {})
+        self.put_policy("other", "package other\n\np := 1\n")
+        self.assertEqual(self.decide("shade/allow", {"n": 8}), {})
+        r = self.call("GET", "/api/v1/rego/shadow")
+        self.assertEqual((r["asked"], r["differing"], r["failed"]), (4, 2, 0))
+        self.assertEqual([(d["input"]["n"], d.get("live"), d["candidate"]) for d in r["differences"]], [(8, None, True), (7, None, True)])
+        self.call("PUT", "/api/v1/rego/shadow", {"policies": {"shade": "package shade\n\np := x"}}, expect=400)
+        self.call("PUT", "/api/v1/rego/shadow", {}, expect=422)
+        self.call("DELETE", "/api/v1/rego/shadow", expect=204)
+        self.assertFalse(self.call("GET", "/api/v1/rego/shadow")["active"])
+
     def test_a_revision_comes_back(self):
         self.put_policy("rev", "package rev\n\np := 1\n")
         self.call("PUT", "/v1/data/rev_data", {"n": 1}, expect=204)
