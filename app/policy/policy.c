@@ -18,7 +18,7 @@ static void program_open(struct program *p, size_t bytes_max) {
 
 static void program_close(struct program *p) {
     free(p->code), free(p->constants), free(p->paths), free(p->withs), free(p->places);
-    free(p->heads), free(p->looks), free(p->indexes), free(p->constant_table);
+    free(p->heads), free(p->looks), free(p->tells), free(p->indexes), free(p->constant_table);
     heap_close(&p->heap);
 }
 
@@ -63,6 +63,7 @@ rc_t policy_load(const struct policy_source *sources, u32 count, const struct po
     if (!made) return out_of_memory(errors);
     struct program *p = &made->program;
     program_open(p, o->bytes_max);
+    p->trace = o->trace;
     rc_t rc = RC_NO_MEMORY;
     struct ast_module **modules = heap_alloc(&p->heap, (count ? count : 1) * sizeof *modules);
     if (!modules) goto failed;
@@ -105,6 +106,7 @@ rc_t policy_prepare_with(struct policy_program *p, str text, const struct policy
     struct policy_query *q = query_open(p);
     if (!q) return out_of_memory(errors);
     struct heap *h = &q->program.heap;
+    q->program.trace = o->trace;
     struct ast_body *body;
     struct compiled_query compiled = {0};
     rc_t rc = parse_body(h, text, &o->parse, &body, errors);

@@ -18,6 +18,7 @@ struct policy_load_options {
     struct parse_options parse;
     struct compile_options compile;
     size_t bytes_max; /* memory of the program; 0: POLICY_PROGRAM_BYTES_MAX */
+    bool trace;       /* its evaluation can be watched: trace.h */
 };
 /* On RC_INVALID `errors` (opened by the caller) tells; nothing else was made. */
 rc_t policy_load(const struct policy_source *sources, u32 count, const struct policy_load_options *o,
@@ -33,6 +34,7 @@ struct policy_query_options {
     const struct ast_term *package;     /* names of its rules may be used as they are; may be NULL */
     const struct ast_import *imports;
     u32 import_count;
+    bool trace;
 };
 rc_t policy_prepare_with(struct policy_program *p, str query, const struct policy_query_options *o,
                          struct policy_query **out, struct policy_errors *errors);

@@ -343,6 +343,29 @@ TEST(machine_decides_paths) {
     world_close(&w);
 }
 
+static struct buf told;
+static void tell_line(struct policy_trace *t, const struct policy_event *e) {
+    (void)t;
+    EXPECT_OK(buf_printf(&told, "%c%u ", "EXVRFN"[e->op], e->at ? e->at->row : 0));
+}
+
+TEST(machine_tells) {
+    struct world w = {0};
+    struct policy_trace trace = {tell_line};
+    heap_open(&w.heap, MIB(8));
+    policy_errors_open(&w.errors, &w.heap, 10);
+    buf_open(&w.text, MIB(1)), buf_open(&told, MIB(1));
+    struct policy_source source = {S("a.rego"), S("package t\np if {\n some x in [1, 2]\n x > 1\n}\nq if {\n p\n input.a\n}\n")};
+    struct policy_load_options o = {.trace = true};
+    EXPECT_OK(policy_load(&source, 1, &o, &w.program, &w.errors));
+    EXPECT_OK(policy_evaluator_open(&w.evaluator, MIB(1)));
+    w.ask = (struct policy_ask){.data = value_empty_object(), .trace = &trace};
+    EXPECT_STR(answer(&w, "data.t.q"), S(""));
+    EXPECT_STR(buf_str(&told), S("E6 V7 E2 V3 V3 V4 F4 R3 V4 X2 V8 F8 R7 "));
+    buf_close(&told);
+    world_close(&w);
+}
+
 TEST(machine_strict_errors) {
     struct world w;
     world_open(&w, "package t\np := x if { x := 1 / input.n }\ndefault q := 3\nq := p");

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "app/policy/machine/run.h"
+#include "app/policy/trace.h"
 #include "kernel/base/limits.h"
 
 /* ---- Errors and limits ---- */
@@ -174,4 +175,7 @@ void evaluation_print(struct evaluation *e, const struct ast_location *at, str m
 /* Notes: shown by those who asked for them. */
 void evaluation_trace(struct evaluation *e, str message) {
     if (e->ask->note) e->ask->note(e->ask->arg, message);
+    if (e->ask->trace)
+        e->ask->trace->event(e->ask->trace, &(struct policy_event){.op = POLICY_NOTE, .depth = e->depth,
+                                                                    .at = e->call.at, .message = message});
 }

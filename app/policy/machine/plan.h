@@ -2,6 +2,7 @@
 /* plan.h — what the planner's files share: where code goes, which variables have a register. */
 #pragma once
 #include "app/policy/machine/program.h"
+#include "app/policy/trace.h"
 
 struct plan_var {
     str name;
@@ -47,6 +48,7 @@ u32 plan_constant(struct plan *pl, value v);
 u32 plan_path(struct plan *pl, const value *keys, u32 count);
 u32 plan_place(struct plan *pl, const struct ast_location *at);
 u32 plan_head_note(struct plan *pl, struct head_note note);
+void plan_tell(struct plan *pl, enum policy_event_op op, struct tell_note note, u32 unless);
 u32 plan_look_add(struct plan *pl, struct look look);
 u32 plan_with_set(struct plan *pl, struct with_set set);
 void plan_unit_begin(struct plan *pl, u32 parameters);

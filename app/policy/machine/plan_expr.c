@@ -414,8 +414,40 @@ static void plan_step(struct plan *pl, const struct ast_expr *e, u32 capture) {
     if (capture != NOWHERE) plan_emit(pl, OP_MOVE, capture, plan_constant(pl, value_boolean(true)), 0);
 }
 
-void plan_expr(struct plan *pl, const struct ast_expr *e, u32 capture) {
+static void plan_quietly(struct plan *pl, const struct ast_expr *e, u32 capture) {
     pl->at = &e->at;
     if (e->with_count) plan_with(pl, e, capture);
     else plan_step(pl, e, capture);
+}
+
+/*       tell EVAL; held = undefined
+ *       expression         fail: lost
+ *       held = true
+ *       ... rest ...       fail: redo
+ * redo: tell REDO, to the expression's innermost iteration
+ * lost: tell FAIL unless it held, to none */
+static void plan_telling(struct plan *pl, const struct ast_expr *e, u32 capture) {
+    struct tell_note note = {.expr = e, .at = &e->at};
+    u32 outer = pl->fail, lost = plan_label(pl), redo = plan_label(pl), over = plan_label(pl);
+    u32 held = plan_register(pl, 1);
+    plan_tell(pl, POLICY_EVAL, note, 0);
+    plan_emit(pl, OP_CLEAR, held, 0, 0);
+    pl->fail = lost;
+    plan_quietly(pl, e, capture);
+    u32 inner = pl->fail;
+    plan_emit(pl, OP_MOVE, held, plan_constant(pl, value_boolean(true)), 0);
+    plan_jump(pl, over);
+    plan_here(pl, redo);
+    plan_tell(pl, POLICY_REDO, note, 0);
+    plan_jump(pl, inner);
+    plan_here(pl, lost);
+    plan_tell(pl, POLICY_FAIL, note, held);
+    plan_jump(pl, outer);
+    plan_here(pl, over);
+    pl->fail = redo;
+}
+
+void plan_expr(struct plan *pl, const struct ast_expr *e, u32 capture) {
+    if (pl->p->trace) plan_telling(pl, e, capture);
+    else plan_quietly(pl, e, capture);
 }

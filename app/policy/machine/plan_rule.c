@@ -56,8 +56,10 @@ static void plan_link(struct plan *pl, struct group *g, const struct ast_rule *r
     pl->fail = next;
     pl->at = &r->at;
     bind_parameters(pl, g->node, r->head, first);
+    plan_tell(pl, POLICY_ENTER, (struct tell_note){.rule = r, .at = &r->at}, 0);
     plan_body(pl, r->body);
     if (pl->failed) return;
+    plan_tell(pl, POLICY_EXIT, (struct tell_note){.rule = r, .at = &r->at}, 0);
     bool is_constant = plan_is_constant(r->head->value, &constant);
     u32 v = plan_term(pl, r->head->value, NOWHERE);
     u32 place = plan_place(pl, &r->at);
@@ -104,7 +106,9 @@ static void plan_default(struct plan *pl, struct group *g, const struct ast_rule
     plan_vars_clear(pl);
     pl->registers = g->base;
     bind_parameters(pl, g->node, r->head, r->head);
+    plan_tell(pl, POLICY_ENTER, (struct tell_note){.rule = r, .at = &r->at}, 0);
     plan_body(pl, r->body);
+    plan_tell(pl, POLICY_EXIT, (struct tell_note){.rule = r, .at = &r->at}, 0);
     plan_term_into(pl, r->head->value, g->result);
     plan_here(pl, given);
 }
@@ -181,8 +185,10 @@ static void plan_partial_rule(struct plan *pl, struct group *g, const struct ast
     pl->fail = next;
     pl->at = &r->at;
     match_keys(pl, g, r);
+    plan_tell(pl, POLICY_ENTER, (struct tell_note){.rule = r, .at = &r->at}, 0);
     plan_body(pl, r->body);
     if (pl->failed) return;
+    plan_tell(pl, POLICY_EXIT, (struct tell_note){.rule = r, .at = &r->at}, 0);
     if (g->node->is_set) add_set_member(pl, g, r, next);
     else if (uses_document(g)) add_document(pl, g, r);
     else add_entry(pl, g, r);

@@ -108,6 +108,8 @@ enum { LOOK_EQUAL, LOOK_PREFIX, LOOK_HOLDS }; /* field == v, v starts with field
 struct look_test { u8 kind; value field; u32 operand; };
 struct look { u32 count; struct look_test *tests; };
 
+struct tell_note { const struct ast_expr *expr; const struct ast_rule *rule; const struct ast_location *at; };
+
 struct index; /* index.h */
 
 struct program {
@@ -129,6 +131,8 @@ struct program {
     u32 place_count, place_room;
     struct head_note *heads;
     u32 head_count, head_room;
+    struct tell_note *tells;
+    u32 tell_count, tell_room;
     struct look *looks;
     u32 look_count, look_room;
     struct index **indexes;
@@ -137,6 +141,7 @@ struct program {
     u32 *constant_table; /* open addressing by hash, index + 1 */
     u32 constant_mask;
     bool exhausted;
+    bool trace;          /* code tells what it does: trace.h */
     u64 id;              /* differs from program to program: evaluators forget what they remembered */
 };
 

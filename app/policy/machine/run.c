@@ -12,6 +12,7 @@
  * `budget` counts iterations and calls down to the next look at deadline and limits. */
 #include "app/policy/machine/run.h"
 #include <stdlib.h>
+#include "app/policy/trace.h"
 #include "kernel/base/limits.h"
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
@@ -290,6 +291,13 @@ static void result_row(struct evaluation *e, const value *row, u32 count) {
     e->results[e->result_count++] =
         (struct policy_result){value_object(&e->heap, q->names, row, names),
                                value_array(&e->heap, row + names, count - names)};
+}
+
+static void tell(struct evaluation *e, const struct insn *i, const struct tell_note *note) {
+    struct policy_trace *t = e->ask->trace;
+    struct policy_event event = {.op = (enum policy_event_op)i->n, .depth = e->depth, .at = note->at,
+                                 .expr = note->expr, .rule = note->rule};
+    t->event(t, &event);
 }
 
 static void conflict(struct evaluation *e, const struct ast_location *at, u32 kind) {
@@ -752,6 +760,9 @@ helped:
         i = code + entry;
         goto *labels[i->op];
     }
+    DO(TELL)
+    if (e->ask->trace && (i->n != POLICY_FAIL || !value_defined(R(i->a)))) tell(e, i, p->tells + i->x);
+    GO_ON;
     DO(RESULT)
     result_row(e, r + i->a, i->x);
     if (UNLIKELY(e->rc)) goto stopped;
