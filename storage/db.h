@@ -7,10 +7,8 @@
  *
  *   struct db_txn *t;
  *   if ((rc = db_write_begin(&t))) return rc;
- *   if (!(rc = db_run(t, "UPDATE user SET name=?1 WHERE id=?2", DB_TEXT(name), DB_TEXT(id))))
- *       rc = db_write_commit(t);        // ends t, also when it fails
- *   else
- *       db_write_rollback(t);           // ends t
+ *   rc = db_run(t, "UPDATE user SET name=?1 WHERE id=?2", DB_TEXT(name), DB_TEXT(id));
+ *   return db_write_end(t, rc);         // commits, or takes back what failed
  *
  * Between begin and commit only db calls may park. SQL text is constant; every value is bound.
  * SQLITE_BUSY never leaves this file. */
@@ -36,6 +34,8 @@ void db_read_end(struct db_txn *t);
 rc_t db_write_begin(struct db_txn **out);
 rc_t db_write_commit(struct db_txn *t); /* RC_FULL RC_IO: nothing of t remains */
 void db_write_rollback(struct db_txn *t);
+/* Ends t as its work went: commits when rc is RC_OK, else takes it back and returns rc. */
+rc_t db_write_end(struct db_txn *t, rc_t rc);
 /* Lets t use the last part of a full disk, which is kept for statements that delete. */
 rc_t db_use_reserve(struct db_txn *t);
 /* Changes whenever something that was written is taken back or the database is opened anew: what a

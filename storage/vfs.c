@@ -336,20 +336,15 @@ static int file_close(sqlite3_file *f) {
     return SQLITE_OK;
 }
 
+#define FILE_METHODS                                                                               \
+    .xClose = file_close, .xRead = file_read, .xWrite = file_write, .xTruncate = file_truncate,    \
+    .xFileSize = file_size, .xLock = file_lock, .xUnlock = file_unlock,                            \
+    .xCheckReservedLock = file_check_reserved, .xFileControl = file_control,                       \
+    .xSectorSize = file_sector_size, .xDeviceCharacteristics = file_characteristics
 static const sqlite3_io_methods database_methods = {
     .iVersion = 2,
-    .xClose = file_close,
-    .xRead = file_read,
-    .xWrite = file_write,
-    .xTruncate = file_truncate,
+    FILE_METHODS,
     .xSync = file_sync,
-    .xFileSize = file_size,
-    .xLock = file_lock,
-    .xUnlock = file_unlock,
-    .xCheckReservedLock = file_check_reserved,
-    .xFileControl = file_control,
-    .xSectorSize = file_sector_size,
-    .xDeviceCharacteristics = file_characteristics,
     .xShmMap = shm_map,
     .xShmLock = shm_lock,
     .xShmBarrier = shm_barrier,
@@ -357,18 +352,8 @@ static const sqlite3_io_methods database_methods = {
 };
 static const sqlite3_io_methods wal_methods = {
     .iVersion = 1,
-    .xClose = file_close,
-    .xRead = file_read,
-    .xWrite = file_write,
-    .xTruncate = file_truncate,
+    FILE_METHODS,
     .xSync = wal_file_sync,
-    .xFileSize = file_size,
-    .xLock = file_lock,
-    .xUnlock = file_unlock,
-    .xCheckReservedLock = file_check_reserved,
-    .xFileControl = file_control,
-    .xSectorSize = file_sector_size,
-    .xDeviceCharacteristics = file_characteristics,
 };
 
 static bool name_is_wal(const char *name) {

@@ -227,3 +227,9 @@ rc_t db_write_commit(struct db_txn *t) {
     txn_give(t);
     return rc;
 }
+
+rc_t db_write_end(struct db_txn *t, rc_t rc) {
+    if (rc == RC_OK) return db_write_commit(t);
+    db_write_rollback(t);
+    return rc;
+}

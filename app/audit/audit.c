@@ -148,11 +148,7 @@ rc_t audit_add_alone(struct request *rq, const struct audit_event *event) {
     struct db_txn *t;
     rc_t rc = db_write_begin(&t);
     if (rc) return rc;
-    if ((rc = audit_add(t, rq, event))) {
-        db_write_rollback(t);
-        return rc;
-    }
-    return db_write_commit(t);
+    return db_write_end(t, audit_add(t, rq, event));
 }
 
 /* ---- Checking

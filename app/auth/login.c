@@ -110,10 +110,7 @@ static void failed(struct request *rq, struct attempt *a) {
     rc_t rc = db_write_begin(&t);
     if (rc == RC_OK) {
         rc = failed_write(t, rq, a);
-        if (rc == RC_OK)
-            rc = db_write_commit(t);
-        else
-            db_write_rollback(t);
+        rc = db_write_end(t, rc);
     }
     if (rc) {
         reply_rc(rq, rc, "Recording the login");
@@ -149,10 +146,7 @@ static void succeeded(struct request *rq, struct attempt *a) {
     rc_t rc = db_write_begin(&t);
     if (rc == RC_OK) {
         rc = succeeded_write(t, rq, a, &session);
-        if (rc == RC_OK)
-            rc = db_write_commit(t);
-        else
-            db_write_rollback(t);
+        rc = db_write_end(t, rc);
     }
     if (rc == RC_DENIED) { /* disabled or removed while the password was being looked at */
         failed(rq, a);
@@ -290,10 +284,7 @@ static rc_t logout_write(struct request *rq, bool all, s64 *out_count) {
         .detail = arena_printf(rq->arena, "{\"sessions\":%lld}", (long long)*out_count),
     };
     if (rc == RC_OK) rc = audit_add(t, rq, &event);
-    if (rc == RC_OK)
-        rc = db_write_commit(t);
-    else
-        db_write_rollback(t);
+    rc = db_write_end(t, rc);
     if (rc == RC_OK && all) token_cache_drop_user(rq->actor.user_id);
     if (rc == RC_OK && !all) token_cache_drop_session(rq->actor.session_id);
     return rc;

@@ -72,11 +72,8 @@ static rc_t code_start(void) {
     struct db_txn *t;
     rc_t rc = db_write_begin(&t);
     if (rc) return rc;
-    if ((rc = code_replace(t, code))) {
-        db_write_rollback(t);
-        return rc;
-    }
-    if ((rc = db_write_commit(t)) == RC_OK) code_show(code);
+    rc = db_write_end(t, code_replace(t, code));
+    if (rc == RC_OK) code_show(code);
     return rc;
 }
 
@@ -122,11 +119,7 @@ static rc_t code_try(struct request *rq, const char typed[CODE_LETTERS]) {
         db_write_rollback(t);
         return verdict;
     }
-    rc = code_wrong(t, rq, tries, code, &replaced);
-    if (rc == RC_OK)
-        rc = db_write_commit(t);
-    else
-        db_write_rollback(t);
+    rc = db_write_end(t, code_wrong(t, rq, tries, code, &replaced));
     if (rc) return rc;
     if (replaced) {
         log_warn("auth", "ten wrong setup codes: a new one is on the console");
@@ -181,9 +174,7 @@ static rc_t first_admin_write(struct request *rq, const char typed[CODE_LETTERS]
     rc_t rc = db_write_begin(&t);
     if (rc) return rc;
     rc = first_admin_rows(t, rq, typed, user, session);
-    if (rc == RC_OK) return db_write_commit(t);
-    db_write_rollback(t);
-    return rc;
+    return db_write_end(t, rc);
 }
 
 static void setup_refused(struct request *rq, rc_t rc) {
@@ -258,10 +249,7 @@ static rc_t configured_write(struct arena *a, str user_id, str email, str phc, s
     rc_t rc = db_write_begin(&t);
     if (rc) return rc;
     rc = configured_rows(t, a, user_id, email, phc, fresh);
-    if (rc == RC_OK)
-        rc = db_write_commit(t);
-    else
-        db_write_rollback(t);
+    rc = db_write_end(t, rc);
     if (rc == RC_OK && !fresh) token_cache_drop_user(user_id);
     return rc;
 }
@@ -315,9 +303,7 @@ static rc_t configured_keep(struct arena *a, const struct user *user) {
     rc = db_run(t, "UPDATE user SET role='admin',state='active',version=version+1 WHERE id=?1",
                 DB_TEXT(user->id));
     if (rc == RC_OK) rc = audit_add(t, NULL, &event);
-    if (rc == RC_OK) return db_write_commit(t);
-    db_write_rollback(t);
-    return rc;
+    return db_write_end(t, rc);
 }
 
 static rc_t configured_look(struct arena *a, str email, struct user *user, s64 *admins) {

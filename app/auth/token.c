@@ -87,9 +87,7 @@ static rc_t key_write(const struct es256_key *key, str issuer) {
         DB_BLOB(str_of((const char *)key->private_key, sizeof key->private_key)),
         DB_BLOB(str_of((const char *)key->public_key, sizeof key->public_key)), DB_TEXT(issuer),
         DB_INT(platform_wall_ns()));
-    if (rc == RC_OK) return db_write_commit(t);
-    db_write_rollback(t);
-    return rc;
+    return db_write_end(t, rc);
 }
 
 static rc_t key_create(void) {

@@ -122,11 +122,7 @@ rc_t config_store_change(struct request *rq, const struct config_setting *list, 
     if (!rc && expected_version >= 0 && version != expected_version) rc = RC_CONFLICT;
     version++;
     for (u32 i = 0; i < count && !rc; i++) rc = change_one(t, rq, &list[i], unset, version);
-    if (rc) {
-        db_write_rollback(t);
-        return rc;
-    }
-    if ((rc = db_write_commit(t))) return rc;
+    if ((rc = db_write_end(t, rc))) return rc;
     metric_add(METRIC_CONFIG_CHANGES, count);
     *out_version = version;
     if (!unset) return config_set(SOURCE_STORED, list, count, version);

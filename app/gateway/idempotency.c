@@ -138,9 +138,7 @@ static rc_t claim_row(struct request *rq, str key, str print) {
                     " WHERE made_s < ?5", /* expired, not yet purged */
                     DB_TEXT(rq->actor.user_id), DB_TEXT(key), DB_INT(now), DB_BLOB(print),
                     DB_INT(now - KEPT_S));
-    if (!rc) return db_write_commit(t);
-    db_write_rollback(t);
-    return rc;
+    return db_write_end(t, rc);
 }
 
 static rc_t record_row(struct request *rq, str key, int status, str type, str body) {
@@ -157,9 +155,7 @@ static rc_t record_row(struct request *rq, str key, int status, str type, str bo
                     DB_TEXT(rq->actor.user_id), DB_TEXT(key), DB_INT(status), DB_TEXT(type),
                     DB_TEXT(rq->location), DB_TEXT(rq->etag),
                     DB_BLOB(body.ptr ? body : S("")));
-    if (!rc) return db_write_commit(t);
-    db_write_rollback(t);
-    return rc;
+    return db_write_end(t, rc);
 }
 
 static void record(struct request *rq, int status, str content_type, str body) {

@@ -188,11 +188,7 @@ static rc_t record(struct db_txn *t, struct request *rq, const struct policy *p,
 }
 
 static rc_t finish(struct db_txn *t, rc_t rc) {
-    if (rc) {
-        db_write_rollback(t);
-        return rc;
-    }
-    rc = db_write_commit(t);
+    rc = db_write_end(t, rc);
     if (rc == RC_OK) metric_add(METRIC_POLICY_WRITES, 1);
     return rc;
 }

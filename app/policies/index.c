@@ -198,9 +198,7 @@ static rc_t batch_write(struct batch *b) {
     rc = db_use_reserve(t); /* on a full disk what is there must still be found */
     if (rc == RC_OK) rc = batch_compare(b, t);
     for (u32 i = 0; i < b->count && rc == RC_OK; i++) rc = entry_write(t, &b->entries[i]);
-    if (rc == RC_OK) return db_write_commit(t);
-    db_write_rollback(t);
-    return rc;
+    return db_write_end(t, rc);
 }
 
 static rc_t batch_run(bool *out_whole) {

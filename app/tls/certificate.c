@@ -95,9 +95,7 @@ static rc_t store(struct request *rq, str key, str chain, const char *source) {
                        &(struct audit_event){.action = "tls.certificate.replace",
                                              .resource = S("tls/certificate"),
                                              .result = "ok"});
-    if (!rc) return db_write_commit(t);
-    db_write_rollback(t);
-    return rc;
+    return db_write_end(t, rc);
 }
 
 /* RC_NOT_FOUND: none is stored. */
