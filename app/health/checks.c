@@ -112,8 +112,7 @@ static void write_database(struct json_writer *w) {
     json_object_end(w);
 }
 
-static void write_memory(struct json_writer *w) {
-    json_object(w, "memory");
+void health_memory_json(struct json_writer *w) {
     json_int(w, "used_bytes", (s64)platform_memory_used());
     json_int(w, "heap_bytes", (s64)memory_heap_bytes());
     json_int(w, "pressure_percent", memory_pressure_percent());
@@ -130,7 +129,6 @@ static void write_memory(struct json_writer *w) {
         json_object_end(w);
     }
     json_array_end(w);
-    json_object_end(w);
 }
 
 static void write_network(struct json_writer *w) {
@@ -154,7 +152,9 @@ static void write_network(struct json_writer *w) {
 void health_write_values(struct json_writer *w) {
     struct loop_stats loop;
     write_database(w);
-    write_memory(w);
+    json_object(w, "memory");
+    health_memory_json(w);
+    json_object_end(w);
     write_network(w);
     loop_stats_get(&loop);
     json_object(w, "loop");

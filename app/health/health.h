@@ -17,5 +17,8 @@ enum health_state health_overall(void);
 const char *health_state_name(enum health_state s); /* "starting" "healthy" "degraded" "unhealthy" */
 /* Why the database could not be opened at boot; empty: it could. */
 void health_storage_failed(const char *why);
+/* Members of the object that is open: used_bytes, heap_bytes, pressure_percent, budgets. */
+struct json_writer;
+void health_memory_json(struct json_writer *w);
 
 extern const struct module health_module;

@@ -46,27 +46,6 @@ static void write_boot(struct json_writer *w) {
     json_object_end(w);
 }
 
-static void write_memory(struct json_writer *w) {
-    json_object(w, "memory");
-    json_int(w, "machine_bytes", (s64)boot_machine->memory_bytes);
-    json_int(w, "heap_bytes", (s64)memory_heap_bytes());
-    json_int(w, "used_bytes", (s64)platform_memory_used());
-    json_array(w, "budgets");
-    for (int b = 0; b < MEMORY_BUDGET_COUNT; b++) {
-        struct memory_use use;
-        memory_use_get((enum memory_budget)b, &use);
-        json_object(w, NULL);
-        json_text(w, "name", str_from_c(use.name));
-        json_int(w, "used_bytes", (s64)use.used);
-        json_int(w, "peak_bytes", (s64)use.peak);
-        json_int(w, "limit_bytes", (s64)use.limit);
-        json_int(w, "refused", (s64)use.refused);
-        json_object_end(w);
-    }
-    json_array_end(w);
-    json_object_end(w);
-}
-
 static void write_network(struct json_writer *w) {
     struct link_status link;
     link_status_get(&link);
@@ -100,7 +79,10 @@ static void get_system(struct request *rq) {
     u64 spent = loop.busy_ns + loop.idle_ns;
     json_real(&w, "loop_busy_ratio", spent ? (double)loop.busy_ns / (double)spent : 0);
     write_boot(&w);
-    write_memory(&w);
+    json_object(&w, "memory");
+    json_int(&w, "machine_bytes", (s64)boot_machine->memory_bytes);
+    health_memory_json(&w);
+    json_object_end(&w);
     write_network(&w);
     json_object_end(&w);
     reply_json(rq, 200, &w);
