@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* page.c — writes the paging members of a list. `next` repeats the query as it came, still encoded,
+/* page.c — one page of a list. `next` repeats the query as it came, still encoded,
  * with only the offset changed: following it keeps filters and order. */
 #include "app/page.h"
 
@@ -26,4 +26,30 @@ void page_json(struct request *rq, struct json_writer *w, const struct page *pag
         json_text(w, "next", next_address(rq, page));
     else
         json_null(w, "next");
+}
+
+void page_answer(struct request *rq, const struct page *page, size_t bytes_max, page_items_fn *items,
+                 void *arg, const char *what) {
+    struct json_writer w;
+    struct db_txn *t;
+    u64 total = 0;
+    rc_t rc = db_read_begin(&t);
+    if (rc) {
+        reply_rc(rq, rc, what);
+        return;
+    }
+    json_open(&w, bytes_max);
+    json_object(&w, NULL);
+    json_array(&w, "items");
+    rc = items(t, rq, page, &w, &total, arg);
+    db_read_end(t);
+    if (rc && rc != RC_NOT_FOUND) {
+        json_close(&w);
+        reply_rc(rq, rc, what);
+        return;
+    }
+    json_array_end(&w);
+    page_json(rq, &w, page, total);
+    json_object_end(&w);
+    reply_json(rq, 200, &w);
 }

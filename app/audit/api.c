@@ -64,19 +64,17 @@ static rc_t count_rows(struct db_txn *t, const struct filter *f, u64 *out) {
     return rc;
 }
 
-static rc_t list_rows(struct db_txn *t, struct request *rq, struct filter *f,
-                      const struct page *page, struct json_writer *w) {
+static rc_t list_items(struct db_txn *t, struct request *rq, const struct page *page,
+                       struct json_writer *w, u64 *out_total, void *arg) {
+    struct filter *f = arg;
     struct db_rows *r = NULL;
-    u64 total = 0;
-    rc_t rc = count_rows(t, f, &total);
+    rc_t rc = count_rows(t, f, out_total);
     if (rc) return rc;
     u32 limit = filter_bind(f, DB_INT(page->limit));
     u32 offset = filter_bind(f, DB_INT(page->offset));
     str tail = arena_printf(rq->arena, " ORDER BY id DESC LIMIT ?%u OFFSET ?%u", limit, offset);
     str sql = tail.ptr ? filter_sql(f, "SELECT " AUDIT_COLUMNS " FROM audit", tail.ptr) : tail;
     if (!sql.ptr) return RC_NO_MEMORY;
-    json_object(w, NULL);
-    json_array(w, "items");
     rc = db_query_values(t, &r, sql.ptr, f->values);
     while (rc == RC_OK && (rc = db_next(r)) == RC_OK) {
         struct audit_row row;
@@ -85,29 +83,14 @@ static rc_t list_rows(struct db_txn *t, struct request *rq, struct filter *f,
         json_object_end(w);
     }
     db_done(r);
-    json_array_end(w);
-    page_json(rq, w, page, total);
-    json_object_end(w);
-    return rc == RC_NOT_FOUND ? RC_OK : rc;
+    return rc;
 }
 
 void audit_list_get(struct request *rq) {
-    struct json_writer w;
     struct filter f;
     struct page page;
-    struct db_txn *t;
     if (!request_page(rq, &page) || !filter_read(rq, &f)) return;
-    rc_t rc = db_read_begin(&t);
-    if (rc == RC_OK) {
-        json_open(&w, ANSWER_MAX);
-        rc = list_rows(t, rq, &f, &page, &w);
-        db_read_end(t);
-        if (rc)
-            json_close(&w);
-        else
-            reply_json(rq, 200, &w);
-    }
-    if (rc) reply_rc(rq, rc, "Reading the audit log");
+    page_answer(rq, &page, ANSWER_MAX, list_items, &f, "Reading the audit log");
 }
 
 /* ---- Export

@@ -17,21 +17,13 @@ static rc_t me_read(struct request *rq, struct user *out) {
     return rc;
 }
 
-static void user_answer(struct request *rq, int status, const struct user *user) {
-    struct json_writer w;
-    json_open(&w, 8192);
-    user_json(&w, NULL, user, false);
-    reply_etag(rq, user->version);
-    reply_json(rq, status, &w);
-}
-
 void me_get(struct request *rq) {
     struct user user;
     rc_t rc = me_read(rq, &user);
     if (rc)
         reply_rc(rq, rc, "Reading the account");
     else
-        user_answer(rq, 200, &user);
+        user_answer(rq, 200, &user, false);
 }
 
 static rc_t rename_write(struct request *rq, str name, struct user *out) {
@@ -48,9 +40,7 @@ static rc_t rename_write(struct request *rq, str name, struct user *out) {
     };
     if (rc == RC_OK) rc = audit_add(t, rq, &event);
     if (rc == RC_OK) rc = user_by_id(t, rq->arena, rq->actor.user_id, out);
-    if (rc == RC_OK) return db_write_commit(t);
-    db_write_rollback(t);
-    return rc;
+    return db_write_end(t, rc);
 }
 
 void me_put(struct request *rq) {
@@ -67,7 +57,7 @@ void me_put(struct request *rq) {
     if (rc)
         reply_rc(rq, rc, "Changing the account");
     else
-        user_answer(rq, 200, &user);
+        user_answer(rq, 200, &user, false);
 }
 
 /* ---- Password
@@ -86,10 +76,7 @@ static rc_t password_write(struct request *rq, str phc, s64 *out_ended) {
         .detail = arena_printf(rq->arena, "{\"sessions_ended\":%lld}", (long long)*out_ended),
     };
     if (rc == RC_OK) rc = audit_add(t, rq, &event);
-    if (rc == RC_OK)
-        rc = db_write_commit(t);
-    else
-        db_write_rollback(t);
+    rc = db_write_end(t, rc);
     if (rc == RC_OK)
         token_cache_drop_user(rq->actor.user_id); /* one's own token proves itself again */
     return rc;
@@ -118,7 +105,7 @@ static rc_t current_fits(struct request *rq, str current, const struct user *use
 void change_password_post(struct request *rq) {
     char phc[PHC_ROOM];
     struct user user;
-    str current, wanted;
+    str current, wanted, hashed = {0};
     bool match = false;
     s64 ended = 0;
     if (!change_read(rq, &current, &wanted)) return;
@@ -132,13 +119,11 @@ void change_password_post(struct request *rq) {
         reply_problem(rq, 403, "wrong_password", "current_password is not your password.");
         return;
     }
-    if (rc == RC_OK) rc = password_hash(wanted, phc);
-    if (rc == RC_LIMIT || rc == RC_NO_MEMORY) {
+    if (rc == RC_OK && !user_password_hash(rq, wanted, phc, &hashed)) return;
+    if (rc == RC_OK) rc = password_write(rq, hashed, &ended);
+    if (rc == RC_LIMIT || rc == RC_NO_MEMORY)
         password_busy(rq);
-        return;
-    }
-    if (rc == RC_OK) rc = password_write(rq, str_from_c(phc), &ended);
-    if (rc)
+    else if (rc)
         reply_rc(rq, rc, "Changing the password");
     else
         reply_empty(rq, 204);
@@ -146,24 +131,6 @@ void change_password_post(struct request *rq) {
 
 /* ---- Registration
  * ------------------------------------------------------------------------------------- */
-
-static rc_t register_write(struct request *rq, struct user *user) {
-    struct db_txn *t;
-    rc_t rc = db_write_begin(&t);
-    if (rc) return rc;
-    rc = user_insert(t, rq->arena, user);
-    struct audit_event event = {
-        .action = "user.register",
-        .resource = arena_printf(rq->arena, "user/%.*s", STR(user->id)),
-        .result = "ok",
-    };
-    rq->actor.email = user->email;
-    if (rc == RC_OK) rc = audit_add(t, rq, &event);
-    rq->actor.email = str_of(NULL, 0);
-    if (rc == RC_OK) return db_write_commit(t);
-    db_write_rollback(t);
-    return rc;
-}
 
 void register_post(struct request *rq) {
     /* "role" is known so that old clients may send it; nobody looks at it. */
@@ -182,18 +149,10 @@ void register_post(struct request *rq) {
         !request_member_text(rq, body, "password", true, 1, 1024, &password) ||
         !user_password_acceptable(rq, password, user.email))
         return;
-    rc_t rc = password_hash(password, phc);
-    if (rc == RC_LIMIT || rc == RC_NO_MEMORY) {
-        password_busy(rq);
-        return;
-    }
-    user.phc = str_from_c(phc);
-    if (rc == RC_OK) rc = register_write(rq, &user);
-    if (rc == RC_CONFLICT)
-        reply_problem(rq, 409, "email_taken",
-                      "There is an account with this e-mail address already.");
-    else if (rc)
-        reply_rc(rq, rc, "Registering");
-    else
-        user_answer(rq, 201, &user);
+    if (!user_password_hash(rq, password, phc, &user.phc)) return;
+    struct audit_event event = {.action = "user.register", .result = "ok"};
+    rq->actor.email = user.email; /* a guest's: the row names the address, no account */
+    bool made = user_create(rq, &user, &event, "Registering");
+    rq->actor.email = str_of(NULL, 0);
+    if (made) user_answer(rq, 201, &user, false);
 }

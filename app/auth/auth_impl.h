@@ -143,6 +143,15 @@ void user_json(struct json_writer *w, const char *key, const struct user *user, 
 /* Members of a body: answers itself and returns false. */
 bool user_email_member(struct request *rq, const cJSON *body, bool required, str *out);
 bool user_password_acceptable(struct request *rq, str password, str email);
+/* Hashed into `phc`, which *out views; false: answered (503 when too many hash at once). */
+bool user_password_hash(struct request *rq, str password, char phc[PHC_ROOM], str *out);
+/* One write: the account and the row that tells of it, whose resource is filled in. false: answered,
+ * a taken address with 409. */
+struct audit_event;
+bool user_create(struct request *rq, struct user *user, struct audit_event *event,
+                 const char *what);
+void user_answer(struct request *rq, int status, const struct user *user, bool for_admin);
+void user_email_taken(struct request *rq);
 
 /* ---- session.c: one per login, ended by logout, carried by a rotating refresh token
  * ------------------- */

@@ -5,6 +5,7 @@
  * two addresses look alike. Always true: at least one active admin remains (user_other_admins is
  * asked inside the same write that would remove one); a password leaves this row only as its PHC
  * string, and that never leaves the process. */
+#include "app/audit/audit.h"
 #include "app/auth/auth_impl.h"
 #include "app/id.h"
 
@@ -152,4 +153,48 @@ bool user_password_acceptable(struct request *rq, str password, str email) {
     const char *weak = password_weakness(password, email);
     if (weak) reply_problem(rq, 422, "weak_password", "password: %s", weak);
     return !weak;
+}
+
+/* ---- What several routes answer ---------------------------------------------------------------- */
+
+void user_answer(struct request *rq, int status, const struct user *user, bool for_admin) {
+    struct json_writer w;
+    json_open(&w, 8192);
+    user_json(&w, NULL, user, for_admin);
+    reply_etag(rq, user->version);
+    reply_json(rq, status, &w);
+}
+
+void user_email_taken(struct request *rq) {
+    reply_problem(rq, 409, "email_taken", "There is an account with this e-mail address already.");
+}
+
+bool user_password_hash(struct request *rq, str password, char phc[PHC_ROOM], str *out) {
+    rc_t rc = password_hash(password, phc);
+    *out = str_from_c(rc ? "" : phc);
+    if (rc == RC_LIMIT || rc == RC_NO_MEMORY)
+        password_busy(rq);
+    else if (rc)
+        reply_rc(rq, rc, "Hashing the password");
+    return rc == RC_OK;
+}
+
+static rc_t create_write(struct request *rq, struct user *user, struct audit_event *event) {
+    struct db_txn *t;
+    rc_t rc = db_write_begin(&t);
+    if (rc) return rc;
+    rc = user_insert(t, rq->arena, user);
+    event->resource = arena_printf(rq->arena, "user/%.*s", STR(user->id));
+    if (rc == RC_OK) rc = audit_add(t, rq, event);
+    return db_write_end(t, rc);
+}
+
+bool user_create(struct request *rq, struct user *user, struct audit_event *event,
+                 const char *what) {
+    rc_t rc = create_write(rq, user, event);
+    if (rc == RC_CONFLICT)
+        user_email_taken(rq);
+    else if (rc)
+        reply_rc(rq, rc, what);
+    return rc == RC_OK;
 }

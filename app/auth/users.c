@@ -25,14 +25,6 @@ static bool state_member(struct request *rq, const cJSON *body, str *out) {
     return false;
 }
 
-static void user_answer(struct request *rq, int status, const struct user *user) {
-    struct json_writer w;
-    json_open(&w, 8192);
-    user_json(&w, NULL, user, true);
-    reply_etag(rq, user->version);
-    reply_json(rq, status, &w);
-}
-
 /* ---- List
  * --------------------------------------------------------------------------------------------- */
 
@@ -44,19 +36,19 @@ static struct db_value text_or_null(str s) {
     return s.ptr ? DB_TEXT(s) : DB_NULL;
 }
 
-static rc_t users_list(struct request *rq, struct db_txn *t, const str filter[3],
-                       const struct page *page, struct json_writer *w) {
+struct users_filter {
+    str role, state, text; /* ptr NULL: any */
+};
+static rc_t users_items(struct db_txn *t, struct request *rq, const struct page *page,
+                        struct json_writer *w, u64 *out_total, void *arg) {
+    const struct users_filter *f = arg;
     struct db_rows *r = NULL;
-    struct db_value role = text_or_null(filter[0]), state = text_or_null(filter[1]),
-                    text = text_or_null(filter[2]);
-    u64 total = 0;
+    struct db_value role = text_or_null(f->role), state = text_or_null(f->state),
+                    text = text_or_null(f->text);
     rc_t rc = db_query(t, &r, "SELECT count(*)" USERS_WHERE, role, state, text);
-    if (rc == RC_OK && (rc = db_next(r)) == RC_OK) total = (u64)db_column_int(r, 0);
+    if (rc == RC_OK && (rc = db_next(r)) == RC_OK) *out_total = (u64)db_column_int(r, 0);
     db_done(r);
     if (rc) return rc;
-    json_object(w, NULL);
-    json_array(w, "items");
-    r = NULL;
     rc = db_query(t, &r, "SELECT " USER_COLUMNS USERS_WHERE " ORDER BY email LIMIT ?4 OFFSET ?5",
                   role, state, text, DB_INT(page->limit), DB_INT(page->offset));
     while (rc == RC_OK && (rc = db_next(r)) == RC_OK) {
@@ -65,54 +57,21 @@ static rc_t users_list(struct request *rq, struct db_txn *t, const str filter[3]
         user_json(w, NULL, &user, true);
     }
     db_done(r);
-    json_array_end(w);
-    page_json(rq, w, page, total);
-    json_object_end(w);
-    return rc == RC_NOT_FOUND ? RC_OK : rc;
+    return rc;
 }
 
 void users_get(struct request *rq) {
-    str filter[3] = {{0}};
-    struct json_writer w;
+    struct users_filter f = {0};
     struct page page;
-    struct db_txn *t;
-    if (!request_page(rq, &page) || !request_query_text(rq, "role", 16, &filter[0]) ||
-        !request_query_text(rq, "state", 16, &filter[1]) ||
-        !request_query_text(rq, "q", 100, &filter[2]))
+    if (!request_page(rq, &page) || !request_query_text(rq, "role", 16, &f.role) ||
+        !request_query_text(rq, "state", 16, &f.state) ||
+        !request_query_text(rq, "q", 100, &f.text))
         return;
-    rc_t rc = db_read_begin(&t);
-    if (rc == RC_OK) {
-        json_open(&w, ANSWER_MAX);
-        rc = users_list(rq, t, filter, &page, &w);
-        db_read_end(t);
-        if (rc)
-            json_close(&w);
-        else
-            reply_json(rq, 200, &w);
-    }
-    if (rc) reply_rc(rq, rc, "Listing the accounts");
+    page_answer(rq, &page, ANSWER_MAX, users_items, &f, "Listing the accounts");
 }
 
 /* ---- Create
  * --------------------------------------------------------------------------------------------- */
-
-static rc_t create_write(struct request *rq, struct user *user) {
-    struct db_txn *t;
-    rc_t rc = db_write_begin(&t);
-    if (rc) return rc;
-    rc = user_insert(t, rq->arena, user);
-    struct audit_event event = {
-        .action = "user.create",
-        .resource = arena_printf(rq->arena, "user/%.*s", STR(user->id)),
-        .result = "ok",
-        .detail = arena_printf(rq->arena, "{\"email\":\"%.*s\",\"role\":\"%.*s\"}",
-                               STR(user->email), STR(user->role)),
-    };
-    if (rc == RC_OK) rc = audit_add(t, rq, &event);
-    if (rc == RC_OK) return db_write_commit(t);
-    db_write_rollback(t);
-    return rc;
-}
 
 void users_post(struct request *rq) {
     static const char *const members[] = {"email", "password", "name", "role", NULL};
@@ -127,24 +86,16 @@ void users_post(struct request *rq) {
         !request_member_text(rq, body, "password", true, 1, 1024, &password) ||
         !user_password_acceptable(rq, password, user.email))
         return;
-    rc_t rc = password_hash(password, phc);
-    if (rc == RC_LIMIT || rc == RC_NO_MEMORY) {
-        password_busy(rq);
-        return;
-    }
-    user.phc = str_from_c(phc);
-    if (rc == RC_OK) rc = create_write(rq, &user);
-    if (rc == RC_CONFLICT) {
-        reply_problem(rq, 409, "email_taken",
-                      "There is an account with this e-mail address already.");
-        return;
-    }
-    if (rc) {
-        reply_rc(rq, rc, "Creating the account");
-        return;
-    }
+    if (!user_password_hash(rq, password, phc, &user.phc)) return;
+    struct audit_event event = {
+        .action = "user.create",
+        .result = "ok",
+        .detail = arena_printf(rq->arena, "{\"email\":\"%.*s\",\"role\":\"%.*s\"}",
+                               STR(user.email), STR(user.role)),
+    };
+    if (!user_create(rq, &user, &event, "Creating the account")) return;
     reply_location(rq, arena_join(rq->arena, S("/api/v1/auth/users/"), user.id));
-    user_answer(rq, 201, &user);
+    user_answer(rq, 201, &user, true);
 }
 
 /* ---- One account
@@ -176,7 +127,7 @@ void user_get(struct request *rq) {
     else if (rc)
         reply_rc(rq, rc, "Reading the account");
     else if (!reply_not_modified(rq, user.version))
-        user_answer(rq, 200, &user);
+        user_answer(rq, 200, &user, true);
 }
 
 struct change {
@@ -248,10 +199,7 @@ static rc_t change_write(struct request *rq, const struct change *c, s64 version
     if (rc) return rc;
     rc = change_rows(t, rq, c, version, user);
     if (rc == RC_OK) rc = user_by_id(t, rq->arena, rq->params[0], user);
-    if (rc == RC_OK)
-        rc = db_write_commit(t);
-    else
-        db_write_rollback(t);
+    rc = db_write_end(t, rc);
     if (rc == RC_OK) token_cache_drop_user(user->id);
     return rc;
 }
@@ -266,16 +214,11 @@ void user_put(struct request *rq) {
     if (rc == RC_OK && !request_if_match(rq, user.version, false)) return;
     if (rc == RC_OK && password.ptr) {
         if (!user_password_acceptable(rq, password, c.email.ptr ? c.email : user.email)) return;
-        rc = password_hash(password, phc);
-        if (rc == RC_LIMIT || rc == RC_NO_MEMORY) {
-            password_busy(rq);
-            return;
-        }
-        c.phc = str_from_c(phc);
+        if (!user_password_hash(rq, password, phc, &c.phc)) return;
     }
     if (rc == RC_OK) rc = change_write(rq, &c, user.version, &user);
     if (rc == RC_OK)
-        user_answer(rq, 200, &user);
+        user_answer(rq, 200, &user, true);
     else if (rc == RC_NOT_FOUND)
         no_such_user(rq);
     else if (rc == RC_DENIED)
@@ -284,8 +227,7 @@ void user_put(struct request *rq) {
         reply_problem(rq, 409, "changed_meanwhile",
                       "Somebody changed this account; read it again.");
     else if (rc == RC_CONFLICT)
-        reply_problem(rq, 409, "email_taken",
-                      "There is an account with this e-mail address already.");
+        user_email_taken(rq);
     else
         reply_rc(rq, rc, "Changing the account");
 }
@@ -314,10 +256,7 @@ void user_delete(struct request *rq) {
     rc_t rc = id_valid(rq->params[0]) ? db_write_begin(&t) : RC_NOT_FOUND;
     if (rc == RC_OK) {
         rc = delete_rows(t, rq, &user);
-        if (rc == RC_OK)
-            rc = db_write_commit(t);
-        else
-            db_write_rollback(t);
+        rc = db_write_end(t, rc);
     }
     if (rc == RC_OK) token_cache_drop_user(user.id);
     if (rc == RC_OK)

@@ -72,11 +72,11 @@ static void no_such_version(struct request *rq) {
 /* ---- Versions
  * ----------------------------------------------------------------------------------------- */
 
-static rc_t versions_list(struct db_txn *t, struct request *rq, const struct policy *p,
-                          const struct page *page, struct json_writer *w) {
+static rc_t versions_items(struct db_txn *t, struct request *rq, const struct page *page,
+                           struct json_writer *w, u64 *out_total, void *arg) {
+    const struct policy *p = arg;
     struct db_rows *r = NULL;
-    json_object(w, NULL);
-    json_array(w, "items");
+    *out_total = (u64)p->version;
     /* The body is not listed: an empty text stands in its column. */
     rc_t rc = db_query(t, &r,
                        "SELECT version,title,summary,'',category,jurisdiction,tags,priority,impact,"
@@ -89,29 +89,14 @@ static rc_t versions_list(struct db_txn *t, struct request *rq, const struct pol
         version_json(w, &v, false);
     }
     db_done(r);
-    json_array_end(w);
-    page_json(rq, w, page, (u64)p->version);
-    json_object_end(w);
-    return rc == RC_NOT_FOUND ? RC_OK : rc;
+    return rc;
 }
 
 void policy_versions_get(struct request *rq) {
-    struct json_writer w;
     struct policy p;
     struct page page;
-    struct db_txn *t;
     if (!request_page(rq, &page) || !policy_fetch(rq, &p)) return;
-    rc_t rc = db_read_begin(&t);
-    if (rc == RC_OK) {
-        json_open(&w, ANSWER_MAX);
-        rc = versions_list(t, rq, &p, &page, &w);
-        db_read_end(t);
-        if (rc)
-            json_close(&w);
-        else
-            reply_json(rq, 200, &w);
-    }
-    if (rc) reply_rc(rq, rc, "Listing the versions");
+    page_answer(rq, &page, ANSWER_MAX, versions_items, &p, "Listing the versions");
 }
 
 void policy_version_get(struct request *rq) {
@@ -228,22 +213,20 @@ void policy_diff_get(struct request *rq) {
 /* ---- History
  * ---------------------------------------------------------------------------------------------- */
 
-static rc_t history_list(struct db_txn *t, struct request *rq, const struct policy *p,
-                         const struct page *page, struct json_writer *w) {
+static rc_t history_items(struct db_txn *t, struct request *rq, const struct page *page,
+                          struct json_writer *w, u64 *out_total, void *arg) {
+    const struct policy *p = arg;
     struct db_rows *r = NULL;
     char version[24];
-    u64 total = 0;
+    (void)rq;
     rc_t rc = db_query(t, &r, "SELECT count(*) FROM policy_history WHERE policy=?1", DB_INT(p->num));
-    if (rc == RC_OK && (rc = db_next(r)) == RC_OK) total = (u64)db_column_int(r, 0);
+    if (rc == RC_OK && (rc = db_next(r)) == RC_OK) *out_total = (u64)db_column_int(r, 0);
     db_done(r);
-    r = NULL;
-    json_object(w, NULL);
-    json_array(w, "items");
-    if (rc == RC_OK)
-        rc = db_query(t, &r,
-                      "SELECT at_ns,actor_id,actor,action,from_status,to_status,version,comment"
-                      " FROM policy_history WHERE policy=?1 ORDER BY revision DESC LIMIT ?2 OFFSET ?3",
-                      DB_INT(p->num), DB_INT(page->limit), DB_INT(page->offset));
+    if (rc) return rc;
+    rc = db_query(t, &r,
+                  "SELECT at_ns,actor_id,actor,action,from_status,to_status,version,comment"
+                  " FROM policy_history WHERE policy=?1 ORDER BY revision DESC LIMIT ?2 OFFSET ?3",
+                  DB_INT(p->num), DB_INT(page->limit), DB_INT(page->offset));
     while (rc == RC_OK && (rc = db_next(r)) == RC_OK) {
         json_object(w, NULL);
         json_time(w, "at", (u64)db_column_int(r, 0));
@@ -257,27 +240,12 @@ static rc_t history_list(struct db_txn *t, struct request *rq, const struct poli
         json_object_end(w);
     }
     db_done(r);
-    json_array_end(w);
-    page_json(rq, w, page, total);
-    json_object_end(w);
-    return rc == RC_NOT_FOUND ? RC_OK : rc;
+    return rc;
 }
 
 void policy_history_get(struct request *rq) {
-    struct json_writer w;
     struct policy p;
     struct page page;
-    struct db_txn *t;
     if (!request_page(rq, &page) || !policy_fetch(rq, &p)) return;
-    rc_t rc = db_read_begin(&t);
-    if (rc == RC_OK) {
-        json_open(&w, ANSWER_MAX);
-        rc = history_list(t, rq, &p, &page, &w);
-        db_read_end(t);
-        if (rc)
-            json_close(&w);
-        else
-            reply_json(rq, 200, &w);
-    }
-    if (rc) reply_rc(rq, rc, "Reading the history");
+    page_answer(rq, &page, ANSWER_MAX, history_items, &p, "Reading the history");
 }
