@@ -188,8 +188,17 @@ static rc_t start(struct diag *why) {
     {.method = HTTP_GET, .pattern = path, .handle = handler, .access = ACCESS_PUBLIC,              \
      .permission = "health:status:read", .summary = text, .tag = "health", .quiet = true,          \
      .probe = true, .answer_schema = "#Health"}
+/* What the policy engine's clients ask for; the state covers it all. */
+static const struct route_param engine_parameters[] = {
+    {"bundles", "string", "accepted: the state counts the policies in"},
+    {"plugins", "string", "accepted likewise"},
+    {"exclude-plugin", "string", "accepted likewise"},
+    {.name = NULL}};
 static const struct route routes[] = {
-    PROBE("/health", get_health, "The overall state in one word"),
+    {.method = HTTP_GET, .pattern = "/health", .handle = get_health, .access = ACCESS_PUBLIC,
+     .permission = "health:status:read", .summary = "The overall state in one word",
+     .tag = "health", .quiet = true, .probe = true, .query = engine_parameters,
+     .answer_schema = "#Health"},
     PROBE("/healthz", get_live, "Alive: the appliance answers"),
     PROBE("/livez", get_live, "Alive: the appliance answers"),
     PROBE("/readyz", get_ready, "Ready: every essential part is well (503 says which is not)"),

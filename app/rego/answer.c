@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include "app/policy/value/json_text.h"
 #include "app/policy/value/yaml_text.h"
+#include "app/config/config.h"
 #include "app/rego/rego_impl.h"
+#include "app/version.h"
 #include "kernel/core/worker.h"
 
 enum { ANSWER_BYTES_MAX = 64 << 20, READ_ON_LOOP_MAX = 16384 };
@@ -159,4 +161,43 @@ bool rego_body_value(struct request *rq, struct heap *h, value *out) {
                    "body contains malformed input document: line %d, column %d: %s", j.why.line,
                    j.why.column, j.why.text);
     return false;
+}
+
+/* ---- About the engine, in the reference's words ---- */
+
+static void describe(struct request *rq, bool status) {
+    struct rego_state *s = rego_hold();
+    struct json_writer w;
+    json_open(&w, MIB(1));
+    json_object(&w, NULL);
+    json_object(&w, "result");
+    json_object(&w, "labels");
+    json_text(&w, "id", config_text("net.hostname"));
+    json_text(&w, "version", S(OPENPOLICY_VERSION));
+    json_object_end(&w);
+    if (status) {
+        json_object(&w, "plugins");
+        json_object(&w, "policies");
+        json_text(&w, "state", s ? S("OK") : S("NOT_READY"));
+        json_object_end(&w);
+        json_object_end(&w);
+        json_int(&w, "revision", s ? s->revision : 0);
+        json_int(&w, "policies", s ? s->source_count : 0);
+        json_int(&w, "data_bytes", s ? (s64)document_bytes(s->data) : 0);
+    } else {
+        json_bool(&w, "decision_logs", config_bool("policy.decisions"));
+        json_text(&w, "default_decision", S("/system/main"));
+    }
+    json_object_end(&w);
+    json_object_end(&w);
+    reply_json(rq, 200, &w);
+    json_close(&w);
+    rego_release(s);
+}
+
+void rego_status(struct request *rq) {
+    describe(rq, true);
+}
+void rego_config(struct request *rq) {
+    describe(rq, false);
 }

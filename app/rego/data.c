@@ -445,6 +445,8 @@ const struct route rego_routes[] = {
           "An ad-hoc query"),
     ROUTE(HTTP_POST, "/v1/query", query_post, "rego:decision:read", query_parameters,
           "An ad-hoc query"),
+    MANAGE(HTTP_GET, "/v1/status", rego_status, "State of the policy engine"),
+    MANAGE(HTTP_GET, "/v1/config", rego_config, "Its settings, in the reference's form"),
     REGO(HTTP_GET, "/api/v1/rego/decisions", rego_decisions_list, decision_parameters,
          "The decision log, newest first"),
     REGO(HTTP_GET, "/api/v1/rego/revisions", rego_revisions_list, page_parameters,

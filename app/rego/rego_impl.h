@@ -123,4 +123,7 @@ void rego_answer(struct request *rq, const struct rego_options *o, struct buf *b
  * 400 itself. `*out` UNDEFINED: the body is empty. */
 bool rego_body_value(struct request *rq, struct heap *h, value *out);
 
+void rego_status(struct request *rq);
+void rego_config(struct request *rq);
+
 extern const struct route rego_routes[];

@@ -299,6 +299,8 @@ def loads(a, token, policy):
     yield "policy_get.c32", dict(connections=32, url=f"{plain}/api/v1/policies/{policy}", header=bearer)
     yield "policy_post.c1", dict(connections=1, url=plain, script="post.lua", env=env)
     yield "policy_post.c32", dict(connections=32, url=plain, script="post.lua", env=env)
+    for c in (1, 32):
+        yield f"decide.c{c}", dict(connections=c, url=plain, script="decide.lua", env=env)
     yield "login.c2", dict(connections=2, url=plain + "/api/v1/auth/login", script="login.lua", env=env)
 
 
@@ -315,6 +317,10 @@ def prepare(a):
     made = a.post("/api/v1/policies", {"title": "Measured again and again", "body": "x" * 200}, token=token)
     if made.status != 201:
         raise AssertionError(made)
+    policy = b'package bench\n\ndefault allow := false\n\nallow if input.user == "alice"\n'
+    put = a.put("/v1/policies/bench", policy, token=token, headers={"Content-Type": "text/plain"})
+    if put.status != 200:
+        raise AssertionError(put)
     return token, made.json()["id"]
 
 

@@ -133,6 +133,15 @@ class Rego(AppliancePerClass):
         self.assertEqual(self.a.post("/v1/data/open/p", {"input": {}}).json()["result"], 1)
         self.assertEqual(self.a.put("/v1/policies/x", b"package x", headers={"Content-Type": "text/plain"}).status, 401)
 
+    def test_the_engine_tells_about_itself(self):
+        self.put_policy("told", "package told\n\np := 1\n")
+        status = self.call("GET", "/v1/status")["result"]
+        self.assertEqual(status["plugins"]["policies"]["state"], "OK")
+        self.assertGreater(status["revision"], 0)
+        self.assertIn("labels", self.call("GET", "/v1/config")["result"])
+        self.assertEqual(self.a.get("/health?bundles=true&plugins").status, 200)
+        self.assertEqual(self.a.get("/v1/status").status, 401)
+
     def test_pretty_and_metrics(self):
         self.put_policy("pretty", "package pretty\n\np := {\"b\": {1, 2}, \"a\": \"<\"}\n")
         r = self.a.post("/v1/data/pretty/p?pretty=true", {"input": {}}, token=self.token)
