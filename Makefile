@@ -127,6 +127,7 @@ VARIANTS := guest host release-host tiny coverage fuzz tsan
 
 # Include paths per row: a folder sees the libraries of its own row and of the rows below.
 INC_tests   = $(INC_net) $(INC_storage) $(INC_app)
+INC_tools   = $(INC_tests)
 INC_of      = $(INC_$(firstword $(subst /, ,$1)))
 # Interrupt-side code leaves the vector registers alone, so handlers need not save them.
 FLAGS_of    = $(or $(if $(filter kernel/guest/bytes,$1),-fno-tree-loop-distribute-patterns),\

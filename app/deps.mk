@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # app/deps.mk — cJSON (JSON trees), argon2 (password hashing), zlib (compressed answers), libyaml
-# (YAML texts of policies).
+# (YAML texts of policies), libsodium (Ed25519).
 
-LIBS        += cjson argon2 zlib yaml
+LIBS        += cjson argon2 zlib yaml sodium
 
 cjson_SRC   := cJSON
 cjson_INC   := -DCJSON_NESTING_LIMIT=64 -DCJSON_HIDE_SYMBOLS
@@ -18,6 +18,14 @@ yaml_SRC    := $(addprefix src/, api emitter parser reader scanner writer)
 yaml_INC    := -Ibuild/src/yaml/include -DYAML_VERSION_STRING='"0.2.5"' -DYAML_VERSION_MAJOR=0 \
                -DYAML_VERSION_MINOR=2 -DYAML_VERSION_PATCH=5
 
+# Ed25519 and the SHA-512 it is made with; the few helpers these call are app/policy/builtin/ed25519.c.
+sodium_SRC  := $(addprefix src/libsodium/, crypto_core/ed25519/ref10/ed25519_ref10 \
+                 crypto_hash/sha512/hash_sha512 crypto_hash/sha512/cp/hash_sha512_cp \
+                 crypto_sign/ed25519/ref10/keypair crypto_sign/ed25519/ref10/open \
+                 crypto_sign/ed25519/ref10/sign crypto_verify/verify)
+sodium_INC  := -Ibuild/src/sodium/src/libsodium/include -Ibuild/src/sodium/src/libsodium/include/sodium \
+               -DHAVE_TI_MODE -DNATIVE_LITTLE_ENDIAN
+
 # mbedTLS's hashes and signatures are used by the application too (tokens), by its net/deps.mk path.
 INC_app     := -isystem build/src/cjson -isystem build/src/argon2/include -isystem build/src/zlib \
-               -isystem build/src/yaml/include
+               -isystem build/src/yaml/include -isystem build/src/sodium/src/libsodium/include

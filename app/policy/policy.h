@@ -65,6 +65,8 @@ struct policy_ask {
     void (*note)(void *arg, str message); /* of trace() */
     void *arg;
     value runtime;        /* opa.runtime(); UNDEFINED: {} */
+    http_send_fn *http;   /* http.send; NULL: an error */
+    void *http_arg;
     struct policy_trace *trace; /* NULL: none. Events for explain, coverage, profile: trace.h */
 };
 struct policy_answer {

@@ -68,6 +68,12 @@ LIMIT(POLICY_PARSE_STACK_BYTES_MAX, 40960, 40960) /* of the C stack: fits a fibe
                                             some 90 arrays or 45 comprehensions in each other */
 LIMIT(POLICY_SOURCE_BYTES_MAX, 67108864, 67108864) /* one text; offsets are 32 bits */
 
+LIMIT(GRAPHQL_DEPTH_MAX, 100, 30)      /* selections, values and types in one another */
+LIMIT(GRAPHQL_WALK_DEPTH_MAX, 200, 60) /* the same through fragments of fragments */
+LIMIT(GRAPHQL_ERRORS_MAX, 100, 10)     /* told about one query; then the walk ends */
+LIMIT(JWT_KEYS_BYTES_MAX, 1048576, 65536) /* read keys of one text, kept across queries */
+LIMIT(JWT_KEPT_BYTES_MAX, 65536, 16384)    /* header and payload of a verified token, likewise */
+
 /* Routes */
 LIMIT(ROUTE_MAX, 512, 512)
 LIMIT(ROUTE_PARAMS_MAX, 6, 6)

@@ -54,6 +54,11 @@ void *evaluation_cached(struct evaluation *e, const void *owner, str key, void *
     e->cache[e->cache_count++].owner = owner;
     return thing;
 }
+static http_send_fn *test_http;
+http_send_fn *evaluation_http(struct evaluation *e, void **arg) {
+    *arg = e;
+    return test_http;
+}
 value evaluation_runtime(struct evaluation *e) { return e->now_ns ? value_empty_object() : UNDEFINED; }
 void evaluation_trace(struct evaluation *e, str message) { e->printed = message; }
 void evaluation_print(struct evaluation *e, const struct ast_location *at, str message) {

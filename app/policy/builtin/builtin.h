@@ -77,5 +77,28 @@ void evaluation_remember(struct evaluation *e, const struct builtin *b, value ke
 void *evaluation_cached(struct evaluation *e, const void *owner, str key,
                         void *(*make)(void *arg, str key), void (*drop)(void *thing), void *arg);
 value evaluation_runtime(struct evaluation *e);           /* opa.runtime() */
+struct http_send_request;
+struct http_send_answer;
+/* Asks and waits for the answer, which lies in `h`. Not RC_OK: `why` tells a person. */
+typedef rc_t http_send_fn(void *arg, struct heap *h, const struct http_send_request *request,
+                          struct http_send_answer *answer, struct diag *why);
+http_send_fn *evaluation_http(struct evaluation *e, void **arg); /* NULL: may not send */
 void evaluation_trace(struct evaluation *e, str message); /* trace() */
 void evaluation_print(struct evaluation *e, const struct ast_location *at, str message);
+
+struct http_send_header { str name, text; };
+struct http_send_request {
+    str method, url, body; /* the method in upper case */
+    const struct http_send_header *headers;
+    u32 header_count;
+    u64 timeout_ns;
+    bool follow;   /* redirects */
+    bool insecure; /* take any certificate */
+    str ca_cert, client_cert, client_key, server_name; /* PEM; empty: not told */
+};
+struct http_send_answer {
+    u32 status;
+    str reason, body;
+    const struct http_send_header *headers;
+    u32 header_count;
+};

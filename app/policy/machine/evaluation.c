@@ -55,6 +55,10 @@ bool evaluation_tick(struct evaluation *e, u32 steps) {
 }
 
 u64 evaluation_now_ns(struct evaluation *e) { return e->ask->now_ns; }
+http_send_fn *evaluation_http(struct evaluation *e, void **arg) {
+    *arg = e->ask->http_arg;
+    return e->ask->http;
+}
 value evaluation_runtime(struct evaluation *e) {
     return value_defined(e->ask->runtime) ? e->ask->runtime : value_empty_object();
 }
@@ -157,13 +161,14 @@ void *evaluation_cached(struct evaluation *e, const void *owner, str key,
     struct cached *c = malloc(sizeof *c + key.len);
     if (!c) return NULL;
     *c = (struct cached){.owner = owner, .drop = drop, .used = e->cached_clock, .hash = hash,
-                         .key_len = (u32)key.len, .next = *slot};
+                         .key_len = (u32)key.len};
     if (key.len) memcpy(c->key, key.ptr, key.len);
     c->thing = make(arg, key);
     if (!c->thing) {
         free(c);
         return NULL;
     }
+    c->next = *slot; /* making it may have added others here */
     *slot = c, e->cached_count++;
     return c->thing;
 }

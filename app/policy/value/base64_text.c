@@ -29,7 +29,8 @@ struct reading {
 };
 
 static void skip_line_ends(struct reading *r) {
-    while (r->at < r->text.len && (r->text.ptr[r->at] == '\n' || r->text.ptr[r->at] == '\r')) r->at++;
+    while (r->at < r->text.len && (r->text.ptr[r->at] == '\n' || r->text.ptr[r->at] == '\r'))
+        r->at++;
 }
 
 static rc_t bad(struct reading *r, size_t at) {

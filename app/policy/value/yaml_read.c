@@ -166,7 +166,8 @@ static void place(struct reader *r, struct scalar s) {
     if (!value_defined(f->key)) {
         f->merging = s.is_merge;
         f->key = s.is_merge ? s.v : key_of(r, s.v, s.real, s.is_real);
-        if (!value_defined(f->key)) f->key = value_null(); /* refused: only the grammar counts now */
+        if (!value_defined(f->key))
+            f->key = value_null(); /* refused: only the grammar counts now */
         return;
     }
     if (f->merging)
@@ -212,7 +213,8 @@ static void set_plain(struct reader *r, str text, struct yaml_scalar s, struct s
     case YAML_TRUE: out->v = value_boolean(true); break;
     case YAML_FALSE: out->v = value_boolean(false); break;
     case YAML_INTEGER:
-        snprintf(room, sizeof room, "%s%llu", s.negative ? "-" : "", (unsigned long long)s.magnitude);
+        snprintf(room, sizeof room, "%s%llu", s.negative ? "-" : "",
+                 (unsigned long long)s.magnitude);
         out->v = number_of_text(r, str_from_c(room));
         break;
     case YAML_FLOAT: set_real(r, s.real, out); break;
@@ -236,7 +238,8 @@ static const char *tag_of(enum yaml_kind kind) {
 }
 
 static void resolve_tagged(struct reader *r, str text, const char *tag, struct scalar *out) {
-    static const char *const known[] = {TAG("bool"), TAG("int"), TAG("float"), TAG("null"), TAG("timestamp")};
+    static const char *const known[] = {TAG("bool"), TAG("int"), TAG("float"), TAG("null"),
+                                        TAG("timestamp")};
     bool is_known = false;
     for (size_t i = 0; i < ARRAY_LEN(known); i++) is_known |= strcmp(tag, known[i]) == 0;
     if (!is_known) { /* !!str, and any tag of somebody's own */
@@ -289,7 +292,8 @@ static rc_t open_frame(struct reader *r, enum value_kind kind, const yaml_char_t
         r->frames = grown, r->room = room;
     }
     struct frame *f = &r->frames[r->depth++];
-    *f = (struct frame){.key = UNDEFINED, .anchor = anchor_add(r, anchor), .nodes_before = r->nodes};
+    *f =
+        (struct frame){.key = UNDEFINED, .anchor = anchor_add(r, anchor), .nodes_before = r->nodes};
     value_builder_open(&f->items, r->heap, kind);
     return RC_OK;
 }
@@ -320,7 +324,8 @@ static rc_t read_event(struct reader *r, const yaml_event_t *e, bool *done) {
     switch (e->type) {
     case YAML_SCALAR_EVENT: read_scalar(r, e); break;
     case YAML_ALIAS_EVENT: return read_alias(r, e->data.alias.anchor);
-    case YAML_SEQUENCE_START_EVENT: return open_frame(r, VALUE_ARRAY, e->data.sequence_start.anchor);
+    case YAML_SEQUENCE_START_EVENT:
+        return open_frame(r, VALUE_ARRAY, e->data.sequence_start.anchor);
     case YAML_MAPPING_START_EVENT: return open_frame(r, VALUE_OBJECT, e->data.mapping_start.anchor);
     case YAML_SEQUENCE_END_EVENT:
     case YAML_MAPPING_END_EVENT: close_frame(r); break;

@@ -13,7 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+static bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
 
 /* ---- Names ----------------------------------------------------------------------------------- */
 
@@ -45,12 +47,15 @@ static bool resolve_name(str s, struct yaml_scalar *out) {
 
 /* ---- Times ----------------------------------------------------------------------------------- */
 
-struct scan { const char *at, *end; };
+struct scan {
+    const char *at, *end;
+};
 
 /* `least` to `most` digits; -1: fewer. */
 static int take_number(struct scan *s, int least, int most) {
     int n = 0, digits = 0;
-    while (digits < most && s->at < s->end && is_digit(*s->at)) n = n * 10 + (*s->at++ - '0'), digits++;
+    while (digits < most && s->at < s->end && is_digit(*s->at))
+        n = n * 10 + (*s->at++ - '0'), digits++;
     return digits < least ? -1 : n;
 }
 static bool take(struct scan *s, char c) {
@@ -103,8 +108,11 @@ static bool parse_digits(str s, u32 base, u64 *out) {
     if (s.len == 0) return false;
     for (size_t i = 0; i < s.len; i++) {
         u8 c = (u8)s.ptr[i], low = c | 0x20;
-        u32 d = is_digit((char)c) ? (u32)(c - '0') : low >= 'a' && low <= 'f' ? (u32)(low - 'a' + 10) : 99;
-        if (d >= base || __builtin_mul_overflow(n, base, &n) || __builtin_add_overflow(n, d, &n)) return false;
+        u32 d = is_digit((char)c)          ? (u32)(c - '0')
+                : low >= 'a' && low <= 'f' ? (u32)(low - 'a' + 10)
+                                           : 99;
+        if (d >= base || __builtin_mul_overflow(n, base, &n) || __builtin_add_overflow(n, d, &n))
+            return false;
     }
     *out = n;
     return true;
@@ -205,7 +213,8 @@ str yaml_float_write(double d, char format, bool single, char room[YAML_FLOAT_RO
         digits[0] = '0';
     else
         n = shortest(d, single, digits, &point);
-    /* An exponent is written below 1e-6 and from 1e21 on in JSON, below 1e-4 and from 1e6 on else. */
+    /* An exponent is written below 1e-6 and from 1e21 on in JSON, below 1e-4 and from 1e6 on else.
+     */
     int top = format == 'j' ? 21 : 6;
     bool exponent = d != 0 && (point - 1 < (format == 'j' ? -6 : -4) || point - 1 >= top);
     if (exponent) {

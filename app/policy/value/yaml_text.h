@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* yaml_text.h — values from and to YAML text, as the reference's libraries read and write it:
- * YAML 1.1's scalars (yes, on, 0777, 0x1F, ~), anchors, merge keys; what it makes are JSON's values.
+ * YAML 1.1's scalars (yes, on, 0777, 0x1F, ~), anchors, merge keys; what it makes are JSON's
+ * values.
  *
  * Numbers go through 64 bits as there: a whole number that fits stays exact, any other becomes the
  * nearest double. Keys that are numbers or booleans become strings. */
@@ -27,6 +28,7 @@ struct yaml_scalar {
 struct yaml_scalar yaml_scalar_resolve(str text);
 
 /* The shortest digits that read back as `d`, as the reference's language formats a double:
- * 'g': 1e+06, 1.5, 1e-05; 'j' (JSON): 1000000, 1.5, 0.00001, 1e+21. `single`: as a 32-bit number. */
+ * 'g': 1e+06, 1.5, 1e-05; 'j' (JSON): 1000000, 1.5, 0.00001, 1e+21. `single`: as a 32-bit number.
+ */
 #define YAML_FLOAT_ROOM 40
 str yaml_float_write(double d, char format, bool single, char room[YAML_FLOAT_ROOM]);

@@ -32,7 +32,8 @@ static rc_t emit(struct writer *w, yaml_event_t *e, int made) {
     if (!made) return RC_NO_MEMORY;
     if (yaml_emitter_emit(&w->emitter, e)) return RC_OK;
     if (w->emitter.error == YAML_MEMORY_ERROR) return RC_NO_MEMORY;
-    diag_set(w->why, "yaml: %s", w->emitter.problem ? w->emitter.problem : "unknown problem generating YAML content");
+    diag_set(w->why, "yaml: %s",
+             w->emitter.problem ? w->emitter.problem : "unknown problem generating YAML content");
     return w->to->failed ? RC_LIMIT : RC_INVALID;
 }
 
@@ -46,8 +47,12 @@ static u32 next_rune(str s, size_t *at) {
     while (more-- && *at < s.len) rune = rune << 6 | ((u8)s.ptr[(*at)++] & 0x3F);
     return rune;
 }
-static bool is_digit(u32 c) { return c >= '0' && c <= '9'; }
-static bool is_letter(u32 c) { return c >= 0x80 || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z'); }
+static bool is_digit(u32 c) {
+    return c >= '0' && c <= '9';
+}
+static bool is_letter(u32 c) {
+    return c >= 0x80 || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+}
 
 /* Where the texts first differ: the runs of digits there, by number, then by length. */
 static int compare_digits(str a, str b, size_t at) {
@@ -70,7 +75,8 @@ static int compare_keys(const void *left, const void *right) {
     str a = value_str(*(const value *)left), b = value_str(*(const value *)right);
     size_t at = 0;
     while (at < a.len && at < b.len && a.ptr[at] == b.ptr[at]) at++;
-    while (at > 0 && at < a.len && ((u8)a.ptr[at] & 0xC0) == 0x80) at--; /* to the character's start */
+    while (at > 0 && at < a.len && ((u8)a.ptr[at] & 0xC0) == 0x80)
+        at--; /* to the character's start */
     if (at >= a.len || at >= b.len) return a.len < b.len ? -1 : a.len > b.len;
     size_t i = at, j = at;
     u32 ar = next_rune(a, &i), br = next_rune(b, &j);
@@ -86,7 +92,8 @@ static int compare_keys(const void *left, const void *right) {
 static rc_t write_text(struct writer *w, str text, yaml_scalar_style_t style) {
     yaml_event_t e;
     const char *ptr = text.ptr ? text.ptr : "";
-    int made = yaml_scalar_event_initialize(&e, NULL, NULL, (const yaml_char_t *)ptr, (int)text.len, 1, 1, style);
+    int made = yaml_scalar_event_initialize(&e, NULL, NULL, (const yaml_char_t *)ptr, (int)text.len,
+                                            1, 1, style);
     return emit(w, &e, made);
 }
 
@@ -112,7 +119,9 @@ static bool has_control(str s) {
     for (size_t i = 0; i < s.len;) {
         bool raw = (u8)s.ptr[i] < 0x80;
         u32 c = next_rune(s, &i);
-        if (c == 0x7F || (!raw && c < 0xA0 && c != 0x85) || c == 0xFEFF || c == 0xFFFE || c == 0xFFFF) return true;
+        if (c == 0x7F || (!raw && c < 0xA0 && c != 0x85) || c == 0xFEFF || c == 0xFFFE ||
+            c == 0xFFFF)
+            return true;
     }
     return false;
 }
@@ -132,7 +141,8 @@ static rc_t write_number(struct writer *w, value v) {
     str text = number_text(v, room);
     struct yaml_scalar s = yaml_scalar_resolve(text);
     if (s.kind == YAML_INTEGER) {
-        snprintf(digits, sizeof digits, "%s%llu", s.negative ? "-" : "", (unsigned long long)s.magnitude);
+        snprintf(digits, sizeof digits, "%s%llu", s.negative ? "-" : "",
+                 (unsigned long long)s.magnitude);
         return write_text(w, str_from_c(digits), YAML_PLAIN_SCALAR_STYLE);
     }
     if (s.kind != YAML_FLOAT) return write_string(w, text); /* out of a double's range */
@@ -146,7 +156,8 @@ static rc_t write_value(struct writer *w, value v);
 
 static rc_t write_items(struct writer *w, value v) {
     yaml_event_t e;
-    rc_t rc = emit(w, &e, yaml_sequence_start_event_initialize(&e, NULL, NULL, 1, YAML_BLOCK_SEQUENCE_STYLE));
+    rc_t rc = emit(
+        w, &e, yaml_sequence_start_event_initialize(&e, NULL, NULL, 1, YAML_BLOCK_SEQUENCE_STYLE));
     for (u32 i = 0; !rc && i < value_count(v); i++) rc = write_value(w, value_item(v, i));
     return rc ? rc : emit(w, &e, yaml_sequence_end_event_initialize(&e));
 }
@@ -162,7 +173,9 @@ static value key_text(struct writer *w, value key) {
     return v;
 }
 
-struct entry { value key, v; };
+struct entry {
+    value key, v;
+};
 
 static rc_t write_entries(struct writer *w, value v) {
     yaml_event_t e;
@@ -173,7 +186,8 @@ static rc_t write_entries(struct writer *w, value v) {
         sorted[i] = (struct entry){key_text(w, value_key_at(v, i)), value_value_at(v, i)};
     if (w->heap->exhausted) return RC_NO_MEMORY;
     if (n > 1) qsort(sorted, n, sizeof *sorted, compare_keys); /* the key comes first in an entry */
-    rc_t rc = emit(w, &e, yaml_mapping_start_event_initialize(&e, NULL, NULL, 1, YAML_BLOCK_MAPPING_STYLE));
+    rc_t rc = emit(
+        w, &e, yaml_mapping_start_event_initialize(&e, NULL, NULL, 1, YAML_BLOCK_MAPPING_STYLE));
     for (u32 i = 0; !rc && i < n; i++) {
         rc = write_string(w, value_str(sorted[i].key));
         if (!rc) rc = write_value(w, sorted[i].v);

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* http.c — http.send: a policy's request given to whoever may send it, and what came back as a
+ * value.
+ *
+ *   {method, url, headers, body ...} -> checked -> http_send_fn of the evaluation -> {status_code,
+ * body ...}
+ *
+ * The engine has no network: an evaluation that was not given a way to send answers with an error.
+ * Which hosts may be asked, and for how long an answer is kept beyond the query, are the sender's
+ * business; within a query the machine asks once for equal requests. */
+#include "app/policy/builtin/http_request.h"
+#include "app/policy/builtin/layout.h"
+#include "app/policy/value/json_text.h"
+#include "app/policy/value/yaml_text.h"
+#include <stdio.h>
+
+struct sending {
+    struct http_send_request request;
+    bool raise, json, yaml;
+};
+
+/* ---- The request ----------------------------------------------------------------------------- */
+
+static bool take_flag(struct builtin_call *c, value request, const char *name, bool *out) {
+    value v = value_get_str(request, str_from_c(name));
+    if (!value_defined(v)) return true;
+    if (!value_is(v, VALUE_BOOLEAN)) {
+        builtin_fail(c, "invalid value for %s field", name);
+        return false;
+    }
+    *out = value_is_true(v);
+    return true;
+}
+
+static bool take_text(struct builtin_call *c, value request, const char *name, str *out) {
+    value v = value_get_str(request, str_from_c(name));
+    if (!value_defined(v)) return true;
+    if (!value_is(v, VALUE_STRING)) {
+        builtin_fail(c, "\"%s\" must be a string", name);
+        return false;
+    }
+    *out = value_str(v);
+    return true;
+}
+
+static bool take_timeout(struct builtin_call *c, value request, u64 *ns) {
+    value v = value_get_str(request, S("timeout"));
+    s64 n;
+    *ns = 5 * NS_PER_S;
+    if (!value_defined(v)) return true;
+    if (value_is(v, VALUE_NUMBER) && builtin_integer_of(v, &n) && n >= 0) {
+        *ns = (u64)n;
+        return true;
+    }
+    struct buf why;
+    buf_open(&why, 256);
+    bool ok = value_is(v, VALUE_STRING) && duration_read(value_str(v), &n, &why) && n >= 0;
+    if (ok)
+        *ns = (u64)n;
+    else if (value_is(v, VALUE_STRING))
+        builtin_fail(c, "%.*s", (int)why.len, why.ptr ? why.ptr : "");
+    else
+        builtin_fail(c, "'timeout' must be one of {string, number} but got %s",
+                     value_kind_name(v.kind));
+    buf_close(&why);
+    return ok;
+}
+
+static bool take_headers(struct builtin_call *c, value request, struct http_send_request *out) {
+    value v = value_get_str(request, S("headers"));
+    if (!value_defined(v)) return true;
+    if (!value_is(v, VALUE_OBJECT)) {
+        builtin_fail(c, "invalid type for headers key");
+        return false;
+    }
+    u32 n = value_count(v);
+    struct http_send_header *h = heap_alloc(c->heap, MAX(1, n) * sizeof *h);
+    if (!h) return false;
+    for (u32 i = 0; i < n; i++) {
+        value name = value_key_at(v, i), text = value_value_at(v, i);
+        if (!value_is(name, VALUE_STRING) || !value_is(text, VALUE_STRING)) {
+            builtin_fail(c, "invalid type for headers value %s", value_kind_name(text.kind));
+            return false;
+        }
+        h[i] = (struct http_send_header){value_str(name), value_str(text)};
+    }
+    out->headers = h, out->header_count = n;
+    return true;
+}
+
+static bool take_body(struct builtin_call *c, value request, struct http_send_request *out) {
+    value body = value_get_str(request, S("body"));
+    if (!take_text(c, request, "raw_body", &out->body)) return false;
+    if (value_defined(value_get_str(request, S("raw_body"))) || !value_defined(body)) return true;
+    struct buf text;
+    builtin_text_open(c, &text);
+    json_text_write(&text, body, JSON_TEXT_ESCAPE_HTML);
+    value v = builtin_text_close(c, &text);
+    if (!value_is(v, VALUE_STRING)) return false;
+    out->body = value_str(v);
+    return true;
+}
+
+static bool take_request(struct builtin_call *c, value request, struct sending *s) {
+    struct http_send_request *r = &s->request;
+    if (!http_check_request(c, request, 1)) return false;
+    if (!take_text(c, request, "method", &r->method) || !take_text(c, request, "url", &r->url))
+        return false;
+    if (!take_flag(c, request, "enable_redirect", &r->follow) ||
+        !take_flag(c, request, "tls_insecure_skip_verify", &r->insecure) ||
+        !take_flag(c, request, "force_json_decode", &s->json) ||
+        !take_flag(c, request, "force_yaml_decode", &s->yaml))
+        return false;
+    if (!take_text(c, request, "tls_ca_cert", &r->ca_cert) ||
+        !take_text(c, request, "tls_client_cert", &r->client_cert) ||
+        !take_text(c, request, "tls_client_key", &r->client_key) ||
+        !take_text(c, request, "tls_server_name", &r->server_name))
+        return false;
+    char *upper = heap_alloc(c->heap, r->method.len + 1);
+    if (!upper) return false;
+    for (size_t i = 0; i < r->method.len; i++)
+        upper[i] = r->method.ptr[i] >= 'a' && r->method.ptr[i] <= 'z'
+                       ? (char)(r->method.ptr[i] & ~0x20)
+                       : r->method.ptr[i];
+    r->method.ptr = upper;
+    return take_timeout(c, request, &r->timeout_ns) && take_headers(c, request, r) &&
+           take_body(c, request, r);
+}
+
+/* ---- The answer ------------------------------------------------------------------------------ */
+
+static void put(struct value_builder *b, const char *name, value v) {
+    value_builder_replace(b, value_string_c(b->heap, name), v);
+}
+
+/* Headers by lower-case name, each with all its values. */
+static value headers_value(struct builtin_call *c, const struct http_send_answer *a) {
+    struct value_builder all, one;
+    value_builder_open(&all, c->heap, VALUE_OBJECT);
+    for (u32 i = 0; i < a->header_count; i++) {
+        char *name = value_string_room(c->heap, a->headers[i].name.len);
+        if (!name) return value_null();
+        for (size_t j = 0; j < a->headers[i].name.len; j++) {
+            char ch = a->headers[i].name.ptr[j];
+            name[j] = ch >= 'A' && ch <= 'Z' ? (char)(ch | 0x20) : ch;
+        }
+        value key = value_string_seal(name, a->headers[i].name.len),
+              old = value_builder_find(&all, key);
+        value_builder_open(&one, c->heap, VALUE_ARRAY);
+        for (u32 j = 0; value_defined(old) && j < value_count(old); j++)
+            value_builder_add(&one, value_item(old, j));
+        value_builder_add(&one, value_string(c->heap, a->headers[i].text));
+        value_builder_replace(&all, key, value_builder_close(&one));
+    }
+    return value_builder_close(&all);
+}
+
+static bool has_type(value headers, const char *const *types, size_t count) {
+    value list = value_get_str(headers, S("content-type"));
+    for (u32 i = 0; i < value_count(list); i++) {
+        str type = value_str(value_item(list, i));
+        type = str_trim(str_take(type, str_find_byte(type, ';')));
+        for (size_t j = 0; j < count; j++)
+            if (str_eq_nocase(type, str_from_c(types[j])) ||
+                (types[j][0] == '+' && str_ends(type, str_from_c(types[j]))))
+                return true;
+    }
+    return false;
+}
+
+/* null when the body is of no kind that is read, or is not what it says. */
+static value body_value(struct builtin_call *c, const struct sending *s, str body, value headers) {
+    static const char *const json[] = {"application/json", "+json"};
+    static const char *const yaml[] = {"application/yaml", "application/x-yaml"};
+    struct diag why;
+    value v;
+    if (s->json || has_type(headers, json, ARRAY_LEN(json)))
+        return json_text_read(c->heap, NULL, body, &v, &why) == RC_OK ? v : value_null();
+    if (s->yaml || has_type(headers, yaml, ARRAY_LEN(yaml)))
+        return yaml_text_read(c->heap, body, &v, &why) == RC_OK ? v : value_null();
+    return value_null();
+}
+
+static value answer_value(struct builtin_call *c, const struct sending *s,
+                          const struct http_send_answer *a) {
+    struct value_builder b;
+    char status[80];
+    value headers = headers_value(c, a);
+    snprintf(status, sizeof status, "%u %.*s", a->status, STR(str_take(a->reason, 60)));
+    value_builder_open(&b, c->heap, VALUE_OBJECT);
+    put(&b, "status", value_string_c(c->heap, status));
+    put(&b, "status_code", value_integer(a->status));
+    put(&b, "headers", headers);
+    put(&b, "raw_body", value_string(c->heap, a->body));
+    put(&b, "body", body_value(c, s, a->body, headers));
+    return value_builder_close(&b);
+}
+
+/* What went wrong, as an answer: for policies that asked not to be stopped by it. */
+static value error_value(struct builtin_call *c, bool network) {
+    struct value_builder b, error;
+    char message[sizeof c->message + 16];
+    snprintf(message, sizeof message, network ? "%s" : "http.send: %s", c->message);
+    value_builder_open(&error, c->heap, VALUE_OBJECT);
+    put(&error, "code",
+        value_string_c(c->heap,
+                       network ? "eval_http_send_network_error" : "eval_http_send_internal_error"));
+    put(&error, "message", value_string_c(c->heap, message));
+    value_builder_open(&b, c->heap, VALUE_OBJECT);
+    put(&b, "status_code", value_integer(0));
+    put(&b, "error", value_builder_close(&error));
+    c->failed = false;
+    return value_builder_close(&b);
+}
+
+value builtin_http_send(struct builtin_call *c, const value *args) {
+    struct sending s = {.raise = true};
+    struct http_send_answer answer = {0};
+    struct diag why = {0};
+    void *arg = NULL;
+    bool network = false;
+    if (!builtin_take_kind(c, args, 0, VALUE_OBJECT) ||
+        !take_flag(c, args[0], "raise_error", &s.raise))
+        return UNDEFINED;
+    if (take_request(c, args[0], &s) && !c->heap->exhausted) {
+        http_send_fn *send = evaluation_http(c->evaluation, &arg);
+        network = true;
+        if (!send)
+            builtin_fail(c, "%.*s %.*s: this evaluation may not send requests",
+                         STR(str_take(s.request.method, 16)), STR(str_take(s.request.url, 300)));
+        else if (send(arg, c->heap, &s.request, &answer, &why))
+            builtin_fail(c, "%.*s %.*s: %s", STR(str_take(s.request.method, 16)),
+                         STR(str_take(s.request.url, 200)), why.text);
+        else
+            return answer_value(c, &s, &answer);
+    }
+    if (!c->failed || c->halt || s.raise) return UNDEFINED;
+    return error_value(c, network);
+}
