@@ -98,7 +98,11 @@ static void answer(struct decision *d, bool warn) {
     struct buf b;
     buf_open(&b, ANSWER_BYTES_MAX);
     (void)buf_add(&b, S("{"));
-    if (d->id[0]) (void)buf_printf(&b, "\"decision_id\":\"%s\"", d->id);
+    if (d->id[0]) {
+        (void)buf_add(&b, S("\"decision_id\":\""));
+        (void)buf_add(&b, str_of(d->id, ID_LEN));
+        (void)buf_add(&b, S("\""));
+    }
     if (d->options.metrics) put_metrics(&b, d, d->id[0]);
     if (value_defined(d->result)) {
         (void)buf_add(&b, b.len > 1 ? S(",\"result\":") : S("\"result\":"));

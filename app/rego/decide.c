@@ -46,13 +46,21 @@ static bool let_others_run(void *arg) {
     return false;
 }
 
+/* Of rand.intn and uuid.rfc4122 within one question: one draw of entropy, then a keyed sequence. */
+static u64 next_seed(u64 now) {
+    static u64 key[2], count;
+    if (!count && platform_entropy(key, sizeof key)) key[0] = now;
+    count++;
+    return str_hash(str_of((const char *)&count, sizeof count), key[0]) ^ key[1];
+}
+
 void rego_ask_fill(struct policy_ask *ask, struct rego_state *s) {
     u64 now = platform_clock_ns();
     ask->data = document_root(s->data);
     ask->data_version = (u64)s->revision + 1;
     ask->clock_ns = platform_clock_ns;
     ask->now_ns = platform_wall_ns();
-    if (platform_entropy(&ask->seed, sizeof ask->seed)) ask->seed = now;
+    ask->seed = next_seed(now);
     ask->limits.deadline_ns = now + DEADLINE_S * NS_PER_S;
     ask->cancelled = let_others_run;
 }

@@ -14,6 +14,7 @@
 #include "app/metrics/metrics.h"
 #include "app/page.h"
 #include "app/policy/value/json_text.h"
+#include "app/policy/value/number.h"
 #include "app/rego/rego_impl.h"
 #include "app/utc.h"
 #include "kernel/base/log.h"
@@ -111,14 +112,6 @@ static value mask_one(struct heap *h, value event, value rule, struct value_buil
     return event;
 }
 
-static bool has_rule(const struct rego_state *s, struct heap *h, const char *name) {
-    const struct rule_node *n = policy_compiled(s->build->program)->root;
-    static const char *const path[] = {"system", "log"};
-    for (u32 i = 0; n && i < ARRAY_LEN(path); i++)
-        n = rule_node_find(n, value_string_c(h, path[i]));
-    return n && rule_node_find(n, value_string_c(h, name));
-}
-
 /* The document at data.system.log.NAME, asked with the event as input. */
 static value ask_policy(struct rego_state *s, struct policy_evaluator *e, const char *path,
                         value event) {
@@ -143,8 +136,8 @@ static value ask_policy(struct rego_state *s, struct policy_evaluator *e, const 
 /* UNDEFINED: the policy wants no record. */
 static value through_masks(struct heap *h, struct rego_state *s, value event) {
     struct policy_evaluator *e;
-    bool mask = has_rule(s, h, "mask"), drop = has_rule(s, h, "drop");
-    if ((!mask && !drop) || rego_evaluator_take(&e)) return event;
+    bool mask = s->build->has_mask, drop = s->build->has_drop;
+    if (rego_evaluator_take(&e)) return UNDEFINED; /* rather no record than a secret in it */
     if (drop && value_is_true(ask_policy(s, e, "system/log/drop", event))) event = UNDEFINED;
     value rules = mask && value_defined(event)
                       ? value_copy(h, ask_policy(s, e, "system/log/mask", event))
@@ -169,18 +162,19 @@ static void put(struct heap *h, struct value_builder *b, const char *name, value
     value_builder_replace(b, value_string_c(h, name), v);
 }
 
-static value event_of(struct heap *h, const struct rego_decision *d, const char *id) {
+/* The record as a value, for policies to look at. */
+static value event_of(struct heap *h, const struct rego_decision *d, str id, str time) {
     struct value_builder b, m;
-    char time[UTC_ROOM], revision[24];
+    char revision[24];
     snprintf(revision, sizeof revision, "%lld", (long long)d->state->revision);
     value_builder_open(&b, h, VALUE_OBJECT);
     value_builder_open(&m, h, VALUE_OBJECT);
     put(h, &m, "timer_rego_query_eval_ns", value_integer((s64)d->eval_ns));
-    put(h, &b, "decision_id", value_string_c(h, id));
+    put(h, &b, "decision_id", value_string(h, id));
     put(h, &b, "metrics", value_builder_close(&m));
     put(h, &b, "path", value_string(h, d->path));
     put(h, &b, "revision", value_string_c(h, revision));
-    put(h, &b, "timestamp", value_string(h, utc_write(d->at_ns, time)));
+    put(h, &b, "timestamp", value_string(h, time));
     put(h, &b, "request_id", value_string(h, d->request_id));
     if (d->user.len) put(h, &b, "requested_by", value_string(h, d->user));
     if (value_defined(d->input)) put(h, &b, "input", d->input);
@@ -188,20 +182,70 @@ static value event_of(struct heap *h, const struct rego_decision *d, const char 
     return value_builder_close(&b);
 }
 
-void rego_decision_log(const struct rego_decision *d, char id[ID_ROOM]) {
+static void add_text(struct buf *to, struct heap *h, const char *name, str text) {
+    (void)buf_add(to, str_from_c(name));
+    json_text_write(to, value_string(h, text), 0);
+}
+
+/* The same record straight as text, when no policy wants to see it first. */
+static void write_event(struct buf *to, struct heap *h, const struct rego_decision *d, str id,
+                        str time) {
+    char number[2][NUMBER_TEXT_ROOM];
+    (void)buf_add(to, S("{\"decision_id\":\""));
+    (void)buf_add(to, id);
+    (void)buf_add(to, S("\",\"metrics\":{\"timer_rego_query_eval_ns\":"));
+    (void)buf_add(to, number_text(value_integer((s64)d->eval_ns), number[0]));
+    add_text(to, h, "},\"path\":", d->path);
+    (void)buf_add(to, S(",\"revision\":\""));
+    (void)buf_add(to, number_text(value_integer(d->state->revision), number[1]));
+    (void)buf_add(to, S("\",\"timestamp\":\""));
+    (void)buf_add(to, time);
+    (void)buf_add(to, S("\",\"request_id\":\""));
+    (void)buf_add(to, d->request_id);
+    (void)buf_add(to, S("\""));
+    if (d->user.len) add_text(to, h, ",\"requested_by\":", d->user);
+    if (value_defined(d->input)) {
+        (void)buf_add(to, S(",\"input\":"));
+        json_text_write(to, d->input, 0);
+    }
+    if (value_defined(d->result)) {
+        (void)buf_add(to, S(",\"result\":"));
+        json_text_write(to, d->result, 0);
+    }
+    (void)buf_add(to, S("}"));
+}
+
+/* False: the policy wants no record, or it cannot be made. */
+static bool write_record(struct buf *to, const struct rego_decision *d, str id) {
     struct heap h;
+    char room[UTC_ROOM];
+    str time = utc_write(d->at_ns, room);
+    bool seen = d->state->build->has_mask || d->state->build->has_drop, ok = true;
+    heap_open(&h, MIB(4));
+    if (!seen)
+        write_event(to, &h, d, id, time);
+    else {
+        value event = through_masks(&h, d->state, event_of(&h, d, id, time));
+        ok = value_defined(event);
+        if (ok) json_text_write(to, event, 0);
+    }
+    if (ok && (h.exhausted || to->failed)) {
+        metric_add(METRIC_DECISIONS_LOST, 1);
+        ok = false;
+    }
+    heap_close(&h);
+    return ok;
+}
+
+void rego_decision_log(const struct rego_decision *d, char id[ID_ROOM]) {
     struct buf text;
     str made;
     id[0] = 0;
     if (!config_bool("policy.decisions") || id_make(id, &made)) return;
     metric_add(METRIC_DECISIONS, 1);
-    heap_open(&h, MIB(4));
     buf_open(&text, RECORD_BYTES_MAX);
-    value event = through_masks(&h, d->state, event_of(&h, d, id));
-    if (value_defined(event) && !h.exhausted) {
-        json_text_write(&text, event, 0);
-        struct record *r =
-            text.failed ? NULL : memory_alloc(MEMORY_POLICY, sizeof *r + d->path.len + text.len);
+    if (write_record(&text, d, made)) {
+        struct record *r = memory_alloc(MEMORY_POLICY, sizeof *r + d->path.len + text.len);
         if (r) {
             *r = (struct record){
                 .at_ns = d->at_ns, .path_len = (u32)d->path.len, .len = (u32)text.len};
@@ -213,7 +257,6 @@ void rego_decision_log(const struct rego_decision *d, char id[ID_ROOM]) {
             metric_add(METRIC_DECISIONS_LOST, 1);
     }
     buf_close(&text);
-    heap_close(&h);
 }
 
 /* ---- Into the database ---- */

@@ -30,6 +30,7 @@ struct rego_state {
 struct rego_build {
     u32 refs;
     struct policy_program *program;
+    bool has_mask, has_drop; /* data.system.log.mask, drop: a policy looks at decision records */
     struct rego_query queries[REGO_QUERIES]; /* by hash of the path; loop only */
 };
 

@@ -80,6 +80,17 @@ static void compile_run(void *arg) {
     free(sources);
 }
 
+static bool has_rule(const struct policy_program *p, const char *name) {
+    const char *const path[] = {"system", "log", name};
+    const struct rule_node *n = policy_compiled(p)->root;
+    struct heap h;
+    heap_open(&h, KIB(64));
+    for (u32 i = 0; n && i < ARRAY_LEN(path); i++)
+        n = rule_node_find(n, value_string_c(&h, path[i]));
+    heap_close(&h);
+    return n != NULL;
+}
+
 static rc_t compile(struct rego_state *s, struct policy_errors *errors) {
     struct compile_job j = {.state = s, .errors = errors};
     struct rego_build *b = calloc(1, sizeof *b);
@@ -90,6 +101,7 @@ static rc_t compile(struct rego_state *s, struct policy_errors *errors) {
         return rc;
     }
     b->refs = 1, b->program = j.program;
+    b->has_mask = has_rule(b->program, "mask"), b->has_drop = has_rule(b->program, "drop");
     s->build = b;
     return RC_OK;
 }

@@ -22,8 +22,7 @@ static const char *const steps[] = {
     "NULL) STRICT;"
     "CREATE TABLE rego_decision(id INTEGER PRIMARY KEY, at_ns INTEGER NOT NULL, decision_id TEXT "
     "NOT NULL,"
-    " path TEXT NOT NULL, record TEXT NOT NULL) STRICT;"
-    "CREATE INDEX rego_decision_path ON rego_decision(path,id);",
+    " path TEXT NOT NULL, record TEXT NOT NULL) STRICT;",
     NULL,
 };
 const struct db_schema rego_schema = {.module = "rego", .steps = steps};

@@ -43,38 +43,47 @@ static bool is_line_separator(str s, size_t i) {
     return s.len - i >= 3 && (u8)s.ptr[i] == 0xE2 && (u8)s.ptr[i + 1] == 0x80 && ((u8)s.ptr[i + 2] | 1) == 0xA9;
 }
 
-static void write_string(struct writer *w, str s) {
-    size_t from = 0;
+/* Bytes that stand for themselves in both forms: most strings are one run of them. */
+static size_t plain_run(str s, size_t from) {
+    static const bool special[256] = {
+        [0 ... 0x1F] = true, ['"'] = true,  ['\\'] = true,       ['<'] = true,
+        ['>'] = true,        ['&'] = true,  [0x7F ... 0xFF] = true,
+    };
+    while (from < s.len && !special[(u8)s.ptr[from]]) from++;
+    return from;
+}
+
+/* What a byte that is special becomes, from `i` on; advances `i` past it. Empty: it stands as it is. */
+static void write_special(struct writer *w, str s, size_t *i) {
+    u8 c = (u8)s.ptr[*i];
     bool json = w->form == FORM_JSON;
-    put(w, S("\""));
-    for (size_t i = 0; i < s.len; i++) {
-        u8 c = (u8)s.ptr[i];
-        if (c >= 0x80) {
-            bool separator = json && is_line_separator(s, i);
-            u32 n = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : 2;
-            bool valid = s.len - i >= n && str_is_utf8(str_of(s.ptr + i, n));
-            if (valid && !separator) {
-                i += n - 1;
-                continue;
-            }
-            put(w, str_of(s.ptr + from, i - from));
-            if (separator) put_escape(w, 0x2028 + ((u8)s.ptr[i + 2] & 1));
-            else put(w, json ? S("\\ufffd") : S("\xEF\xBF\xBD"));
-            i += separator ? 2 : 0;
-            from = i + 1;
-            continue;
-        }
-        bool html = json && (w->flags & JSON_TEXT_ESCAPE_HTML) && (c == '<' || c == '>' || c == '&');
-        const char *escape = escape_of(c, json);
-        if (c >= 0x20 && !escape && !html && c != 0x7F) continue;
-        if (c == 0x7F && json) continue;
-        put(w, str_of(s.ptr + from, i - from));
-        if (escape) put(w, str_from_c(escape));
-        else if (json) put_escape(w, c);
-        else (void)buf_printf(w->to, "\\x%02x", c);
-        from = i + 1;
+    const char *escape = escape_of(c, json);
+    if (c >= 0x80) {
+        u32 n = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : 2;
+        bool valid = s.len - *i >= n && str_is_utf8(str_of(s.ptr + *i, n));
+        if (json && is_line_separator(s, *i)) put_escape(w, 0x2028 + ((u8)s.ptr[*i + 2] & 1));
+        else if (valid) put(w, str_of(s.ptr + *i, n));
+        else put(w, json ? S("\\ufffd") : S("\xEF\xBF\xBD"));
+        *i += valid ? n : 1;
+        return;
     }
-    put(w, str_of(s.ptr + from, s.len - from));
+    bool html = c == '<' || c == '>' || c == '&';
+    if (escape) put(w, str_from_c(escape));
+    else if (html && !(json && (w->flags & JSON_TEXT_ESCAPE_HTML))) put(w, str_of(s.ptr + *i, 1));
+    else if (c == 0x7F && json) put(w, str_of(s.ptr + *i, 1));
+    else if (json) put_escape(w, c);
+    else (void)buf_printf(w->to, "\\x%02x", c);
+    ++*i;
+}
+
+static void write_string(struct writer *w, str s) {
+    put(w, S("\""));
+    for (size_t i = 0; i < s.len;) {
+        size_t end = plain_run(s, i);
+        if (end > i) put(w, str_of(s.ptr + i, end - i));
+        i = end;
+        if (i < s.len) write_special(w, s, &i);
+    }
     put(w, S("\""));
 }
 
