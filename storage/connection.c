@@ -87,20 +87,46 @@ rc_t connection_step(struct connection *c, sqlite3_stmt *s, u64 *spent_ns, bool 
     return code == SQLITE_ROW || code == SQLITE_DONE ? RC_OK : connection_error(c, code);
 }
 
+static rc_t fixed_ready(struct connection *c, enum fixed which) {
+    sqlite3_stmt **s = &c->fixed[which];
+    if (*s) return RC_OK;
+    int code =
+        sqlite3_prepare_v3(c->handle, fixed_sql[which], -1, SQLITE_PREPARE_PERSISTENT, s, NULL);
+    return code ? connection_error(c, code) : RC_OK;
+}
+
+/* The way back is there before the first step: without memory nothing begins that cannot end. */
+static rc_t fixed_ready_both_ways(struct connection *c, enum fixed which) {
+    rc_t rc = fixed_ready(c, which);
+    if (!rc && (which == FIXED_BEGIN || which == FIXED_BEGIN_WRITE)) {
+        rc = fixed_ready(c, FIXED_COMMIT);
+        if (!rc) rc = fixed_ready(c, FIXED_ROLLBACK);
+    }
+    if (!rc && which == FIXED_SAVEPOINT) {
+        rc = fixed_ready(c, FIXED_RELEASE);
+        if (!rc) rc = fixed_ready(c, FIXED_BACK_TO);
+    }
+    return rc;
+}
+
 rc_t connection_fixed(struct connection *c, enum fixed which) {
     sqlite3_stmt **s = &c->fixed[which];
     u64 saved = c->limit_ns, spent = 0;
     bool row;
-    if (!*s) {
-        int code =
-            sqlite3_prepare_v3(c->handle, fixed_sql[which], -1, SQLITE_PREPARE_PERSISTENT, s, NULL);
-        if (code) return connection_error(c, code);
-    }
+    rc_t rc = fixed_ready_both_ways(c, which);
+    if (rc) return rc;
     c->limit_ns = 0; /* a commit is never interrupted */
-    rc_t rc = connection_step(c, *s, &spent, &row);
+    rc = connection_step(c, *s, &spent, &row);
     c->limit_ns = saved;
     sqlite3_reset(*s);
     return rc;
+}
+
+void connection_fixed_forget(struct connection *c) {
+    for (u32 i = 0; i < FIXED_COUNT; i++) {
+        sqlite3_finalize(c->fixed[i]);
+        c->fixed[i] = NULL;
+    }
 }
 
 rc_t connection_exec(struct connection *c, const char *sql) {
@@ -167,7 +193,7 @@ void connection_close(struct connection *c) {
     if (!c->handle) return;
     connection_rows_close(c);
     statement_cache_close(&c->cache);
-    for (u32 i = 0; i < FIXED_COUNT; i++) sqlite3_finalize(c->fixed[i]);
+    connection_fixed_forget(c);
     c->deadline_ns = UINT64_MAX;
     int code = sqlite3_close(c->handle);
     CHECK(code == SQLITE_OK); /* BUSY would mean a statement that is not ours */

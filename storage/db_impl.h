@@ -67,6 +67,9 @@ struct connection {
 rc_t connection_open(struct connection *c, u32 cache_kib, u32 statements_max, struct diag *why);
 void connection_close(struct connection *c);
 rc_t connection_fixed(struct connection *c, enum fixed which);
+/* After a change of the schema: SQLite would prepare them anew when they are next used, and the way
+ * back must not need memory. */
+void connection_fixed_forget(struct connection *c);
 rc_t connection_exec(struct connection *c, const char *sql); /* any number of statements, no rows */
 rc_t connection_number(struct connection *c, const char *sql, s64 *out); /* the first column */
 rc_t connection_text_is(struct connection *c, const char *sql, const char *want, bool *out);

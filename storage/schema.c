@@ -40,6 +40,7 @@ static rc_t step_take(const struct db_schema *s, s64 version) {
         rc_t back = connection_fixed(t.c, FIXED_ROLLBACK);
         if (back) log_error("storage", "a rollback failed", "rc=%s", rc_name(back));
     }
+    connection_fixed_forget(t.c);
     t.c->lost = RC_OK;
     return rc;
 }

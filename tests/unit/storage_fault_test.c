@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* storage_fault_test.c — the nth operation fails, for every n until the case passes untouched.
  *
- * Reads, writes, flushes and SQLite's allocations; once each, and writes and flushes also for ever.
+ * Reads, writes, flushes and SQLite's allocations; once each, and all but reads also for ever.
  * Whatever fails: a clean result code, no panic, nothing acknowledged is lost, nothing of a refused
  * transaction stays, the database is healthy again by itself, and integrity_check is ok. */
 #include "kernel/core/memory.h"
@@ -24,7 +24,11 @@ static const struct sim_options machine = {
     .seed = 3, .disk_count = 1, .disk_bytes = MIB(16), .log_bytes_max = MIB(64)};
 
 static u64 alloc_nth, alloc_count;
-static bool alloc_fails(void) { return ++alloc_count == alloc_nth; }
+static bool alloc_for_ever;
+static bool alloc_fails(void) {
+    alloc_count++;
+    return alloc_nth && (alloc_for_ever ? alloc_count >= alloc_nth : alloc_count == alloc_nth);
+}
 
 /* What the story below was told about each of its rows. */
 enum { ROWS = 24 };
@@ -218,8 +222,9 @@ TEST(any_read_fails_while_opening) {
     sim_stop();
 }
 
-TEST(any_allocation_fails_once) {
+static void sweep_allocations(bool for_ever) {
     u64 n = 1, step = 1;
+    alloc_for_ever = for_ever;
     log_console_level_set(LOG_ERROR + 1);
     for (bool failed = true; failed; n += step) {
         storage_begin(&machine);
@@ -240,8 +245,11 @@ TEST(any_allocation_fails_once) {
     }
     log_console_level_set(LOG_WARN);
     printf("fault: allocations failed up to the %lluth\n", (unsigned long long)n);
+    alloc_for_ever = false;
     EXPECT(n > 100);
 }
+TEST(any_allocation_fails_once) { sweep_allocations(false); }
+TEST(allocations_fail_from_then_on) { sweep_allocations(true); }
 
 TEST(any_allocation_fails_while_opening) {
     log_console_level_set(LOG_ERROR + 1);
