@@ -20,7 +20,7 @@ static value next_text(struct heap *h, str *rest) {
 }
 
 static bool is(const char *name, const char *one) { return strcmp(name, one) == 0; }
-static value number_or(struct heap *h, value text, const char *otherwise) {
+static value number_else(struct heap *h, value text, const char *otherwise) {
     value v = value_number(h, value_str(text));
     return v.kind == VALUE_NUMBER ? v : value_number(h, str_from_c(otherwise));
 }
@@ -34,14 +34,14 @@ static value argument(struct heap *h, const char *name, u32 i, str *rest) {
         return value_array(h, parts, 3);
     }
     if (is(name, "sprintf") && i == 1) {
-        value parts[] = {text, number_or(h, text, "-12.75"), value_number(h, S("123456789012345678901")), value_integer(-5)};
+        value parts[] = {text, number_else(h, text, "-12.75"), value_number(h, S("123456789012345678901")), value_integer(-5)};
         return value_array(h, parts, 4);
     }
     if (is(name, "net.cidr_merge") || ((is(name, "glob.match") || is(name, "json.filter")) && i == 1))
         return value_array(h, &text, 1);
     bool tree = strncmp(name, "json.", 5) == 0 || (is(name, "strings.replace_n") && i == 0);
     if (tree && json_text_read(h, NULL, value_str(text), &v, &why) == RC_OK) return v;
-    if (is(name, "format_int")) return i ? value_integer(16) : number_or(h, text, "7");
+    if (is(name, "format_int")) return i ? value_integer(16) : number_else(h, text, "7");
     bool count = (is(name, "regex.find_n") || is(name, "strings.split_n")) && i == 2;
     return count || (is(name, "substring") && i) ? value_integer((s64)(rest->len % 7) - 1) : text;
 }
