@@ -337,6 +337,8 @@ void plan_match(struct plan *pl, u32 operand, const struct ast_term *pattern) {
     }
     if (pattern->kind == AST_ARRAY && !plan_is_ready(pl, pattern)) match_array(pl, operand, pattern);
     else if (pattern->kind == AST_OBJECT && !plan_is_ready(pl, pattern)) match_object(pl, operand, pattern);
+    else if (pattern->kind == AST_SET && !plan_is_ready(pl, pattern))
+        plan_jump(pl, pl->fail); /* a set that is not known yet equals nothing: the reference's rule */
     else plan_equal(pl, operand, plan_term(pl, pattern, NOWHERE));
 }
 
