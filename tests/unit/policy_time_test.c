@@ -26,6 +26,30 @@ TEST(reading) {
     EXPECT_CALL("time.parse_ns", "[\"Janitor\", \"Janitor\"]", "error: time outside of valid range");
     EXPECT_CALL("time.parse_ns", "[1, \"\"]", "type error: operand 1 must be string but got number");
 }
+TEST(both_ways_of_reading_rfc3339_agree) {
+    static const char *const texts[] = {
+        "2020-04-02T18:33:41.593912+02:00", "2000-02-29T23:59:59Z", "1999-12-31T00:00:00.1234567890123-23:59",
+        "2021-02-29T00:00:00Z", "2020-01-01T24:00:00Z", "2020-01-01T00:00:00,5Z", "2020-01-01T00:00:00.Z",
+        "2020-01-01T00:00:00+24:00", "2020-01-01T0:00:00Z", "0000-01-01T00:00:00Z", "2020-01-01T00:00:00Z ", "x"};
+    for (u32 i = 0; i < ARRAY_LEN(texts); i++) {
+        s64 a = 0, b = 0, x = 0, y = 0;
+        struct buf why;
+        buf_open(&why, 1000);
+        /* A layout that means the same, but is not the known one. */
+        bool slow = layout_read(S("2006-01-02T15:04:05.999Z07:00"), str_from_c(texts[i]), &a, &x, &why);
+        bool fast = read_rfc3339(str_from_c(texts[i]), &b, &y);
+        EXPECT(!fast || slow);
+        if (!fast) b = a, y = x;
+        EXPECT_EQ(a, b);
+        EXPECT_EQ(x, y);
+        buf_close(&why);
+    }
+    for (s64 days = -800000; days < 800000; days += 17) {
+        struct calendar_date d = calendar_date(days);
+        if (calendar_days(d.year, d.month, d.day) != days || calendar_days(d.year, 1, 1) + d.year_day != days)
+            test_fail(__FILE__, __LINE__, "day %lld", (long long)days);
+    }
+}
 TEST(durations) {
     EXPECT_CALL("time.parse_duration_ns", "[\"100ms\"]", "100000000");
     EXPECT_CALL("time.parse_duration_ns", "[\"1h15m30.918s\"]", "4530918000000");

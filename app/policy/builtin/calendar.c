@@ -20,7 +20,7 @@ struct calendar_date calendar_date(s64 days) {
     d.day = (u8)(of_year - (153 * part + 2) / 5 + 1);
     d.month = (u8)(part < 10 ? part + 3 : part - 9);
     d.year = year + era * 400 + (d.month <= 2);
-    d.year_day = (u16)(days - calendar_days(d.year, 1, 1));
+    d.year_day = (u16)(d.month <= 2 ? of_year - 306 : of_year + 59 + calendar_is_leap(d.year));
     return d;
 }
 

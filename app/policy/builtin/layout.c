@@ -115,6 +115,7 @@ struct piece { str prefix, text; enum element what; u32 digits; char point; };
 /* The element at `s`, its length in *len. */
 static enum element element_at(str s, size_t *len, struct piece *p) {
     char first = s.ptr[0];
+    if (!first || !strchr("JM0123456_Pp-Z.,", first)) return NOTHING;
     for (u32 i = 0; i < ARRAY_LEN(spellings); i++)
         if (spellings[i].text[0] == first && str_starts(s, str_from_c(spellings[i].text))) {
             *len = strlen(spellings[i].text);
@@ -524,8 +525,48 @@ static bool read_all(struct reader *r, str layout, str text, struct buf *why) {
     return false;
 }
 
+/* ---- RFC 3339 as it mostly comes, without looking at a layout ---- */
+
+static u32 two_digits(str s, size_t at, bool *good) {
+    if (!is_digit_at(s, at) || !is_digit_at(s, at + 1)) {
+        *good = false;
+        return 0;
+    }
+    return (u32)(s.ptr[at] - '0') * 10 + (u32)(s.ptr[at + 1] - '0');
+}
+
+/* false: it is not quite that, the layout decides. */
+static bool read_rfc3339(str s, s64 *unix_s, s64 *ns) {
+    bool good = s.len >= 20 && s.ptr[4] == '-' && s.ptr[7] == '-' && s.ptr[10] == 'T' &&
+                s.ptr[13] == ':' && s.ptr[16] == ':';
+    if (!good) return false;
+    s64 year = two_digits(s, 0, &good) * 100 + two_digits(s, 2, &good);
+    u32 month = two_digits(s, 5, &good), day = two_digits(s, 8, &good);
+    u32 hour = two_digits(s, 11, &good), minute = two_digits(s, 14, &good),
+        second = two_digits(s, 17, &good);
+    if (!good || month < 1 || month > 12 || day < 1 || day > calendar_month_days(year, month) ||
+        hour > 23 || minute > 59 || second > 59)
+        return false;
+    size_t at = 19;
+    u32 scale = 100000000;
+    *ns = 0;
+    if (s.ptr[at] == '.' && is_digit_at(s, at + 1))
+        for (at++; is_digit_at(s, at); at++, scale /= 10) *ns += (s64)scale * (s.ptr[at] - '0');
+    *unix_s = calendar_days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
+    if (at + 1 == s.len && s.ptr[at] == 'Z') return true;
+    if (at + 6 != s.len || (s.ptr[at] != '+' && s.ptr[at] != '-') || s.ptr[at + 3] != ':')
+        return false;
+    u32 hours = two_digits(s, at + 1, &good), minutes = two_digits(s, at + 4, &good);
+    if (!good || hours > 23 || minutes > 59) return false;
+    s64 offset = hours * 3600 + minutes * 60;
+    *unix_s -= s.ptr[at] == '-' ? -offset : offset;
+    return true;
+}
+
 bool layout_read(str layout, str text, s64 *unix_s, s64 *ns, struct buf *why) {
     struct reader r = {.month = -1, .day = -1, .year_day = -1};
+    bool known = str_eq(layout, S("2006-01-02T15:04:05Z07:00"));
+    if (known && read_rfc3339(text, unix_s, ns)) return true;
     if (!read_all(&r, layout, text, why)) return false;
     if (r.pm && r.hour < 12) r.hour += 12;
     else if (r.am && r.hour == 12) r.hour = 0;

@@ -91,11 +91,11 @@ static bool read_address(str s, struct address *a) {
 }
 
 static void mask(struct address *a, u32 prefix, bool ones) {
-    for (u32 i = 0; i < 16; i++) {
-        u32 keep = prefix >= 8 * i + 8 ? 8 : prefix > 8 * i ? prefix - 8 * i : 0;
-        u8 low = (u8)(0xFF >> keep);
-        a->bytes[i] = ones ? a->bytes[i] | low : a->bytes[i] & (u8)~low;
-    }
+    u32 at = prefix / 8;
+    if (at == 16) return;
+    u8 low = (u8)(0xFF >> prefix % 8);
+    a->bytes[at] = ones ? a->bytes[at] | low : a->bytes[at] & (u8)~low;
+    memset(a->bytes + at + 1, ones ? 0xFF : 0, 15 - at);
 }
 
 static bool read_block(str s, struct block *b) {
@@ -141,10 +141,9 @@ static str write_address(const struct address *a, char room[48]) {
 /* ---- Containing ---- */
 
 static bool contains(const struct block *b, const struct address *a) {
-    struct address start = *a;
-    if (a->v4 != b->first.v4) return false;
-    mask(&start, b->prefix, false);
-    return memcmp(start.bytes, b->first.bytes, 16) == 0;
+    u32 at = b->prefix / 8, bits = b->prefix % 8;
+    if (a->v4 != b->first.v4 || memcmp(a->bytes, b->first.bytes, at) != 0) return false;
+    return bits == 0 || (a->bytes[at] ^ b->first.bytes[at]) >> (8 - bits) == 0;
 }
 
 static bool take_block(struct builtin_call *c, value v, struct block *b) {
