@@ -13,8 +13,8 @@
 
 /* ---- Calls ---------------------------------------------------------------------------------- */
 
-static const struct type **types_of(struct checker *k, struct type_env *env, struct ast_term *const *terms,
-                                    u32 *count) {
+static const struct type **types_of(struct checker *k, struct type_env *env,
+                                    struct ast_term *const *terms, u32 *count) {
     const struct type **list = compile_list(k->c, count, sizeof *list);
     for (u32 i = 0; i < *count; i++) list[i] = env_get(k, env, terms[i]);
     return list;
@@ -25,8 +25,8 @@ static void check_eq(struct checker *k, struct type_env *env, const struct ast_e
     u32 n = operand_count(e);
     if (n != 2) {
         const struct type **have = types_of(k, env, operands(e), &n);
-        problem_args(k, &e->at, e->terms[0], n < 2 ? "too few arguments" : "too many arguments", have,
-                     n, builtin_type(k->c, builtin_find(S("eq"))), false);
+        problem_args(k, &e->at, e->terms[0], n < 2 ? "too few arguments" : "too many arguments",
+                     have, n, builtin_type(k->c, builtin_find(S("eq"))), false);
         return;
     }
     a = operands(e)[0], b = operands(e)[1];
@@ -77,7 +77,8 @@ static void check_call(struct checker *k, struct type_env *env, const struct ast
 
 /* ---- with ----------------------------------------------------------------------------------- */
 
-static const struct type *function_type(struct checker *k, struct type_env *env, const struct ast_term *t) {
+static const struct type *function_type(struct checker *k, struct type_env *env,
+                                        const struct ast_term *t) {
     if (t->kind != AST_REF) return NULL;
     const struct builtin *b = builtin_of_ref(k->c, t);
     const struct type *f = b ? builtin_type(k->c, b) : env_ref(k, env, t, t->count);
@@ -98,7 +99,8 @@ static bool check_withs(struct checker *k, struct type_env *env, const struct as
 }
 
 /* Where `with` replaces documents, they and what depends on them may be anything. */
-static struct type_env *env_with(struct checker *k, struct type_env *env, const struct ast_expr *e) {
+static struct type_env *env_with(struct checker *k, struct type_env *env,
+                                 const struct ast_expr *e) {
     struct trie *tree = NULL;
     for (u32 i = 0; i < e->with_count; i++) {
         const struct ast_term *t = e->with[i].target;
@@ -114,7 +116,8 @@ static struct type_env *env_with(struct checker *k, struct type_env *env, const 
         u32 len = data ? 1 : ref_ground_len(t);
         if (!data && len == t->count) {
             const struct type *by = env_get(k, env, e->with[i].value);
-            const struct type *either = by ? type_or(k->c->heap, env_ref(k, env, t, len), by) : NULL;
+            const struct type *either =
+                by ? type_or(k->c->heap, env_ref(k, env, t, len), by) : NULL;
             if (either) type = either;
         }
         tree_put(k->c, tree, t, len, type);
@@ -127,7 +130,10 @@ static struct type_env *env_with(struct checker *k, struct type_env *env, const 
 
 /* ---- Bodies --------------------------------------------------------------------------------- */
 
-struct closures { struct checker *k; struct type_env *env; };
+struct closures {
+    struct checker *k;
+    struct type_env *env;
+};
 
 static bool closure_term(struct walk *w, struct ast_term *t) {
     struct closures *at = w->arg;
@@ -136,7 +142,9 @@ static bool closure_term(struct walk *w, struct ast_term *t) {
 }
 
 /* Errors about types that are not known, where something more telling was found. */
-static bool caused_by_unknown(const struct policy_error *e) { return e->code == POLICY_FORMAT_ERROR; }
+static bool caused_by_unknown(const struct policy_error *e) {
+    return e->code == POLICY_FORMAT_ERROR;
+}
 
 static void check_expr(struct checker *k, struct type_env *env, struct ast_expr *e) {
     u32 before = k->found.count;
@@ -162,7 +170,8 @@ static void check_expr(struct checker *k, struct type_env *env, struct ast_expr 
 
 void check_body(struct checker *k, struct type_env *env, const struct ast_body *body) {
     if (compile_enter(k->c))
-        for (u32 i = 0; i < body->count && !compile_stopped(k->c); i++) check_expr(k, env, body->exprs[i]);
+        for (u32 i = 0; i < body->count && !compile_stopped(k->c); i++)
+            check_expr(k, env, body->exprs[i]);
     compile_leave(k->c);
 }
 
@@ -174,7 +183,8 @@ static bool argument_var(struct walk *w, struct ast_term *t) {
     return false;
 }
 
-static const struct type *type_of_function(struct checker *k, struct type_env *env, struct ast_head *h) {
+static const struct type *type_of_function(struct checker *k, struct type_env *env,
+                                           struct ast_head *h) {
     struct walk w = {.c = k->c, .term = argument_var, .arg = env};
     for (u32 i = 0; i < h->arg_count; i++) walk_term(&w, h->args[i]);
     u32 n = h->arg_count;
@@ -183,8 +193,9 @@ static const struct type *type_of_function(struct checker *k, struct type_env *e
 }
 
 /* p[x][y] := v gives object[type of x: object[type of y: type of v]] */
-static const struct type *nested_objects(struct checker *k, struct type_env *env, const struct ast_term *ref,
-                                         u32 from, const struct type *t) {
+static const struct type *nested_objects(struct checker *k, struct type_env *env,
+                                         const struct ast_term *ref, u32 from,
+                                         const struct type *t) {
     for (u32 i = ref->count; i-- > from && t;) {
         const struct type *key = env_get(k, env, ref->terms[i]);
         t = key ? type_object(k->c->heap, NULL, 0, key, t) : NULL;
@@ -192,7 +203,8 @@ static const struct type *nested_objects(struct checker *k, struct type_env *env
     return t;
 }
 
-static const struct type *type_of_rule(struct checker *k, struct type_env *env, struct ast_rule *r) {
+static const struct type *type_of_rule(struct checker *k, struct type_env *env,
+                                       struct ast_rule *r) {
     struct ast_head *h = r->head;
     const struct type *t;
     if (h->arg_count) return type_of_function(k, env, h);
@@ -274,7 +286,8 @@ void checker_open(struct compiler *c) {
 
 /* Callees first; rules that need none were typed while they were near. */
 void check_types(struct compiler *c) {
-    for (u32 i = 0; i < c->out->order_count && !compile_stopped(c); i++) type_rule(c, c->out->order[i]);
+    for (u32 i = 0; i < c->out->order_count && !compile_stopped(c); i++)
+        type_rule(c, c->out->order[i]);
     if (c->checker) tell(c, &c->checker->found);
 }
 

@@ -50,7 +50,9 @@ const struct type *env_var(const struct type_env *env, str v) {
 
 /* ---- Trees ---------------------------------------------------------------------------------- */
 
-bool is_type_leaf(const struct trie_node *n) { return n->thing != NULL; }
+bool is_type_leaf(const struct trie_node *n) {
+    return n->thing != NULL;
+}
 
 static struct trie_node *make(struct trie *t, struct trie_node *n, const struct ast_term *key) {
     if (key->kind == AST_VAR) return trie_make_str(t, n, key->var);
@@ -67,7 +69,8 @@ void tree_put(struct compiler *c, struct trie *t, const struct ast_term *ref, u3
 
 static const struct type *object_of(struct compiler *c, const struct type *known,
                                     const struct type *key, const struct type *of) {
-    return type_object(c->heap, known ? known->properties : NULL, known ? known->count : 0, key, of);
+    return type_object(c->heap, known ? known->properties : NULL, known ? known->count : 0, key,
+                       of);
 }
 
 /* The object with a value of `type` somewhere at `keys` beneath. */
@@ -101,7 +104,8 @@ static const struct type *merge(struct compiler *c, const struct type *a, const 
     for (u32 i = 0; i < b->count; i++) {
         const struct type *t = b->items[i];
         if (!merged && t->kind == TYPE_OBJECT && !t->count && a->of && t->of) {
-            t = object_of(c, NULL, type_or(c->heap, t->key, a->key), type_or(c->heap, t->of, a->of));
+            t = object_of(c, NULL, type_or(c->heap, t->key, a->key),
+                          type_or(c->heap, t->of, a->of));
             merged = true;
         }
         all = all ? type_or(c->heap, all, t) : t;
@@ -179,11 +183,13 @@ const struct type *env_extent_keys(struct compiler *c, const struct trie_node *n
 
 /* ---- Refs ----------------------------------------------------------------------------------- */
 
-const struct type *select_ref(struct compiler *c, const struct type *t, struct ast_term *const *keys,
-                              u32 count) {
+const struct type *select_ref(struct compiler *c, const struct type *t,
+                              struct ast_term *const *keys, u32 count) {
     for (u32 i = 0; i < count && t; i++) {
-        if (is_scalar(keys[i])) t = type_select(c->heap, t, keys[i]->scalar);
-        else t = type_values(c->heap, t);
+        if (is_scalar(keys[i]))
+            t = type_select(c->heap, t, keys[i]->scalar);
+        else
+            t = type_values(c->heap, t);
     }
     return t;
 }
@@ -210,7 +216,8 @@ static const struct type *ref_in_tree(struct compiler *c, const struct trie *t,
 }
 
 /* The type of the first `len` terms of a ref; NULL: not known. */
-const struct type *env_ref(struct checker *k, struct type_env *env, const struct ast_term *ref, u32 len) {
+const struct type *env_ref(struct checker *k, struct type_env *env, const struct ast_term *ref,
+                           u32 len) {
     struct compiler *c = k->c;
     const struct ast_term *head = ref->terms[0];
     if (head->kind != AST_VAR) return select_ref(c, env_get(k, env, head), ref->terms + 1, len - 1);
@@ -232,14 +239,16 @@ const struct type *env_ref(struct checker *k, struct type_env *env, const struct
 
 /* ---- Terms ---------------------------------------------------------------------------------- */
 
-static const struct type *type_of_array(struct checker *k, struct type_env *env, const struct ast_term *t) {
+static const struct type *type_of_array(struct checker *k, struct type_env *env,
+                                        const struct ast_term *t) {
     u32 n = t->count;
     const struct type **items = compile_list(k->c, &n, sizeof *items);
     for (u32 i = 0; i < n; i++) items[i] = env_get(k, env, t->terms[i]);
     return type_array(k->c->heap, items, n, n ? NULL : &type_any);
 }
 
-static const struct type *type_of_set(struct checker *k, struct type_env *env, const struct ast_term *t) {
+static const struct type *type_of_set(struct checker *k, struct type_env *env,
+                                      const struct ast_term *t) {
     const struct type *all = NULL;
     for (u32 i = 0; i < t->count; i++) all = type_or(k->c->heap, all, env_get(k, env, t->terms[i]));
     return type_set(k->c->heap, all ? all : &type_any);

@@ -42,7 +42,8 @@ static void put(struct heap *h, struct value_builder *b, const char *name, value
     (void)rc; /* names differ */
 }
 
-struct policy_error *problem(struct checker *k, const struct ast_location *at, const char *fmt, ...) {
+struct policy_error *problem(struct checker *k, const struct ast_location *at, const char *fmt,
+                             ...) {
     struct problems *p = &k->found;
     struct compiler *c = k->c;
     if (p->count == p->room) {
@@ -195,7 +196,8 @@ static value ref_detail(struct compiler *c, const struct ast_term *ref, u32 posi
     return value_builder_close(&detail);
 }
 
-void problem_unsupported(struct checker *k, const struct ast_term *ref, u32 position, const struct type *have) {
+void problem_unsupported(struct checker *k, const struct ast_term *ref, u32 position,
+                         const struct type *have) {
     struct compiler *c = k->c;
     const struct ast_location *at = ref->terms[0]->at.row ? &ref->terms[0]->at : &ref->at;
     const struct ast_term *written = written_ref(c, ref, true);
@@ -235,8 +237,9 @@ static void write_one_of(struct buf *b, const value *keys, u32 count) {
     add(b, S("]"));
 }
 
-void problem_invalid(struct checker *k, const struct ast_term *ref, u32 position, const struct type *have,
-                     const struct type *want, const value *one_of, u32 one_of_count) {
+void problem_invalid(struct checker *k, const struct ast_term *ref, u32 position,
+                     const struct type *have, const struct type *want, const value *one_of,
+                     u32 one_of_count) {
     struct compiler *c = k->c;
     const struct ast_location *at = ref->terms[0]->at.row ? &ref->terms[0]->at : &ref->at;
     const struct ast_term *written = written_ref(c, ref, true);
@@ -255,12 +258,16 @@ void problem_invalid(struct checker *k, const struct ast_term *ref, u32 position
     line(c, e, &b);
     repeat(&b, ' ', indent);
     add(&b, have ? S("have (type): ") : S("have: "));
-    if (have) type_write(&b, have);
-    else ast_term_write(&b, written->terms[i]);
+    if (have)
+        type_write(&b, have);
+    else
+        ast_term_write(&b, written->terms[i]);
     line(c, e, &b);
     repeat(&b, ' ', indent);
-    if (one_of_count) write_one_of(&b, one_of, one_of_count);
-    else add(&b, S("want (type): ")), type_write(&b, want);
+    if (one_of_count)
+        write_one_of(&b, one_of, one_of_count);
+    else
+        add(&b, S("want (type): ")), type_write(&b, want);
     line(c, e, &b);
     buf_close(&b);
     e->detail = ref_detail(c, written, i, have, want);

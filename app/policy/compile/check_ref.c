@@ -12,7 +12,10 @@ struct ref_check {
 
 /* ---- Keys a message offers ------------------------------------------------------------------- */
 
-struct offer { value *keys; u32 count, room; };
+struct offer {
+    value *keys;
+    u32 count, room;
+};
 
 static void offer_key(struct compiler *c, struct offer *o, value key) {
     if (o->count == o->room) {
@@ -40,7 +43,8 @@ static void offer_type(struct compiler *c, struct offer *o, const struct type *t
 }
 
 static void invalid_in_type(struct ref_check *r, const struct ast_term *ref, u32 i,
-                            const struct type *have, const struct type *want, const struct type *of) {
+                            const struct type *have, const struct type *want,
+                            const struct type *of) {
     struct offer o = {0};
     offer_type(r->k->c, &o, of);
     sort_offer(r->k->c, &o);
@@ -51,15 +55,18 @@ static void invalid_in_tree(struct ref_check *r, const struct ast_term *ref, u32
                             const struct type *have, const struct type *want,
                             const struct trie_node *n) {
     struct offer o = {0};
-    for (const struct trie_node *kid = n->first; kid; kid = kid->next) offer_key(r->k->c, &o, kid->key);
+    for (const struct trie_node *kid = n->first; kid; kid = kid->next)
+        offer_key(r->k->c, &o, kid->key);
     sort_offer(r->k->c, &o);
     problem_invalid(r->k, ref, i, have, want, o.keys, o.count);
 }
 
 /* ---- Below a leaf --------------------------------------------------------------------------- */
 
-/* One step into a value of type `t`: the type of what is there; NULL: refused, and that was told. */
-static const struct type *step(struct ref_check *r, const struct type *t, const struct ast_term *ref, u32 i) {
+/* One step into a value of type `t`: the type of what is there; NULL: refused, and that was told.
+ */
+static const struct type *step(struct ref_check *r, const struct type *t,
+                               const struct ast_term *ref, u32 i) {
     struct compiler *c = r->k->c;
     const struct ast_term *key = ref->terms[i];
     const struct type *keys = type_keys(c->heap, t), *have;
@@ -70,7 +77,8 @@ static const struct type *step(struct ref_check *r, const struct type *t, const 
     switch (key->kind) {
     case AST_VAR:
         have = env_var(r->env, key->var);
-        if (!have) env_put_var(r->env, key->var, keys);
+        if (!have)
+            env_put_var(r->env, key->var, keys);
         else if (!type_unifies(c->heap, have, keys)) {
             invalid_in_type(r, ref, i, have, keys, t);
             return NULL;
@@ -100,7 +108,8 @@ static const struct type *step(struct ref_check *r, const struct type *t, const 
     return type_values(c->heap, t);
 }
 
-static void check_leaf(struct ref_check *r, const struct type *t, const struct ast_term *ref, u32 i) {
+static void check_leaf(struct ref_check *r, const struct type *t, const struct ast_term *ref,
+                       u32 i) {
     for (; t && i < ref->count; i++) t = step(r, t, ref, i);
 }
 
@@ -110,11 +119,13 @@ static void check_in(struct ref_check *r, struct type_env *layer, const struct t
                      const struct ast_term *ref, u32 i);
 
 /* A variable in the middle of a path: it may be any of the keys there. */
-static bool check_key_var(struct ref_check *r, const struct trie_node *n, const struct ast_term *ref, u32 i) {
+static bool check_key_var(struct ref_check *r, const struct trie_node *n,
+                          const struct ast_term *ref, u32 i) {
     struct compiler *c = r->k->c;
     const struct type *keys = env_extent_keys(c, n);
     const struct type *have = env_var(r->env, ref->terms[i]->var);
-    if (!have) env_put_var(r->env, ref->terms[i]->var, keys);
+    if (!have)
+        env_put_var(r->env, ref->terms[i]->var, keys);
     else if (!type_unifies(c->heap, keys, have)) {
         invalid_in_tree(r, ref, i, have, keys, n);
         return false;
@@ -150,7 +161,8 @@ static void check_in(struct ref_check *r, struct type_env *layer, const struct t
         return;
     }
     const struct ast_term *key = ref->terms[i];
-    const struct trie_node *child = key->kind == AST_VAR && i ? NULL : trie_child_term(layer->tree, n, key);
+    const struct trie_node *child =
+        key->kind == AST_VAR && i ? NULL : trie_child_term(layer->tree, n, key);
     bool good = true;
     if ((i == 1 || i == 2) && key->kind != AST_VAR && key->kind != AST_STRING) {
         invalid_in_tree(r, ref, i, env_get(r->k, r->env, key), &type_string, n);

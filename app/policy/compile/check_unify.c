@@ -38,7 +38,8 @@ static bool with_set(struct checker *k, struct type_env *env, const struct ast_t
     return true;
 }
 
-static void parts_may_be_anything(struct checker *k, struct type_env *env, const struct ast_term *t) {
+static void parts_may_be_anything(struct checker *k, struct type_env *env,
+                                  const struct ast_term *t) {
     for (u32 i = 0; i < t->count; i++) {
         if (t->kind != AST_OBJECT) {
             unify_with(k, env, t->terms[i], &type_any, true);
@@ -59,16 +60,20 @@ static bool with_collection(struct checker *k, struct type_env *env, const struc
         return one;
     }
     if (t->kind == AST_ARRAY) return type->kind == TYPE_ARRAY && with_array(k, env, t, type, add);
-    if (t->kind == AST_OBJECT) return type->kind == TYPE_OBJECT && with_object(k, env, t, type, add);
+    if (t->kind == AST_OBJECT)
+        return type->kind == TYPE_OBJECT && with_object(k, env, t, type, add);
     return type->kind == TYPE_SET && with_set(k, env, t, type, add);
 }
 
 static bool with_var(struct checker *k, struct type_env *env, const struct ast_term *t,
                      const struct type *type, bool add) {
     const struct type *known = env_var(env, t->var);
-    if (add) env_put_var(env, t->var, type_or(k->c->heap, known, type));
-    else if (known) return type_unifies(k->c->heap, known, type);
-    else env_put_var(env, t->var, type);
+    if (add)
+        env_put_var(env, t->var, type_or(k->c->heap, known, type));
+    else if (known)
+        return type_unifies(k->c->heap, known, type);
+    else
+        env_put_var(env, t->var, type);
     return true;
 }
 
@@ -82,11 +87,13 @@ bool unify_with(struct checker *k, struct type_env *env, const struct ast_term *
     return good;
 }
 
-/* ---- Two terms of which neither has a type ---------------------------------------------------- */
+/* ---- Two terms of which neither has a type ----------------------------------------------------
+ */
 
 static bool known_from(struct checker *k, struct type_env *env, const struct ast_term *a,
                        const struct ast_term *b) {
-    return unify_with(k, env, a, &type_any, false) && unify_with(k, env, b, env_get(k, env, a), false);
+    return unify_with(k, env, a, &type_any, false) &&
+           unify_with(k, env, b, env_get(k, env, a), false);
 }
 
 static bool unify_terms(struct checker *k, struct type_env *env, const struct ast_term *a,

@@ -11,7 +11,8 @@
  *   4  conflicts, recursion, types over all; builtins refused
  *
  * Each error knows the stage of the pass that found it; those of the earliest stage are told. A
- * rule that has one goes no further, nor does any go further than the earliest stage that failed. */
+ * rule that has one goes no further, nor does any go further than the earliest stage that failed.
+ */
 #include "app/policy/compile/compile_impl.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -160,7 +161,10 @@ static struct compiled *new_program(struct compiler *c, struct ast_module **modu
     struct compiled *p = heap_alloc(c->heap, sizeof *p);
     struct ast_module **list = heap_alloc(c->heap, (2 * (size_t)count + 1) * sizeof *list);
     if (!p || !list) return NULL;
-    *p = (struct compiled){.heap = c->heap, .modules = list, .module_count = count, .inner = c,
+    *p = (struct compiled){.heap = c->heap,
+                           .modules = list,
+                           .module_count = count,
+                           .inner = c,
                            .options = *c->options};
     if (count) memcpy(list, modules, count * sizeof *list);
     sort_modules(list, count, list + count);
@@ -172,10 +176,28 @@ static struct compiled *new_program(struct compiler *c, struct ast_module **modu
 /* ---- Modules -------------------------------------------------------------------------------- */
 
 enum stage {
-    STAGE_RESOLVE, STAGE_HEAD_REFS, STAGE_OVERRIDES, STAGE_IMPORTS, STAGE_LOCALS, STAGE_TEMPLATES,
-    STAGE_VOID_CALLS, STAGE_PRINTS, STAGE_CALLS, STAGE_METADATA, STAGE_COMPREHENSIONS, STAGE_HEADS,
-    STAGE_WITHS, STAGE_CONFLICTS, STAGE_FUNCTIONS, STAGE_HEAD_SAFETY, STAGE_SAFETY, STAGE_DYNAMICS,
-    STAGE_RECURSION, STAGE_TYPES, STAGE_UNSAFE, STAGE_DEPRECATED,
+    STAGE_RESOLVE,
+    STAGE_HEAD_REFS,
+    STAGE_OVERRIDES,
+    STAGE_IMPORTS,
+    STAGE_LOCALS,
+    STAGE_TEMPLATES,
+    STAGE_VOID_CALLS,
+    STAGE_PRINTS,
+    STAGE_CALLS,
+    STAGE_METADATA,
+    STAGE_COMPREHENSIONS,
+    STAGE_HEADS,
+    STAGE_WITHS,
+    STAGE_CONFLICTS,
+    STAGE_FUNCTIONS,
+    STAGE_HEAD_SAFETY,
+    STAGE_SAFETY,
+    STAGE_DYNAMICS,
+    STAGE_RECURSION,
+    STAGE_TYPES,
+    STAGE_UNSAFE,
+    STAGE_DEPRECATED,
 };
 
 /* Did the rule that is looked at come through the stages so far? */
@@ -215,19 +237,16 @@ static void look_at_modules(struct compiler *c) {
     if (goes_on(c, STAGE_IMPORTS)) check_imports(c);
 }
 
-static const struct { void (*run)(struct compiler *c, struct ast_rule *r); enum stage stage; } passes[] = {
-    {rewrite_templates, STAGE_TEMPLATES},
-    {check_void_calls, STAGE_VOID_CALLS},
-    {rewrite_prints, STAGE_PRINTS},
-    {rewrite_calls, STAGE_CALLS},
-    {rewrite_metadata, STAGE_METADATA},
-    {rewrite_comprehensions, STAGE_COMPREHENSIONS},
-    {rewrite_head, STAGE_HEADS},
-    {rewrite_withs, STAGE_WITHS},
-    {check_functions, STAGE_FUNCTIONS},
-    {check_head_safety, STAGE_HEAD_SAFETY},
-    {check_body_safety, STAGE_SAFETY},
-    {rewrite_dynamics, STAGE_DYNAMICS},
+static const struct {
+    void (*run)(struct compiler *c, struct ast_rule *r);
+    enum stage stage;
+} passes[] = {
+    {rewrite_templates, STAGE_TEMPLATES}, {check_void_calls, STAGE_VOID_CALLS},
+    {rewrite_prints, STAGE_PRINTS},       {rewrite_calls, STAGE_CALLS},
+    {rewrite_metadata, STAGE_METADATA},   {rewrite_comprehensions, STAGE_COMPREHENSIONS},
+    {rewrite_head, STAGE_HEADS},          {rewrite_withs, STAGE_WITHS},
+    {check_functions, STAGE_FUNCTIONS},   {check_head_safety, STAGE_HEAD_SAFETY},
+    {check_body_safety, STAGE_SAFETY},    {rewrite_dynamics, STAGE_DYNAMICS},
     {rewrite_tests, STAGE_DYNAMICS},
 };
 
@@ -252,15 +271,15 @@ static void rewrite_all(struct compiler *c) {
     c->stage = STAGE_TYPES;
     if (goes_on(c, STAGE_TYPES)) checker_open(c);
     EACH_MODULE(c, m)
-        for (u32 i = 0; i < m->rule_count && goes_on(c, STAGE_LOCALS); i++) {
-            struct heap_mark mark = heap_mark(&c->scratch);
-            u32 before = c->error_seen;
-            c->stage = STAGE_LOCALS;
-            rewrite_locals(c, m->rules[i]);
-            bool good = c->error_seen == before;
-            for (struct ast_rule *r = m->rules[i]; r && good; r = r->otherwise) rewrite_one(c, r);
-            heap_release(&c->scratch, mark);
-        }
+    for (u32 i = 0; i < m->rule_count && goes_on(c, STAGE_LOCALS); i++) {
+        struct heap_mark mark = heap_mark(&c->scratch);
+        u32 before = c->error_seen;
+        c->stage = STAGE_LOCALS;
+        rewrite_locals(c, m->rules[i]);
+        bool good = c->error_seen == before;
+        for (struct ast_rule *r = m->rules[i]; r && good; r = r->otherwise) rewrite_one(c, r);
+        heap_release(&c->scratch, mark);
+    }
 }
 
 static void run_over_all(struct compiler *c, enum stage stage, void (*run)(struct compiler *c)) {
@@ -273,7 +292,7 @@ static void run_over_rules(struct compiler *c, enum stage stage,
                            void (*run)(struct compiler *c, struct ast_rule *r)) {
     c->stage = stage;
     EACH_RULE(c, r)
-        if (goes_on(c, stage)) run(c, r);
+    if (goes_on(c, stage)) run(c, r);
 }
 
 static void run_passes(struct compiler *c) {
@@ -335,16 +354,28 @@ static void query_prints(struct compiler *c, struct ast_body *b) {
     varset_open(&safe, &c->scratch);
     varset_add(&safe, S("data"));
     varset_add(&safe, S("input"));
-    if (c->options->keep_print) prints_in_body(c, b, &safe);
-    else erase_prints(c, b);
+    if (c->options->keep_print)
+        prints_in_body(c, b, &safe);
+    else
+        erase_prints(c, b);
 }
 
 typedef void query_pass_fn(struct compiler *c, struct ast_body *b);
 
 static query_pass_fn *const query_passes[] = {
-    locals_of_query, query_templates, void_calls_in_body, query_prints, calls_in_body,
-    comprehensions_in_body, withs_in_body, functions_in_body, safety_of_query, dynamics_in_body,
-    types_of_query, unsafe_builtins_in_body, deprecated_builtins_in_body,
+    locals_of_query,
+    query_templates,
+    void_calls_in_body,
+    query_prints,
+    calls_in_body,
+    comprehensions_in_body,
+    withs_in_body,
+    functions_in_body,
+    safety_of_query,
+    dynamics_in_body,
+    types_of_query,
+    unsafe_builtins_in_body,
+    deprecated_builtins_in_body,
 };
 
 static bool taken_term(struct walk *w, struct ast_term *t) {
@@ -369,8 +400,8 @@ static void query_names(struct compiler *c, struct compiled_query *out) {
 }
 
 rc_t compile_query(struct heap *h, const struct compiled *p, struct ast_body *body,
-                   const struct ast_term *package, const struct ast_import *imports, u32 import_count,
-                   struct compiled_query *out, struct policy_errors *errors) {
+                   const struct ast_term *package, const struct ast_import *imports,
+                   u32 import_count, struct compiled_query *out, struct policy_errors *errors) {
     struct compiler *c = new_compiler(h, &p->options, errors);
     if (!c) return RC_NO_MEMORY;
     const struct compiler *program = p->inner;

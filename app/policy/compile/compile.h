@@ -4,10 +4,11 @@
  * The passes follow the reference's, in its order, because the order decides which errors are
  * seen and in what words. When all have run without error, each rule and query is core Rego:
  *
- *  - every reference is whole: it starts with `data`, `input`, or a local variable or call's result;
- *    imports and rule names are resolved; a call's operator is a builtin's name or data.path;
- *  - local variables are unique within their rule or query ("__local3__"); `:=` and `some` are gone:
- *    eq(var, term) is left, with the variable first bound there; unification is eq/2;
+ *  - every reference is whole: it starts with `data`, `input`, or a local variable or call's
+ *    result; imports and rule names are resolved; a call's operator is a builtin's name or
+ *    data.path;
+ *  - local variables are unique within their rule or query ("__local3__"); `:=` and `some` are
+ *    gone: eq(var, term) is left, with the variable first bound there; unification is eq/2;
  *  - no call is left inside a term: each is an expression before it, its result the last argument
  *    (plus(x, 1, __local4__)); comprehensions and refs that must be evaluated first likewise;
  *  - `every`, negation, `with` and comprehensions are kept as nodes; template strings, print, `in`,
@@ -29,7 +30,7 @@ struct compile_options {
     value capabilities;          /* the reference's capabilities document, or UNDEFINED: all */
     /* Base documents, to find rules that overlay them ("conflicts"). May be UNDEFINED. */
     value data;
-    bool test_builtins;          /* those with BUILTIN_TEST exist: the reference's cases want them */
+    bool test_builtins;          /* those with BUILTIN_TEST exist: its cases want them */
     bool rewrite_tests;          /* as its test runner: conditions of tests can be traced */
 };
 
@@ -68,6 +69,7 @@ struct compiled_query {
     u32 name_count;
 };
 rc_t compile_query(struct heap *h, const struct compiled *c, struct ast_body *body,
-                   const struct ast_term *package, const struct ast_import *imports, u32 import_count,
-                   struct compiled_query *out, struct policy_errors *errors);
+                   const struct ast_term *package, const struct ast_import *imports,
+                   u32 import_count, struct compiled_query *out,
+                   struct policy_errors *errors);
 struct rule_node *rule_node_find(const struct rule_node *n, value key); /* NULL */

@@ -20,7 +20,7 @@ struct varset {
 void varset_open(struct varset *s, struct heap *h);
 bool varset_has(const struct varset *s, str v);
 u32 varset_find(const struct varset *s, str v); /* its position; s->count: not there */
-bool varset_add(struct varset *s, str v); /* false: was there */
+bool varset_add(struct varset *s, str v);       /* false: was there */
 void varset_remove(struct varset *s, str v);
 void varset_add_all(struct varset *s, const struct varset *from);
 bool varset_within(const struct varset *s, const struct varset *of); /* every one of s is in `of` */
@@ -63,11 +63,16 @@ struct place {
 /* What the source of a rule has, told by one look at it, so that passes skip rules they would
  * leave as they are. */
 enum {
-    HAS_TEMPLATE = 1, HAS_CALL_TERM = 2, HAS_PRINT = 4, HAS_METADATA = 8, HAS_CLOSURE = 16,
-    HAS_WITH = 32, HAS_NESTED = 64, /* every, not { }, and, or */
+    HAS_TEMPLATE = 1,
+    HAS_CALL_TERM = 2,
+    HAS_PRINT = 4,
+    HAS_METADATA = 8,
+    HAS_CLOSURE = 16,
+    HAS_WITH = 32,
+    HAS_NESTED = 64, /* every, not { }, and, or */
 };
 struct rule_notes {
-    u32 number;            /* of all rules, else-rules too */
+    u32 number; /* of all rules, else-rules too */
     u8 has;
     bool typed;            /* its type is known */
     struct place *place;   /* of a rule's ground prefix; of the first rule for an else */
@@ -77,12 +82,14 @@ struct rule_notes {
 /* At a path of compiler.annotations: what is said of the document or the packages from there on,
  * and of the package alone. */
 struct ast_annotations;
-struct said { struct ast_annotations *path, *package; };
+struct said {
+    struct ast_annotations *path, *package;
+};
 
 /* Variables the compiler makes: "__local3__", in a query "__localq3__". */
 struct local {
-    str written;                     /* the variable it stands for; empty: for none */
-    const struct ast_term *subject;  /* the term it stands for, in messages; or NULL */
+    str written;                    /* the variable it stands for; empty: for none */
+    const struct ast_term *subject; /* the term it stands for, in messages; or NULL */
 };
 struct locals {
     const char *prefix;
@@ -95,50 +102,51 @@ struct type_env;
 struct schema_memo;
 struct compiler {
     struct heap *heap;
-    struct heap scratch;          /* rewound after each rule or query */
-    struct heap spare;            /* for the last steps once the other is exhausted */
+    struct heap scratch; /* rewound after each rule or query */
+    struct heap spare;   /* for the last steps once the other is exhausted */
     bool spare_used, too_deep;
     u32 depth;
-    char *sink;                   /* SINK_BYTES to write to when even that is gone */
+    char *sink; /* SINK_BYTES to write to when even that is gone */
     struct policy_errors *errors;
-    u32 error_max;                /* 0: no end */
-    u8 stage;                     /* of the pass that runs: enum stage of compile.c */
-    u8 failed_stage;              /* the first that found something wrong, once any has */
-    struct policy_error *found;   /* its errors */
+    u32 error_max;              /* 0: no end */
+    u8 stage;                   /* of the pass that runs: enum stage of compile.c */
+    u8 failed_stage;            /* the first that found something wrong, once any has */
+    struct policy_error *found; /* its errors */
     u32 error_count, found_room;
-    u32 error_seen;               /* kept or not */
+    u32 error_seen; /* kept or not */
     struct compiled *out;
     const struct compile_options *options;
 
-    struct trie *paths;           /* of rules and packages: thing is a struct place */
-    struct place *data;           /* "data" in it */
+    struct trie *paths; /* of rules and packages: thing is a struct place */
+    struct place *data; /* "data" in it */
     u32 place_count;
-    struct ast_rule **rules;      /* all, else-rules behind their first; by notes->number */
+    struct ast_rule **rules; /* all, else-rules behind their first; by notes->number */
     u32 rule_count, rule_room;
-    struct trie *exports;         /* per package: the names of its rules */
-    struct trie *annotations;     /* per package path: what was said of it (metadata.c) */
+    struct trie *exports;     /* per package: the names of its rules */
+    struct trie *annotations; /* per package path: what was said of it (metadata.c) */
 
-    struct locals locals;         /* of the program, or of the query that is compiled */
-    const struct locals *outer;   /* a query's program's */
-    bool *allowed;                /* per builtin; NULL: all of them */
-    bool features_limited;        /* a capabilities document was given */
-    u32 features;                 /* FEATURE_ bits that it allows */
+    struct locals locals;              /* of the program, or of the query that is compiled */
+    const struct locals *outer;        /* a query's program's */
+    bool *allowed;                     /* per builtin; NULL: all of them */
+    bool features_limited;             /* a capabilities document was given */
+    u32 features;                      /* FEATURE_ bits that it allows */
     const struct type **builtin_types; /* parsed when first asked for */
-    u64 builtin_filter[4];        /* which first letters and lengths their plain names have */
-    struct type_env *types;       /* of the program */
+    u64 builtin_filter[4];             /* which first letters and lengths their plain names have */
+    struct type_env *types;            /* of the program */
     struct schema_memo *schemas;
-    bool any_schemas;             /* annotations have some */
-    bool saw_deprecated;          /* some rule calls a deprecated builtin */
-    struct graph *graph;          /* graph.c: while the program is compiled */
-    struct checker *checker;      /* check.c: likewise */
-    struct heap lasting;          /* of those two: scratch that outlives a rule */
+    bool any_schemas;        /* annotations have some */
+    bool saw_deprecated;     /* some rule calls a deprecated builtin */
+    struct graph *graph;     /* graph.c: while the program is compiled */
+    struct checker *checker; /* check.c: likewise */
+    struct heap lasting;     /* of those two: scratch that outlives a rule */
     const struct type *input_type;
 };
 enum { SINK_BYTES = 65536, COMPILE_DEPTH_MAX = 1000 };
 
 /* ---- Memory and errors (compile.c) ---- */
-void *compile_alloc(struct compiler *c, size_t n);      /* zeroed; never NULL for n <= SINK_BYTES */
-void *compile_list(struct compiler *c, u32 *count, size_t item_bytes); /* count becomes 0: no room */
+void *compile_alloc(struct compiler *c, size_t n); /* zeroed; never NULL for n <= SINK_BYTES */
+void *compile_list(struct compiler *c, u32 *count,
+                   size_t item_bytes); /* count becomes 0: no room */
 static inline bool compile_stopped(const struct compiler *c) {
     return c->heap->exhausted || c->scratch.exhausted || c->lasting.exhausted || c->too_deep;
 }
@@ -147,7 +155,9 @@ static inline bool compile_enter(struct compiler *c) {
     if (++c->depth > COMPILE_DEPTH_MAX) c->too_deep = true;
     return !compile_stopped(c);
 }
-static inline void compile_leave(struct compiler *c) { c->depth--; }
+static inline void compile_leave(struct compiler *c) {
+    c->depth--;
+}
 /* NULL: the limit of errors is reached, and that was said. */
 struct policy_error *compile_error(struct compiler *c, enum policy_code code,
                                    const struct ast_location *at, const char *fmt, ...)
@@ -156,16 +166,20 @@ static inline bool compile_full(const struct compiler *c) { /* further errors ar
     if (c->error_count && c->stage > c->failed_stage) return true;
     return c->error_max && c->error_count >= c->error_max && c->stage == c->failed_stage;
 }
-static inline bool compile_failed(const struct compiler *c) { return c->error_count > 0; }
-str compile_text(struct compiler *c, const struct buf *b); /* kept in the heap */
+static inline bool compile_failed(const struct compiler *c) {
+    return c->error_count > 0;
+}
+str compile_text(struct compiler *c, const struct buf *b);           /* kept in the heap */
 str compile_term_text(struct compiler *c, const struct ast_term *t); /* as written in messages */
 
 /* ---- Nodes (node.c). Locations are copied. ---- */
-struct ast_term *new_term(struct compiler *c, enum ast_term_kind kind, const struct ast_location *at);
+struct ast_term *new_term(struct compiler *c, enum ast_term_kind kind,
+                          const struct ast_location *at);
 struct ast_term *new_var(struct compiler *c, str name, const struct ast_location *at);
 struct ast_term *new_ref_to(struct compiler *c, str name, const struct ast_location *at);
-struct ast_term *new_list(struct compiler *c, enum ast_term_kind kind, const struct ast_location *at,
-                          struct ast_term **terms, u32 count); /* takes the array over */
+struct ast_term *new_list(struct compiler *c, enum ast_term_kind kind,
+                          const struct ast_location *at, struct ast_term **terms,
+                          u32 count); /* takes the array over */
 struct ast_term *new_local(struct compiler *c, const struct ast_location *at);
 struct ast_expr *new_expr(struct compiler *c, const struct ast_location *at);
 struct ast_expr *new_term_expr(struct compiler *c, struct ast_term *t);
@@ -177,14 +191,22 @@ struct ast_body *new_body(struct compiler *c, struct ast_expr *only);
 struct ast_term *new_set_of(struct compiler *c, struct ast_term *t, struct ast_with *with,
                             u32 with_count); /* {x | x = t with ...}: a set, empty if undefined */
 
-struct exprs { struct ast_expr **items; u32 count, room; };
+struct exprs {
+    struct ast_expr **items;
+    u32 count, room;
+};
 void exprs_add(struct compiler *c, struct exprs *to, struct ast_expr *e);
 void exprs_add_all(struct compiler *c, struct exprs *to, const struct exprs *from);
-void body_set(struct compiler *c, struct ast_body *b, const struct exprs *to); /* and numbers them */
+void body_set(struct compiler *c, struct ast_body *b,
+              const struct exprs *to); /* and numbers them */
 void body_append(struct compiler *c, struct ast_body *b, const struct exprs *more);
 
-static inline struct ast_term **operands(const struct ast_expr *e) { return e->terms + 1; }
-static inline u32 operand_count(const struct ast_expr *e) { return e->count ? e->count - 1 : 0; }
+static inline struct ast_term **operands(const struct ast_expr *e) {
+    return e->terms + 1;
+}
+static inline u32 operand_count(const struct ast_expr *e) {
+    return e->count ? e->count - 1 : 0;
+}
 static inline bool is_scalar(const struct ast_term *t) {
     return t->kind <= AST_STRING || (t->kind == AST_VALUE && t->scalar.kind <= VALUE_STRING);
 }
@@ -201,8 +223,12 @@ static inline bool is_call_str(const struct ast_expr *e, str name) {
     return op->kind == AST_REF && op->count == 1 && is_var_str(op->terms[0], name);
 }
 #define is_call_of(e, name) is_call_str((e), S(name)) /* an operator of one word */
-static inline bool is_equality(const struct ast_expr *e) { return is_call_of(e, "eq"); }
-static inline bool is_assignment(const struct ast_expr *e) { return is_call_of(e, "assign"); }
+static inline bool is_equality(const struct ast_expr *e) {
+    return is_call_of(e, "eq");
+}
+static inline bool is_assignment(const struct ast_expr *e) {
+    return is_call_of(e, "assign");
+}
 bool is_root_document(const struct ast_term *t); /* `input` or `data`, and nothing more */
 bool is_wildcard(str v);
 bool is_generated(str v);
@@ -235,9 +261,13 @@ void walk_head(struct walk *w, struct ast_head *h); /* arguments, key, value: no
 void walk_rule(struct walk *w, struct ast_rule *r); /* without its else */
 
 enum { /* what a look for variables leaves out */
-    SKIP_REF_HEAD = 1, SKIP_CALL_HEAD = 2, SKIP_OBJECT_KEYS = 4, SKIP_CLOSURES = 8, SKIP_SETS = 16,
-    PROMOTE = 32, /* what operands of not/and/or without braces need from outside */
-    SKIP_TEMPLATES = 64,
+       SKIP_REF_HEAD = 1,
+       SKIP_CALL_HEAD = 2,
+       SKIP_OBJECT_KEYS = 4,
+       SKIP_CLOSURES = 8,
+       SKIP_SETS = 16,
+       PROMOTE = 32, /* what operands of not/and/or without braces need from outside */
+       SKIP_TEMPLATES = 64,
 };
 enum { SAFETY = SKIP_CALL_HEAD | SKIP_CLOSURES };
 void vars_of_term(struct compiler *c, struct varset *to, const struct ast_term *t, unsigned skip);
@@ -256,7 +286,9 @@ void declared_vars(struct compiler *c, struct varset *to, struct ast_body *b);
 #define EACH_RULE(c, r)                                                                            \
     for (u32 r##_i = 0; r##_i < (c)->rule_count && !compile_stopped(c); r##_i++)                   \
         for (struct ast_rule *r = (c)->rules[r##_i]; r; r = NULL)
-static inline struct rule_notes *notes_of(const struct ast_rule *r) { return r->notes; }
+static inline struct rule_notes *notes_of(const struct ast_rule *r) {
+    return r->notes;
+}
 
 /* ---- Builtins and functions (functions.c) ---- */
 const struct builtin *builtin_allowed(const struct compiler *c, str name);
@@ -265,8 +297,12 @@ bool builtin_named(const struct compiler *c, str plain_name); /* quick: a plain 
 const struct type *builtin_type(struct compiler *c, const struct builtin *b);
 int arity_of(struct compiler *c, const struct ast_term *ref); /* -1: no such function */
 enum {
-    FEATURE_REF_HEAD_STRING_PREFIXES = 1, FEATURE_REF_HEADS = 2, FEATURE_REGO_V1_IMPORT = 4,
-    FEATURE_REGO_V1 = 8, FEATURE_TEMPLATE_STRINGS = 16, FEATURE_KEYWORDS_IN_REFS = 32,
+    FEATURE_REF_HEAD_STRING_PREFIXES = 1,
+    FEATURE_REF_HEADS = 2,
+    FEATURE_REGO_V1_IMPORT = 4,
+    FEATURE_REGO_V1 = 8,
+    FEATURE_TEMPLATE_STRINGS = 16,
+    FEATURE_KEYWORDS_IN_REFS = 32,
 };
 void read_capabilities(struct compiler *c);
 bool module_is_v1_compatible(const struct ast_module *m);
@@ -282,10 +318,11 @@ str rule_text(struct compiler *c, struct ast_rule *r); /* the full ref, printed 
 
 /* ---- Passes over one rule, in order (compile.c) ---- */
 struct globals;
-struct globals *resolve_open(struct compiler *c, struct ast_module *m); /* resolve.c; NULL: no memory */
+struct globals *resolve_open(struct compiler *c,
+                             struct ast_module *m); /* resolve.c; NULL: no memory */
 void resolve_one(struct globals *g, struct ast_rule *r);
-void resolve_close(struct globals *g);                               /* tells unused imports */
-void rewrite_head_ref(struct compiler *c, struct ast_rule *r);       /* head.c */
+void resolve_close(struct globals *g);                                    /* tells unused imports */
+void rewrite_head_ref(struct compiler *c, struct ast_rule *r);            /* head.c */
 void check_overrides(struct compiler *c, struct ast_rule *r, bool first); /* strict.c */
 void rewrite_locals(struct compiler *c, struct ast_rule *first);     /* locals.c: else-rules too */
 void rewrite_templates(struct compiler *c, struct ast_rule *r);      /* template.c */
@@ -299,26 +336,30 @@ void rewrite_withs(struct compiler *c, struct ast_rule *r);          /* with.c *
 void check_functions(struct compiler *c, struct ast_rule *r);        /* functions.c */
 void check_head_safety(struct compiler *c, struct ast_rule *r);      /* safety.c */
 void check_body_safety(struct compiler *c, struct ast_rule *r);
-void rewrite_dynamics(struct compiler *c, struct ast_rule *r);       /* dynamic.c */
+void rewrite_dynamics(struct compiler *c, struct ast_rule *r); /* dynamic.c */
 void rewrite_tests(struct compiler *c, struct ast_rule *r);
-void check_unsafe_builtins(struct compiler *c, struct ast_rule *r);  /* strict.c */
+void check_unsafe_builtins(struct compiler *c, struct ast_rule *r); /* strict.c */
 void check_deprecated_builtins(struct compiler *c, struct ast_rule *r);
 
 /* ---- Passes over all ---- */
-void check_imports(struct compiler *c);                              /* strict.c */
-void gather_metadata(struct compiler *c);                            /* metadata.c */
-void check_conflicts(struct compiler *c);                            /* conflict.c */
-void graph_open(struct compiler *c);                                 /* graph.c */
+void check_imports(struct compiler *c);   /* strict.c */
+void gather_metadata(struct compiler *c); /* metadata.c */
+void check_conflicts(struct compiler *c); /* conflict.c */
+void graph_open(struct compiler *c);      /* graph.c */
 bool graph_note(struct compiler *c, struct ast_rule *r);
 void check_recursion(struct compiler *c);
-void checker_open(struct compiler *c);                               /* check.c */
+void checker_open(struct compiler *c); /* check.c */
 void type_rule(struct compiler *c, struct ast_rule *r);
 void check_types(struct compiler *c);
-str import_name(const struct ast_import *i);                       /* strict.c */
+str import_name(const struct ast_import *i); /* strict.c */
 str import_text(struct compiler *c, const struct ast_import *i);
 
 /* ---- The same for one body, as queries need them ---- */
-struct import_scope { const struct ast_term *package; struct ast_import *imports; u32 count; };
+struct import_scope {
+    const struct ast_term *package;
+    struct ast_import *imports;
+    u32 count;
+};
 void resolve_query(struct compiler *c, struct ast_body *b, const struct import_scope *scope);
 void override_errors(struct compiler *c, struct ast_body *b);
 void locals_of_query(struct compiler *c, struct ast_body *b);
@@ -339,8 +380,8 @@ void deprecated_builtins_in_body(struct compiler *c, struct ast_body *b);
 /* ---- Safety's parts (output.c): what variables running an expression binds ---- */
 void outputs_of_expr(struct compiler *c, struct varset *to, const struct ast_expr *e,
                      const struct varset *safe);
-void outputs_of_body(struct compiler *c, struct varset *to, struct ast_expr *const *exprs, u32 count,
-                     const struct varset *safe); /* without those already safe */
+void outputs_of_body(struct compiler *c, struct varset *to, struct ast_expr *const *exprs,
+                     u32 count, const struct varset *safe); /* without those already safe */
 void outputs_of_eq(struct compiler *c, struct varset *to, const struct ast_expr *e,
                    const struct varset *safe);
 

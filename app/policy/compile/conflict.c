@@ -14,7 +14,10 @@
 
 /* ---- Within another rule's value ------------------------------------------------------------- */
 
-struct others { struct ast_rule **items; u32 count, room; };
+struct others {
+    struct ast_rule **items;
+    u32 count, room;
+};
 
 static void add_other(struct compiler *c, struct others *o, struct ast_rule *r) {
     if (o->count == o->room) {
@@ -34,7 +37,8 @@ static void rules_beneath(struct compiler *c, struct others *o, const struct tri
         for (const struct trie_node *k = n->first; k && !compile_stopped(c); k = k->next) {
             const struct place *p = k->thing;
             for (u32 i = 0; p && i < p->node.rule_count; i++)
-                if (!functions || p->node.rules[i]->head->arg_count) add_other(c, o, p->node.rules[i]);
+                if (!functions || p->node.rules[i]->head->arg_count)
+                    add_other(c, o, p->node.rules[i]);
             rules_beneath(c, o, k, functions);
         }
     compile_leave(c);
@@ -75,8 +79,10 @@ static bool conflicts_beneath(struct compiler *c, const struct place *p, str nam
     }
     struct others o = {0};
     if (!p->at->child_count) return false;
-    if (ground) rules_beneath(c, &o, p->at, false);
-    else if (dynamic) rules_beneath(c, &o, p->at, true);
+    if (ground)
+        rules_beneath(c, &o, p->at, false);
+    else if (dynamic)
+        rules_beneath(c, &o, p->at, true);
     if (!o.count) return false;
     struct buf b;
     buf_open(&b, KIB(64));
@@ -120,8 +126,8 @@ static void several_defaults(struct compiler *c, const struct place *p, str name
     for (u32 i = 0; i < p->node.rule_count; i++) {
         const struct ast_rule *r = p->node.rules[i];
         if (!r->is_default) continue;
-        rc = buf_printf(&b, "%s%.*s:%u", first ? ", " : "", STR(r->at.file ? r->at.file->name : (str){0}),
-                        r->at.row);
+        rc = buf_printf(&b, "%s%.*s:%u", first ? ", " : "",
+                        STR(r->at.file ? r->at.file->name : (str){0}), r->at.row);
         if (!first) first = r;
     }
     str list = compile_text(c, &b);
@@ -144,8 +150,10 @@ static bool check_place(struct compiler *c, const struct place *p) {
     if (mixed)
         compile_error(c, POLICY_TYPE_ERROR, &p->node.rules[0]->at, "conflicting rules %.*s found",
                       STR(name));
-    else if (k.defaults > 1) several_defaults(c, p, name);
-    else return false;
+    else if (k.defaults > 1)
+        several_defaults(c, p, name);
+    else
+        return false;
     return true;
 }
 
@@ -181,7 +189,8 @@ static void check_documents(struct compiler *c, const struct trie_node *n, value
         if (p && p->node.rule_count)
             compile_error(c, POLICY_COMPILE_ERROR, &p->node.rules[0]->at,
                           "conflicting rule for data path %.*s found", STR(text));
-        else check_documents(c, k, beneath, path);
+        else
+            check_documents(c, k, beneath, path);
         path->len = len;
         (void)rc; /* cut at the limit: it is a message */
     }
@@ -216,6 +225,7 @@ void check_conflicts(struct compiler *c) {
     }
     EACH_MODULE(c, m) {
         const struct place *home = place_of(c, m->package, m->package->count);
-        for (u32 i = 0; i < m->rule_count && !compile_full(c); i++) check_package(c, home, m->rules[i]);
+        for (u32 i = 0; i < m->rule_count && !compile_full(c); i++)
+            check_package(c, home, m->rules[i]);
     }
 }

@@ -67,9 +67,12 @@ static struct ast_term *pull_one(struct compiler *c, const struct ast_expr *of, 
 /* An operand of an equality: it may be a ref or a comprehension itself. */
 static struct ast_term *pull_from(struct compiler *c, const struct ast_expr *of, struct ast_term *t,
                                   struct exprs *out) {
-    if (t->kind == AST_REF) pull_operands(c, of, t, out);
-    else if (is_closure(t)) dynamics_in_body(c, t->comprehension.body);
-    else return pull_one(c, of, t, out);
+    if (t->kind == AST_REF)
+        pull_operands(c, of, t, out);
+    else if (is_closure(t))
+        dynamics_in_body(c, t->comprehension.body);
+    else
+        return pull_one(c, of, t, out);
     return t;
 }
 
@@ -110,7 +113,8 @@ void rewrite_dynamics(struct compiler *c, struct ast_rule *r) {
     if (!is_true_body(r->body)) dynamics_in_body(c, r->body);
 }
 
-/* ---- Conditions of tests, so that what they compare can be shown ------------------------------ */
+/* ---- Conditions of tests, so that what they compare can be shown ------------------------------
+ */
 
 static void test_body(struct compiler *c, struct ast_body *b);
 
@@ -124,7 +128,8 @@ static void test_expr(struct compiler *c, struct ast_expr *e, struct exprs *out)
         if (is_equality(e))
             for (u32 i = 0; i < operand_count(e); i++)
                 operands(e)[i] = shown(c, e, operands(e)[i], out);
-        else if (e->kind == AST_EXPR_EVERY) test_body(c, e->every->body);
+        else if (e->kind == AST_EXPR_EVERY)
+            test_body(c, e->every->body);
     }
     exprs_add(c, out, e);
 }

@@ -12,7 +12,8 @@
 
 static struct ast_term *expand_term(struct compiler *c, struct ast_term *t, struct exprs *out);
 
-static void expand_terms(struct compiler *c, struct ast_term **terms, u32 count, struct exprs *out) {
+static void expand_terms(struct compiler *c, struct ast_term **terms, u32 count,
+                         struct exprs *out) {
     for (u32 i = 0; i < count; i++) terms[i] = expand_term(c, terms[i], out);
 }
 
@@ -109,8 +110,10 @@ static void expand_every(struct compiler *c, struct ast_expr *e, struct exprs *o
 
 static void expand_operands(struct compiler *c, struct ast_expr *e, struct exprs *out) {
     u32 before = out->count;
-    if (e->kind == AST_EXPR_CALL) expand_terms(c, operands(e), operand_count(e), out);
-    else expand_terms(c, e->terms, e->count, out);
+    if (e->kind == AST_EXPR_CALL)
+        expand_terms(c, operands(e), operand_count(e), out);
+    else
+        expand_terms(c, e->terms, e->count, out);
     for (u32 i = before; e->with_count && i < out->count; i++) {
         out->items[i]->with = e->with;
         out->items[i]->with_count = e->with_count;
@@ -118,7 +121,8 @@ static void expand_operands(struct compiler *c, struct ast_expr *e, struct exprs
 }
 
 static void expand_expr(struct compiler *c, struct ast_expr *e, struct exprs *out) {
-    for (u32 i = 0; i < e->with_count; i++) e->with[i].value = expand_term(c, e->with[i].value, out);
+    for (u32 i = 0; i < e->with_count; i++)
+        e->with[i].value = expand_term(c, e->with[i].value, out);
     switch (e->kind) {
     case AST_EXPR_EVERY: expand_every(c, e, out); break;
     case AST_EXPR_NOT: calls_in_body(c, e->not_body); break;

@@ -18,7 +18,10 @@ static void filter_bit(str name, u32 *word, u64 *bit) {
 }
 
 static void read_features(struct compiler *c, value list) {
-    static const struct { str name; u32 bit; } known[] = {
+    static const struct {
+        str name;
+        u32 bit;
+    } known[] = {
         {S("rule_head_ref_string_prefixes"), FEATURE_REF_HEAD_STRING_PREFIXES},
         {S("rule_head_refs"), FEATURE_REF_HEADS},
         {S("rego_v1_import"), FEATURE_REGO_V1_IMPORT},
@@ -45,7 +48,8 @@ void read_capabilities(struct compiler *c) {
         c->allowed = compile_list(c, &count, sizeof *c->allowed);
         for (u32 i = 0; count && value_is(list, VALUE_ARRAY) && i < value_count(list); i++) {
             value name = value_get_str(value_item(list, i), S("name"));
-            const struct builtin *b = value_is(name, VALUE_STRING) ? builtin_find(value_str(name)) : NULL;
+            const struct builtin *b =
+                value_is(name, VALUE_STRING) ? builtin_find(value_str(name)) : NULL;
             if (b) c->allowed[b - builtins] = true;
         }
     }
@@ -59,7 +63,9 @@ void read_capabilities(struct compiler *c) {
     }
 }
 
-bool module_is_v1_compatible(const struct ast_module *m) { return m->version != REGO_V0; }
+bool module_is_v1_compatible(const struct ast_module *m) {
+    return m->version != REGO_V0;
+}
 
 /* ---- Finding -------------------------------------------------------------------------------- */
 
@@ -134,9 +140,10 @@ static const struct type *static_type(const struct ast_term *t) {
     case AST_BOOLEAN: return &type_boolean;
     case AST_NUMBER: return &type_number;
     case AST_STRING: return &type_string;
-    case AST_REF: return is_root_document(t) || ref_of_data(t) || is_var_named(t->terms[0], "input")
-                             ? &type_any
-                             : NULL;
+    case AST_REF:
+        return is_root_document(t) || ref_of_data(t) || is_var_named(t->terms[0], "input")
+                   ? &type_any
+                   : NULL;
     default: return NULL;
     }
 }

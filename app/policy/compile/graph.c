@@ -20,7 +20,9 @@ struct graph {
     struct compiler *c;
     u32 count;
     struct trie_node **nodes; /* by number */
-    struct edge_range { u32 from, to; } *of_rule; /* which edges are whose */
+    struct edge_range {
+        u32 from, to;
+    } * of_rule; /* which edges are whose */
     u32 *edges;
     u32 edge_count, edge_room;
 };
@@ -43,7 +45,8 @@ static void add_edge(struct graph *g, u32 to) {
 
 /* ---- Edges of one ref ----------------------------------------------------------------------- */
 
-static void ref_edges(struct graph *g, const struct trie_node *n, const struct ast_term *ref, u32 i) {
+static void ref_edges(struct graph *g, const struct trie_node *n, const struct ast_term *ref,
+                      u32 i) {
     if (!compile_enter(g->c)) {
         compile_leave(g->c);
         return;
@@ -57,7 +60,8 @@ static void ref_edges(struct graph *g, const struct trie_node *n, const struct a
             }
             n = trie_child_term(g->c->paths, n, t);
             if (!n) break;
-            if (n->thing && ((struct place *)n->thing)->node.rule_count) add_edge(g, vertex(g, n, RULES));
+            if (n->thing && ((struct place *)n->thing)->node.rule_count)
+                add_edge(g, vertex(g, n, RULES));
             continue;
         }
         if (i + 1 == ref->count) {
@@ -66,7 +70,8 @@ static void ref_edges(struct graph *g, const struct trie_node *n, const struct a
             break;
         }
         for (const struct trie_node *k = n->first; k; k = k->next) {
-            if (k->thing && ((struct place *)k->thing)->node.rule_count) add_edge(g, vertex(g, k, RULES));
+            if (k->thing && ((struct place *)k->thing)->node.rule_count)
+                add_edge(g, vertex(g, k, RULES));
             ref_edges(g, k, ref, i + 1);
         }
         n = NULL;
@@ -119,7 +124,7 @@ bool graph_note(struct compiler *c, struct ast_rule *r) {
 
 /* Where a look at a vertex's edges has come to. */
 struct cursor {
-    u32 at;                       /* the vertex */
+    u32 at; /* the vertex */
     u32 i;
     const struct trie_node *child;
     const struct ast_rule *rule;
@@ -128,8 +133,10 @@ struct cursor {
 static struct cursor cursor_at(const struct graph *g, u32 v) {
     struct cursor k = {.at = v};
     u32 rules = g->c->rule_count;
-    if (v < rules) k.i = g->of_rule[v].from;
-    else if ((v - rules) % KINDS == BENEATH) k.child = g->nodes[(v - rules) / KINDS]->first;
+    if (v < rules)
+        k.i = g->of_rule[v].from;
+    else if ((v - rules) % KINDS == BENEATH)
+        k.child = g->nodes[(v - rules) / KINDS]->first;
     return k;
 }
 
@@ -166,7 +173,7 @@ static bool next_edge(const struct graph *g, struct cursor *k, u32 *out) {
 /* ---- Strongly connected parts ---------------------------------------------------------------- */
 
 struct tarjan {
-    u32 *index, *low;    /* 0: not yet seen */
+    u32 *index, *low; /* 0: not yet seen */
     bool *on_stack, *cyclic;
     u32 *stack;
     struct cursor *path;
@@ -219,8 +226,10 @@ static void strong_parts(struct tarjan *t, const struct graph *g, u32 root) {
         struct cursor *k = &t->path[t->path_count - 1];
         u32 v = k->at, w;
         if (next_edge(g, k, &w)) {
-            if (!t->index[w]) visit(t, g, w);
-            else if (t->on_stack[w]) t->low[v] = MIN(t->low[v], t->index[w]);
+            if (!t->index[w])
+                visit(t, g, w);
+            else if (t->on_stack[w])
+                t->low[v] = MIN(t->low[v], t->index[w]);
             continue;
         }
         if (t->low[v] == t->index[v]) close_part(t, g, v);
@@ -268,7 +277,8 @@ static void tell_cycle(struct tarjan *t, const struct graph *g, struct ast_rule 
     rc = buf_add(&b, name);
     str text = compile_text(c, &b);
     buf_close(&b);
-    compile_error(c, POLICY_RECURSION_ERROR, &r->at, "rule %.*s is recursive: %.*s", STR(name), STR(text));
+    compile_error(c, POLICY_RECURSION_ERROR, &r->at, "rule %.*s is recursive: %.*s", STR(name),
+                  STR(text));
     (void)rc; /* cut at the limit: it is a message */
 }
 

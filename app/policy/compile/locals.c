@@ -40,7 +40,9 @@ static void push(struct stack *s, struct scope *scope) {
     s->top = scope;
 }
 
-static void pop(struct stack *s) { s->top = s->top->outer; }
+static void pop(struct stack *s) {
+    s->top = s->top->outer;
+}
 
 static struct entry *entry_in(const struct scope *scope, str v) {
     u32 i = varset_find(&scope->names, v);
@@ -116,8 +118,7 @@ static void complain(struct stack *s, const struct ast_location *at, const char 
     buf_open(&b, KIB(8));
     str name = is_wildcard(v) ? S("_") : v;
     rc_t rc = RC_OK;
-    for (const char *f = fmt; *f; f++)
-        rc = *f == '@' ? buf_add(&b, name) : buf_add_byte(&b, *f);
+    for (const char *f = fmt; *f; f++) rc = *f == '@' ? buf_add(&b, name) : buf_add_byte(&b, *f);
     str text = buf_str(&b);
     compile_error(s->c, POLICY_COMPILE_ERROR, at, "%.*s", STR(text));
     buf_close(&b);
@@ -196,8 +197,7 @@ static void locals_comprehension(struct stack *s, struct ast_term *t) {
     struct varset used;
     struct scope scope;
     varset_open(&used, &s->c->scratch);
-    if (t->kind == AST_OBJECT_COMPREHENSION)
-        vars_of_term(s->c, &used, t->comprehension.key, 0);
+    if (t->kind == AST_OBJECT_COMPREHENSION) vars_of_term(s->c, &used, t->comprehension.key, 0);
     vars_of_term(s->c, &used, t->comprehension.head, 0);
     push(s, &scope);
     locals_body(s, t->comprehension.body, &used);
@@ -257,8 +257,10 @@ static void locals_with(struct stack *s, struct ast_with *w) {
     if (hidden) {
         struct ast_term *head = w->target->kind == AST_REF ? w->target->terms[0] : w->target;
         if (head->kind == AST_VAR && str_eq(head->var, hidden->local)) {
-            if (head == w->target) *head = *new_ref_to(s->c, S("input"), &head->at);
-            else head->var = S("input");
+            if (head == w->target)
+                *head = *new_ref_to(s->c, S("input"), &head->at);
+            else
+                head->var = S("input");
         }
     }
     locals_term(s, w->value);
@@ -308,8 +310,20 @@ static void declare_target(struct stack *s, struct ast_term *t) {
     default: break;
     }
     static const char *const names[] = {
-        "null", "boolean", "number", "string", "var", "ref", "array", "object", "set",
-        "arraycomprehension", "objectcomprehension", "setcomprehension", "call", "templatestring",
+        "null",
+        "boolean",
+        "number",
+        "string",
+        "var",
+        "ref",
+        "array",
+        "object",
+        "set",
+        "arraycomprehension",
+        "objectcomprehension",
+        "setcomprehension",
+        "call",
+        "templatestring",
     };
     complain(s, &t->at, "cannot assign to @",
              str_from_c(t->kind < ARRAY_LEN(names) ? names[t->kind] : "object"));
@@ -342,8 +356,10 @@ static struct ast_expr *locals_some_in(struct stack *s, struct ast_expr *e,
     u32 own = xs->kind == AST_REF ? xs->count : 1, count = own + 1;
     struct ast_term **terms = compile_list(c, &count, sizeof *terms);
     if (!count) return NULL;
-    if (xs->kind == AST_REF) memcpy(terms, xs->terms, own * sizeof *terms);
-    else terms[0] = xs;
+    if (xs->kind == AST_REF)
+        memcpy(terms, xs->terms, own * sizeof *terms);
+    else
+        terms[0] = xs;
     terms[own] = key;
     struct ast_expr *eq = new_eq(c, v, new_list(c, AST_REF, NULL, terms, count), &e->at);
     eq->with = e->with;
@@ -383,8 +399,10 @@ static struct ast_expr *locals_every(struct stack *s, struct ast_expr *e) {
     locals_term(s, e->every->domain);
     push(s, &scope);
     bool ok = true;
-    if (e->every->key) ok = declare_every(s, e->every->key, &e->at);
-    else e->every->key = new_local(s->c, NULL);
+    if (e->every->key)
+        ok = declare_every(s, e->every->key, &e->at);
+    else
+        e->every->key = new_local(s->c, NULL);
     ok = ok && declare_every(s, e->every->value, &e->at);
     if (ok) {
         varset_open(&none, &s->c->scratch);
@@ -399,9 +417,12 @@ static struct ast_expr *locals_every(struct stack *s, struct ast_expr *e) {
 static void locals_operand(struct stack *s, struct ast_body *b, const char *refusal) {
     for (u32 i = 0; i < b->count; i++) {
         struct ast_expr *e = b->exprs[i];
-        if (is_assignment(e)) complain(s, &e->at, refusal, (str){0});
-        else if (e->kind == AST_EXPR_NOT || e->kind == AST_EXPR_LOGICAL) b->exprs[i] = locals_expr(s, e);
-        else locals_in_expr(s, e);
+        if (is_assignment(e))
+            complain(s, &e->at, refusal, (str){0});
+        else if (e->kind == AST_EXPR_NOT || e->kind == AST_EXPR_LOGICAL)
+            b->exprs[i] = locals_expr(s, e);
+        else
+            locals_in_expr(s, e);
     }
 }
 
@@ -415,8 +436,10 @@ static void locals_braces(struct stack *s, struct ast_body *b) {
 }
 
 static struct ast_expr *locals_not(struct stack *s, struct ast_expr *e) {
-    if (e->explicit_body) locals_braces(s, e->not_body);
-    else locals_operand(s, e->not_body, "cannot assign vars inside negated expression");
+    if (e->explicit_body)
+        locals_braces(s, e->not_body);
+    else
+        locals_operand(s, e->not_body, "cannot assign vars inside negated expression");
     locals_in_expr(s, e);
     return e;
 }
@@ -425,10 +448,14 @@ static struct ast_expr *locals_logical(struct stack *s, struct ast_expr *e) {
     const char *refusal = e->logical->op == AST_AND
                               ? "cannot assign vars inside implicit and operand"
                               : "cannot assign vars inside implicit or operand";
-    if (e->logical->explicit_left) locals_braces(s, e->logical->left);
-    else locals_operand(s, e->logical->left, refusal);
-    if (e->logical->explicit_right) locals_braces(s, e->logical->right);
-    else locals_operand(s, e->logical->right, refusal);
+    if (e->logical->explicit_left)
+        locals_braces(s, e->logical->left);
+    else
+        locals_operand(s, e->logical->left, refusal);
+    if (e->logical->explicit_right)
+        locals_braces(s, e->logical->right);
+    else
+        locals_operand(s, e->logical->right, refusal);
     locals_in_expr(s, e);
     return e;
 }
@@ -436,12 +463,18 @@ static struct ast_expr *locals_logical(struct stack *s, struct ast_expr *e) {
 static struct ast_expr *locals_expr(struct stack *s, struct ast_expr *e) {
     struct ast_expr *out = e;
     if (compile_enter(s->c)) {
-        if (is_assignment(e)) out = locals_assignment(s, e);
-        else if (e->kind == AST_EXPR_SOME) out = locals_some(s, e);
-        else if (e->kind == AST_EXPR_EVERY) out = locals_every(s, e);
-        else if (e->kind == AST_EXPR_NOT) out = locals_not(s, e);
-        else if (e->kind == AST_EXPR_LOGICAL) out = locals_logical(s, e);
-        else locals_in_expr(s, e);
+        if (is_assignment(e))
+            out = locals_assignment(s, e);
+        else if (e->kind == AST_EXPR_SOME)
+            out = locals_some(s, e);
+        else if (e->kind == AST_EXPR_EVERY)
+            out = locals_every(s, e);
+        else if (e->kind == AST_EXPR_NOT)
+            out = locals_not(s, e);
+        else if (e->kind == AST_EXPR_LOGICAL)
+            out = locals_logical(s, e);
+        else
+            locals_in_expr(s, e);
     }
     compile_leave(s->c);
     return out;
@@ -472,7 +505,8 @@ static void report_unused(struct stack *s, const struct entry **list, u32 count,
 static void check_assigned(struct stack *s, const struct varset *used) {
     struct scope *top = s->top;
     if (!s->c->options->strict || s->errors) return;
-    const struct entry **unused = heap_alloc(&s->c->scratch, (top->names.count + 1) * sizeof *unused);
+    const struct entry **unused =
+        heap_alloc(&s->c->scratch, (top->names.count + 1) * sizeof *unused);
     u32 n = 0;
     for (u32 i = 0; unused && i < top->names.count; i++) {
         const struct entry *e = &top->entries[i];
@@ -491,12 +525,13 @@ static void check_declared(struct stack *s, const struct varset *used, const str
     struct varset vars;
     varset_open(&vars, &s->c->scratch);
     vars_of_body(s->c, &vars, b, 0);
-    const struct entry **unused = heap_alloc(&s->c->scratch, (top->names.count + 1) * sizeof *unused);
+    const struct entry **unused =
+        heap_alloc(&s->c->scratch, (top->names.count + 1) * sizeof *unused);
     u32 n = 0;
     for (u32 i = 0; unused && i < top->names.count; i++) {
         const struct entry *e = &top->entries[i];
-        if (e->occurrence == DECLARED_VAR && !is_generated(e->written) && !is_wildcard(e->written) &&
-            !varset_has(&vars, e->local) && !is_used(s, used, e))
+        if (e->occurrence == DECLARED_VAR && !is_generated(e->written) &&
+            !is_wildcard(e->written) && !varset_has(&vars, e->local) && !is_used(s, used, e))
             unused[n++] = e;
     }
     if (n) report_unused(s, unused, n, "declared var @ unused");

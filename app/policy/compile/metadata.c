@@ -75,7 +75,9 @@ static void add_link(struct compiler *c, struct value_builder *chain, const stru
     value_builder_add(chain, value_builder_close(&link));
 }
 
-static bool is_of_rule(const struct ast_annotations *a) { return a->scope == SCOPE_RULE; }
+static bool is_of_rule(const struct ast_annotations *a) {
+    return a->scope == SCOPE_RULE;
+}
 
 /* Nearest block first: they stand in the order of the source. */
 static void add_own(struct compiler *c, struct value_builder *chain, struct ast_rule *r) {
@@ -129,7 +131,8 @@ static bool is_metadata_call(const struct ast_expr *e, str what) {
     if (e->kind != AST_EXPR_CALL) return false;
     const struct ast_term *op = e->terms[0];
     return op->kind == AST_REF && op->count == 3 && is_var_named(op->terms[0], "rego") &&
-           op->terms[1]->kind == AST_STRING && str_eq(value_str(op->terms[1]->scalar), S("metadata")) &&
+           op->terms[1]->kind == AST_STRING &&
+           str_eq(value_str(op->terms[1]->scalar), S("metadata")) &&
            op->terms[2]->kind == AST_STRING && str_eq(value_str(op->terms[2]->scalar), what);
 }
 
@@ -143,8 +146,10 @@ static bool find_call(struct walk *w, struct ast_expr *e) {
 static bool replace_call(struct walk *w, struct ast_expr *e) {
     struct asked *a = w->arg;
     const struct ast_term *var = NULL;
-    if (is_metadata_call(e, S("chain"))) var = a->chain_var;
-    else if (is_metadata_call(e, S("rule"))) var = a->rule_var;
+    if (is_metadata_call(e, S("chain")))
+        var = a->chain_var;
+    else if (is_metadata_call(e, S("rule")))
+        var = a->rule_var;
     if (!var) return false;
     struct ast_term *value_var = new_var(w->c, var->var, &e->at);
     struct ast_expr *out = operand_count(e) ? new_eq(w->c, operands(e)[0], value_var, &e->at)
@@ -186,5 +191,5 @@ void rewrite_metadata(struct compiler *c, struct ast_rule *r) {
 /* Before any rule asks. */
 void gather_metadata(struct compiler *c) {
     EACH_MODULE(c, m)
-        for (u32 i = 0; i < m->annotation_count; i++) gather(c, m, m->annotations[i]);
+    for (u32 i = 0; i < m->annotation_count; i++) gather(c, m, m->annotations[i]);
 }

@@ -7,7 +7,8 @@
 
 /* ---- Terms --------------------------------------------------------------------------------- */
 
-struct ast_term *new_term(struct compiler *c, enum ast_term_kind kind, const struct ast_location *at) {
+struct ast_term *new_term(struct compiler *c, enum ast_term_kind kind,
+                          const struct ast_location *at) {
     struct ast_term *t = compile_alloc(c, sizeof *t);
     t->kind = (u8)kind;
     if (at) t->at = *at;
@@ -20,8 +21,8 @@ struct ast_term *new_var(struct compiler *c, str name, const struct ast_location
     return t;
 }
 
-struct ast_term *new_list(struct compiler *c, enum ast_term_kind kind, const struct ast_location *at,
-                          struct ast_term **terms, u32 count) {
+struct ast_term *new_list(struct compiler *c, enum ast_term_kind kind,
+                          const struct ast_location *at, struct ast_term **terms, u32 count) {
     struct ast_term *t = new_term(c, kind, at);
     t->terms = terms;
     t->count = count;
@@ -133,9 +134,15 @@ bool is_root_document(const struct ast_term *t) {
            (is_var_named(t->terms[0], "input") || is_var_named(t->terms[0], "data"));
 }
 
-bool is_wildcard(str v) { return v.len && v.ptr[0] == '$'; }
-bool is_generated(str v) { return str_starts(v, S("__local")); }
-bool is_negated(const struct ast_expr *e) { return e->negated || e->kind == AST_EXPR_NOT; }
+bool is_wildcard(str v) {
+    return v.len && v.ptr[0] == '$';
+}
+bool is_generated(str v) {
+    return str_starts(v, S("__local"));
+}
+bool is_negated(const struct ast_expr *e) {
+    return e->negated || e->kind == AST_EXPR_NOT;
+}
 
 bool is_true_body(const struct ast_body *b) {
     if (b->count != 1) return false;
@@ -150,7 +157,9 @@ u32 ref_ground_len(const struct ast_term *ref) {
     return n;
 }
 
-bool ref_is_ground(const struct ast_term *ref) { return ref_ground_len(ref) == ref->count; }
+bool ref_is_ground(const struct ast_term *ref) {
+    return ref_ground_len(ref) == ref->count;
+}
 
 static bool eval_hook(struct walk *w, struct ast_term *t) {
     if (t->kind == AST_REF || is_closure(t)) *(bool *)w->arg = true;
@@ -169,7 +178,8 @@ bool needs_eval(const struct ast_term *t) {
 
 static str local_name(struct compiler *c, u32 n) {
     char digits[12], *at = digits + sizeof digits;
-    do *--at = (char)('0' + n % 10); while (n /= 10);
+    do *--at = (char)('0' + n % 10);
+    while (n /= 10);
     size_t prefix = strlen(c->locals.prefix), count = (size_t)(digits + sizeof digits - at);
     char *name = compile_alloc(c, prefix + count + 2);
     memcpy(name, c->locals.prefix, prefix);

@@ -26,7 +26,10 @@ static bool ref_is_safe(struct compiler *c, const struct ast_term *ref, const st
 }
 
 /* The variables in operands of refs whose heads are bound: following the ref binds them. */
-struct refs { struct varset *to; const struct varset *safe; };
+struct refs {
+    struct varset *to;
+    const struct varset *safe;
+};
 
 static bool ref_outputs(struct walk *w, struct ast_term *t) {
     struct refs *r = w->arg;
@@ -34,8 +37,10 @@ static bool ref_outputs(struct walk *w, struct ast_term *t) {
     if (t->kind != AST_REF) return false;
     if (!t->count || !ref_is_safe(w->c, t, r->safe)) return true;
     for (u32 i = 1; i < t->count; i++)
-        if (t->terms[i]->kind == AST_VAR) varset_add(r->to, t->terms[i]->var);
-        else if (!is_scalar(t->terms[i])) vars_of_term(w->c, r->to, t->terms[i], SKIP_REF_HEAD);
+        if (t->terms[i]->kind == AST_VAR)
+            varset_add(r->to, t->terms[i]->var);
+        else if (!is_scalar(t->terms[i]))
+            vars_of_term(w->c, r->to, t->terms[i], SKIP_REF_HEAD);
     return false;
 }
 
@@ -49,7 +54,11 @@ static void outputs_of_refs(struct compiler *c, struct varset *to, const struct 
 /* ---- Unification ---------------------------------------------------------------------------- */
 
 /* `what` becomes bound when none of `on` is left. */
-struct waiting { str what; struct varset on; bool done; };
+struct waiting {
+    str what;
+    struct varset on;
+    bool done;
+};
 struct unifier {
     struct compiler *c;
     const struct varset *safe;
@@ -140,9 +149,12 @@ static bool is_collection(const struct ast_term *t) {
 static void unify_var(struct unifier *u, str a, const struct ast_term *b) {
     switch (b->kind) {
     case AST_VAR:
-        if (is_bound(u, b->var)) bind(u, a);
-        else if (is_bound(u, a)) bind(u, b->var);
-        else wait_for(u, a, b->var), wait_for(u, b->var, a);
+        if (is_bound(u, b->var))
+            bind(u, a);
+        else if (is_bound(u, a))
+            bind(u, b->var);
+        else
+            wait_for(u, a, b->var), wait_for(u, b->var, a);
         break;
     case AST_ARRAY:
     case AST_OBJECT: unify_collection(u, a, b); break;
@@ -159,12 +171,16 @@ static void unify_var(struct unifier *u, str a, const struct ast_term *b) {
 /* a is a ref, a call or a comprehension that is safe to evaluate. */
 static void unify_known(struct unifier *u, const struct ast_term *a, const struct ast_term *b) {
     bool any = !is_closure(a);
-    if (b->kind == AST_VAR) bind(u, b->var);
-    else if (b->kind == AST_ARRAY && (any || a->kind == AST_ARRAY_COMPREHENSION)) bind_all(u, b);
-    else if (b->kind == AST_OBJECT && (any || a->kind == AST_OBJECT_COMPREHENSION)) bind_all(u, b);
+    if (b->kind == AST_VAR)
+        bind(u, b->var);
+    else if (b->kind == AST_ARRAY && (any || a->kind == AST_ARRAY_COMPREHENSION))
+        bind_all(u, b);
+    else if (b->kind == AST_OBJECT && (any || a->kind == AST_OBJECT_COMPREHENSION))
+        bind_all(u, b);
 }
 
-static const struct ast_term *value_of_key(const struct ast_term *object, const struct ast_term *key) {
+static const struct ast_term *value_of_key(const struct ast_term *object,
+                                           const struct ast_term *key) {
     for (u32 i = 0; i < object->count; i++)
         if (!ast_term_compare(object->pairs[i].key, key)) return object->pairs[i].value;
     return NULL;
@@ -175,9 +191,8 @@ static void unify_objects(struct unifier *u, const struct ast_term *a, const str
     for (u32 i = 0; i < a->count && !compile_stopped(u->c); i++) {
         /* most objects are written in one order */
         const struct ast_term *key = a->pairs[i].key;
-        const struct ast_term *other = !ast_term_compare(b->pairs[i].key, key)
-                                           ? b->pairs[i].value
-                                           : value_of_key(b, key);
+        const struct ast_term *other =
+            !ast_term_compare(b->pairs[i].key, key) ? b->pairs[i].value : value_of_key(b, key);
         if (other) unify(u, a->pairs[i].value, other);
     }
 }
@@ -190,20 +205,26 @@ static bool can_be_evaluated(struct unifier *u, const struct ast_term *t) {
 
 static void unify_with_collection(struct unifier *u, const struct ast_term *a,
                                   const struct ast_term *b) {
-    if (b->kind == AST_VAR) unify_collection(u, b->var, a);
+    if (b->kind == AST_VAR)
+        unify_collection(u, b->var, a);
     else if (a->kind == AST_ARRAY && b->kind == AST_ARRAY && a->count == b->count)
         for (u32 i = 0; i < a->count; i++) unify(u, a->terms[i], b->terms[i]);
-    else if (a->kind == AST_OBJECT && b->kind == AST_OBJECT) unify_objects(u, a, b);
-    else if ((a->kind == AST_ARRAY || !is_closure(b)) && can_be_evaluated(u, b)) bind_all(u, a);
+    else if (a->kind == AST_OBJECT && b->kind == AST_OBJECT)
+        unify_objects(u, a, b);
+    else if ((a->kind == AST_ARRAY || !is_closure(b)) && can_be_evaluated(u, b))
+        bind_all(u, a);
 }
 
 static void unify(struct unifier *u, const struct ast_term *a, const struct ast_term *b) {
     if (compile_enter(u->c)) {
-        if (a->kind == AST_VAR) unify_var(u, a->var, b);
-        else if (is_collection(a)) unify_with_collection(u, a, b);
+        if (a->kind == AST_VAR)
+            unify_var(u, a->var, b);
+        else if (is_collection(a))
+            unify_with_collection(u, a, b);
         else if (a->kind == AST_REF || a->kind == AST_CALL || is_closure(a)) {
             if (can_be_evaluated(u, a)) unify_known(u, a, b);
-        } else if (b->kind == AST_VAR) bind(u, b->var);
+        } else if (b->kind == AST_VAR)
+            bind(u, b->var);
     }
     compile_leave(u->c);
 }
@@ -265,7 +286,8 @@ static void outputs_of_call(struct compiler *c, struct varset *to, const struct 
     for (u32 i = first; i < e->count; i++) vars_of_term(c, to, e->terms[i], skip);
 }
 
-static bool withs_are_safe(struct compiler *c, const struct ast_expr *e, const struct varset *safe) {
+static bool withs_are_safe(struct compiler *c, const struct ast_expr *e,
+                           const struct varset *safe) {
     for (u32 i = 0; i < e->with_count; i++) {
         struct varset vars;
         varset_open(&vars, &c->scratch);
@@ -285,16 +307,18 @@ void outputs_of_expr(struct compiler *c, struct varset *to, const struct ast_exp
         for (u32 i = 0; i < e->with_count; i++) outputs_of_refs(c, to, e->with[i].value, safe);
         break;
     case AST_EXPR_CALL:
-        if (is_equality(e)) outputs_of_eq(c, to, e, safe);
-        else outputs_of_call(c, to, e, safe);
+        if (is_equality(e))
+            outputs_of_eq(c, to, e, safe);
+        else
+            outputs_of_call(c, to, e, safe);
         break;
     case AST_EXPR_EVERY: outputs_of_refs(c, to, e->every->domain, safe); break;
     default: break;
     }
 }
 
-void outputs_of_body(struct compiler *c, struct varset *to, struct ast_expr *const *exprs, u32 count,
-                     const struct varset *safe) {
+void outputs_of_body(struct compiler *c, struct varset *to, struct ast_expr *const *exprs,
+                     u32 count, const struct varset *safe) {
     struct varset all, one;
     varset_open(&all, &c->scratch);
     varset_add_all(&all, safe);

@@ -7,7 +7,9 @@
  * body. Operands must be bound by what stands before the call: nothing is reordered for it. */
 #include "app/policy/compile/compile_impl.h"
 
-static bool is_print(const struct ast_expr *e) { return is_call_of(e, "print"); }
+static bool is_print(const struct ast_expr *e) {
+    return is_call_of(e, "print");
+}
 
 /* ---- Erasing -------------------------------------------------------------------------------- */
 
@@ -33,7 +35,9 @@ void erase_prints(struct compiler *c, struct ast_body *b) {
 
 /* ---- Keeping -------------------------------------------------------------------------------- */
 
-struct prints { const struct varset *safe; };
+struct prints {
+    const struct varset *safe;
+};
 
 static void keep_body(struct compiler *c, struct ast_body *b, const struct varset *globals);
 
@@ -63,7 +67,8 @@ static bool keep_expr(struct walk *w, struct ast_expr *e) {
     }
 }
 
-static bool check_operands(struct compiler *c, const struct ast_expr *e, const struct varset *safe) {
+static bool check_operands(struct compiler *c, const struct ast_expr *e,
+                           const struct varset *safe) {
     bool good = true;
     for (u32 i = 0; i < operand_count(e); i++) {
         struct varset vars;
@@ -144,7 +149,9 @@ static void keep_in_rule(struct compiler *c, struct ast_rule *r) {
 void rewrite_prints(struct compiler *c, struct ast_rule *r) {
     struct walk erase = {.c = c, .body = erase_in_body};
     if (!(notes_of(r)->has & HAS_PRINT)) return;
-    if (c->options->keep_print) keep_in_rule(c, r);
-    else walk_rule(&erase, r);
+    if (c->options->keep_print)
+        keep_in_rule(c, r);
+    else
+        walk_rule(&erase, r);
     notes_of(r)->has |= HAS_CLOSURE;
 }

@@ -10,27 +10,30 @@
  * head of what was put in are new nodes, since a later pass may rename those. */
 #include "app/policy/compile/compile_impl.h"
 
-struct hidden { struct varset names; const struct hidden *outer; };
+struct hidden {
+    struct varset names;
+    const struct hidden *outer;
+};
 struct globals {
     struct compiler *c;
     const struct ast_term *package;
     const struct trie_node *exports; /* the rules' names of that package; or NULL */
     struct ast_import *imports;
     u32 import_count;
-    struct varset import_names;      /* in order of `imports_at`; directives left out */
+    struct varset import_names; /* in order of `imports_at`; directives left out */
     u32 *imports_at;
     bool *used;
     bool bad_argument;
 };
 
 static bool is_directive(const struct ast_import *i) {
-    return i->path->kind == AST_REF && (is_var_named(i->path->terms[0], "future") ||
-                                        is_var_named(i->path->terms[0], "rego"));
+    return i->path->kind == AST_REF &&
+           (is_var_named(i->path->terms[0], "future") || is_var_named(i->path->terms[0], "rego"));
 }
 
 static void open_globals(struct globals *g, struct compiler *c, const struct import_scope *scope) {
-    *g = (struct globals){.c = c, .package = scope->package, .imports = scope->imports,
-                          .import_count = scope->count};
+    *g = (struct globals){
+        .c = c, .package = scope->package, .imports = scope->imports, .import_count = scope->count};
     varset_open(&g->import_names, &c->scratch);
     const struct trie_node *n = scope->package ? &c->exports->root : NULL;
     for (u32 i = 0; n && i < scope->package->count; i++)
@@ -58,7 +61,10 @@ static bool is_hidden(const struct hidden *h, str v) {
 /* ---- Putting in ----------------------------------------------------------------------------- */
 
 /* What `v` stands for: `prefix`, then `name` (if it is not empty) as a last string. */
-struct meaning { const struct ast_term *prefix; value name; };
+struct meaning {
+    const struct ast_term *prefix;
+    value name;
+};
 
 static bool meaning_of(struct globals *g, const struct hidden *h, str v, struct meaning *out) {
     if (!g->package && !g->import_count) return false;
@@ -69,8 +75,7 @@ static bool meaning_of(struct globals *g, const struct hidden *h, str v, struct 
         *out = (struct meaning){.prefix = g->imports[g->imports_at[i]].path};
         return true;
     }
-    const struct trie_node *rule =
-        g->exports ? trie_child_str(g->c->exports, g->exports, v) : NULL;
+    const struct trie_node *rule = g->exports ? trie_child_str(g->c->exports, g->exports, v) : NULL;
     if (!rule || !rule->thing) return false;
     if (is_hidden(h, v)) return false;
     *out = (struct meaning){g->package, rule->key};
@@ -115,7 +120,8 @@ static void resolve_terms(struct globals *g, const struct hidden *h, struct ast_
 static void resolve_ref(struct globals *g, const struct hidden *h, struct ast_term *t) {
     struct meaning m;
     resolve_terms(g, h, t->terms + 1, t->count - 1);
-    if (t->terms[0]->kind != AST_VAR) resolve_term(g, h, t->terms[0]);
+    if (t->terms[0]->kind != AST_VAR)
+        resolve_term(g, h, t->terms[0]);
     else if (meaning_of(g, h, t->terms[0]->var, &m)) {
         struct ast_location at = t->at;
         t->at = t->terms[0]->at;
@@ -263,7 +269,9 @@ struct globals *resolve_open(struct compiler *c, struct ast_module *m) {
     return g;
 }
 
-void resolve_one(struct globals *g, struct ast_rule *r) { resolve_rule(g, r); }
+void resolve_one(struct globals *g, struct ast_rule *r) {
+    resolve_rule(g, r);
+}
 
 void resolve_close(struct globals *g) {
     if (g->c->options->strict && !compile_stopped(g->c)) unused_imports(g);

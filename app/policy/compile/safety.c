@@ -13,8 +13,14 @@
  * reported. */
 #include "app/policy/compile/compile_impl.h"
 
-struct unsafe_expr { const struct ast_expr *expr; struct varset vars; };
-struct unsafe { struct unsafe_expr *items; u32 count, room; };
+struct unsafe_expr {
+    const struct ast_expr *expr;
+    struct varset vars;
+};
+struct unsafe {
+    struct unsafe_expr *items;
+    u32 count, room;
+};
 
 static struct varset *unsafe_of(struct compiler *c, struct unsafe *u, const struct ast_expr *e) {
     for (u32 i = u->count; i-- > 0;) /* mostly the last */
@@ -121,7 +127,10 @@ static void reorder_closures(struct compiler *c, struct ast_body *b, const struc
 /* ---- One body ------------------------------------------------------------------------------- */
 
 /* What an expression still needs, and what its closures share with the body. */
-struct need { struct varset unsafe, shared; bool taken; };
+struct need {
+    struct varset unsafe, shared;
+    bool taken;
+};
 
 static void look_at(struct compiler *c, struct need *n, const struct ast_expr *e,
                     const struct varset *safe, const struct varset *body_vars,
@@ -208,7 +217,10 @@ static void reorder(struct compiler *c, struct ast_body *b, const struct varset 
 
 /* ---- Reports -------------------------------------------------------------------------------- */
 
-struct found { str v; struct ast_location at; };
+struct found {
+    str v;
+    struct ast_location at;
+};
 
 static int compare_places(const struct ast_location *a, const struct ast_location *b) {
     if (a->file != b->file) {
@@ -267,13 +279,15 @@ static void assigned_vars(struct compiler *c, struct varset *to, const struct un
 }
 
 static void var_is_unsafe(struct compiler *c, str name, const struct ast_location *at, str scope) {
-    static const str future[] = {S("in"), S("every"), S("contains"), S("if"), S("not"), S("and"), S("or")};
+    static const str future[] = {S("in"),  S("every"), S("contains"), S("if"),
+                                 S("not"), S("and"),   S("or")};
     if (is_wildcard(name)) name = S("_");
     for (u32 i = 0; i < ARRAY_LEN(future); i++) {
         if (!str_eq(name, future[i])) continue;
         compile_error(c, POLICY_UNSAFE_VAR_ERROR, at,
                       "var %.*s is unsafe%.*s (hint: `import future.keywords.%.*s` to import a "
-                      "future keyword)", STR(name), STR(scope), STR(name));
+                      "future keyword)",
+                      STR(name), STR(scope), STR(name));
         return;
     }
     compile_error(c, POLICY_UNSAFE_VAR_ERROR, at, "var %.*s is unsafe%.*s", STR(name), STR(scope));
@@ -286,7 +300,8 @@ static void report_exprs(struct compiler *c, const struct unsafe *u, str scope) 
     for (u32 i = 0; i < u->count; i++) {
         u32 before = told.count;
         for (u32 k = 0; k < u->items[i].vars.count; k++)
-            if (is_generated(u->items[i].vars.items[k])) varset_add(&told, u->items[i].vars.items[k]);
+            if (is_generated(u->items[i].vars.items[k]))
+                varset_add(&told, u->items[i].vars.items[k]);
         if (told.count > before)
             compile_error(c, POLICY_UNSAFE_VAR_ERROR, &u->items[i].expr->at,
                           "expression is unsafe%.*s", STR(scope));
@@ -372,7 +387,10 @@ void safety_of_query(struct compiler *c, struct ast_body *b) {
 
 /* ---- Heads ---------------------------------------------------------------------------------- */
 
-struct sought { str v; const struct ast_term *found; };
+struct sought {
+    str v;
+    const struct ast_term *found;
+};
 
 static bool seek_term(struct walk *w, struct ast_term *t) {
     struct sought *s = w->arg;
@@ -380,7 +398,8 @@ static bool seek_term(struct walk *w, struct ast_term *t) {
     return s->found != NULL;
 }
 
-static const struct ast_location *place_in_head(struct compiler *c, const struct ast_rule *r, str v) {
+static const struct ast_location *place_in_head(struct compiler *c, const struct ast_rule *r,
+                                                str v) {
     struct sought s = {.v = v};
     struct walk w = {.c = c, .term = seek_term, .arg = &s};
     walk_head(&w, r->head);
@@ -413,6 +432,7 @@ void check_head_safety(struct compiler *c, struct ast_rule *r) {
         if (is_generated(name)) continue;
         const struct ast_location *at = place_in_head(c, r, wanted.items[i]);
         if (is_wildcard(name)) name = S("_");
-        compile_error(c, POLICY_UNSAFE_VAR_ERROR, at, "var %.*s is unsafe%.*s", STR(name), STR(scope));
+        compile_error(c, POLICY_UNSAFE_VAR_ERROR, at, "var %.*s is unsafe%.*s", STR(name),
+                      STR(scope));
     }
 }

@@ -17,8 +17,8 @@ struct schema_reader {
     value root;
     str refs[REFS_MAX]; /* that are being followed */
     u32 ref_count, depth;
-    u32 left;           /* schemas still to be looked at: a document may repeat its $refs */
-    str why;            /* the first thing wrong */
+    u32 left; /* schemas still to be looked at: a document may repeat its $refs */
+    str why;  /* the first thing wrong */
 };
 
 static const struct type *read_schema(struct schema_reader *r, value s);
@@ -33,7 +33,8 @@ static const struct type *wrong(struct schema_reader *r, const char *why) {
 static value step(value at, str token) {
     if (value_is(at, VALUE_OBJECT)) return value_get_str(at, token);
     u64 i;
-    if (!value_is(at, VALUE_ARRAY) || str_to_u64(token, &i) || i >= value_count(at)) return UNDEFINED;
+    if (!value_is(at, VALUE_ARRAY) || str_to_u64(token, &i) || i >= value_count(at))
+        return UNDEFINED;
     return value_item(at, (u32)i);
 }
 
@@ -49,7 +50,8 @@ static value resolve(struct schema_reader *r, str ref) {
 static const struct type *read_ref(struct schema_reader *r, str ref) {
     for (u32 i = 0; i < r->ref_count; i++)
         if (str_eq(r->refs[i], ref)) return &type_any;
-    if (r->ref_count == REFS_MAX) return wrong(r, "unable to compile the schema: references too deep");
+    if (r->ref_count == REFS_MAX)
+        return wrong(r, "unable to compile the schema: references too deep");
     value s = resolve(r, ref);
     if (!value_defined(s)) return wrong(r, "unable to compile the schema: unresolvable reference");
     r->refs[r->ref_count++] = ref;
@@ -64,16 +66,19 @@ static bool says(value s, str kind) {
     value type = value_get_str(s, S("type"));
     if (value_is(type, VALUE_STRING)) return str_eq(value_str(type), kind);
     for (u32 i = 0; value_is(type, VALUE_ARRAY) && i < value_count(type); i++)
-        if (value_is(value_item(type, i), VALUE_STRING) && str_eq(value_str(value_item(type, i)), kind))
+        if (value_is(value_item(type, i), VALUE_STRING) &&
+            str_eq(value_str(value_item(type, i)), kind))
             return true;
     return false;
 }
 
-static bool is_typed(value s) { return value_defined(value_get_str(s, S("type"))); }
+static bool is_typed(value s) {
+    return value_defined(value_get_str(s, S("type")));
+}
 
 static bool types_are_known(value s) {
-    static const str known[] = {S("null"), S("boolean"), S("object"), S("array"), S("number"),
-                                S("string"), S("integer")};
+    static const str known[] = {S("null"),   S("boolean"), S("object"), S("array"),
+                                S("number"), S("string"),  S("integer")};
     value type = value_get_str(s, S("type"));
     u32 count = value_is(type, VALUE_ARRAY) ? value_count(type) : 1;
     for (u32 i = 0; value_defined(type) && i < count; i++) {
@@ -105,7 +110,8 @@ static const struct type *read_items(struct schema_reader *r, value items) {
         const struct type *of = read_schema(r, items);
         return of ? type_array(c->heap, NULL, 0, of) : NULL;
     }
-    if (!value_is(items, VALUE_ARRAY) || !value_count(items)) return type_array(c->heap, NULL, 0, &type_any);
+    if (!value_is(items, VALUE_ARRAY) || !value_count(items))
+        return type_array(c->heap, NULL, 0, &type_any);
     u32 n = value_count(items);
     const struct type **list = compile_list(c, &n, sizeof *list);
     for (u32 i = 0; i < n; i++)
@@ -124,7 +130,8 @@ static const struct type *read_any_of(struct schema_reader *r, value list) {
 }
 
 /* What is true of all of them: objects with the properties of each, arrays alike. */
-static const struct type *both(struct schema_reader *r, const struct type *a, const struct type *b) {
+static const struct type *both(struct schema_reader *r, const struct type *a,
+                               const struct type *b) {
     struct compiler *c = r->c;
     if (!a || type_is_anything(a)) return b;
     if (type_is_anything(b)) return a;
@@ -136,7 +143,8 @@ static const struct type *both(struct schema_reader *r, const struct type *a, co
     for (u32 i = 0; n && i < a->count; i++) p[used++] = a->properties[i];
     for (u32 i = 0; n && i < b->count; i++) {
         bool known = false;
-        for (u32 k = 0; k < a->count; k++) known |= value_equal(a->properties[k].key, b->properties[i].key);
+        for (u32 k = 0; k < a->count; k++)
+            known |= value_equal(a->properties[k].key, b->properties[i].key);
         if (!known) p[used++] = b->properties[i];
     }
     bool open = !used;
@@ -172,15 +180,20 @@ static const struct type *read_schema(struct schema_reader *r, value s) {
     if (!value_is(s, VALUE_OBJECT)) return &type_any; /* true, false */
     if (!r->left || r->depth == SCHEMA_DEPTH_MAX)
         return wrong(r, "unable to compile the schema: it is too large");
-    if (!types_are_known(s)) return wrong(r, "unable to compile the schema: has a primitive type that is NOT VALID");
+    if (!types_are_known(s))
+        return wrong(r, "unable to compile the schema: has a primitive type that is NOT VALID");
     r->left--;
     r->depth++;
     value ref = value_get_str(s, S("$ref")), any = value_get_str(s, S("anyOf")),
           all = value_get_str(s, S("allOf"));
-    if (value_is(ref, VALUE_STRING)) t = read_ref(r, value_str(ref));
-    else if (value_is(any, VALUE_ARRAY)) t = read_any_of(r, any);
-    else if (value_is(all, VALUE_ARRAY)) t = read_all_of(r, s, all);
-    else t = read_plain(r, s);
+    if (value_is(ref, VALUE_STRING))
+        t = read_ref(r, value_str(ref));
+    else if (value_is(any, VALUE_ARRAY))
+        t = read_any_of(r, any);
+    else if (value_is(all, VALUE_ARRAY))
+        t = read_all_of(r, s, all);
+    else
+        t = read_plain(r, s);
     r->depth--;
     return t;
 }
@@ -194,13 +207,18 @@ const struct type *type_of_schema(struct compiler *c, value schema, str *why) {
 
 /* ---- Of the program ------------------------------------------------------------------------- */
 
-struct schema_memo { value name; const struct type *type; struct schema_memo *next; };
+struct schema_memo {
+    value name;
+    const struct type *type;
+    struct schema_memo *next;
+};
 
 static const struct type *named_schema(struct compiler *c, const struct ast_rule *r, str name) {
     for (struct schema_memo *m = c->schemas; m; m = m->next)
         if (str_eq(value_str(m->name), name)) return m->type;
-    value schema = value_is(c->options->schemas, VALUE_OBJECT) ? value_get_str(c->options->schemas, name)
-                                                               : UNDEFINED;
+    value schema = value_is(c->options->schemas, VALUE_OBJECT)
+                       ? value_get_str(c->options->schemas, name)
+                       : UNDEFINED;
     str why;
     if (!value_defined(schema)) {
         compile_error(c, POLICY_TYPE_ERROR, &r->at, "undefined schema: %.*s", STR(name));
@@ -221,7 +239,8 @@ static const struct type *schema_type(struct compiler *c, const struct ast_rule 
                                       const struct ast_schema *s) {
     str why;
     if (s->schema) {
-        if (!value_is(c->options->schemas, VALUE_OBJECT)) return NULL; /* none were given: no check */
+        if (!value_is(c->options->schemas, VALUE_OBJECT))
+            return NULL; /* none were given: no check */
         return named_schema(c, r, compile_term_text(c, s->schema));
     }
     if (!value_defined(s->definition)) return NULL;
@@ -235,8 +254,8 @@ void read_schemas(struct compiler *c) {
     value root = value_is(schemas, VALUE_OBJECT) ? value_get_str(schemas, S("schema")) : UNDEFINED;
     str why;
     EACH_MODULE(c, m)
-        for (u32 i = 0; i < m->annotation_count; i++)
-            c->any_schemas |= m->annotations[i]->schema_count > 0;
+    for (u32 i = 0; i < m->annotation_count; i++)
+        c->any_schemas |= m->annotations[i]->schema_count > 0;
     if (!value_defined(root)) return;
     const struct type *t = type_of_schema(c, root, &why);
     if (!t) {
@@ -249,8 +268,8 @@ void read_schemas(struct compiler *c) {
 }
 
 /* `t` with the type of what lies at `keys` within it made `o`. */
-static const struct type *override(struct compiler *c, const struct type *t, struct ast_term *const *keys,
-                                   u32 count, const struct type *o) {
+static const struct type * override(struct compiler *c, const struct type *t,
+                                    struct ast_term *const *keys, u32 count, const struct type *o) {
     if (!count) return o;
     value key = is_scalar(keys[0]) ? keys[0]->scalar : value_null();
     bool object = t && t->kind == TYPE_OBJECT;
@@ -265,7 +284,8 @@ static const struct type *override(struct compiler *c, const struct type *t, str
         used++;
     }
     if (!found && n)
-        p[used++] = (struct type_property){key, count > 1 ? override(c, NULL, keys + 1, count - 1, o) : o};
+        p[used++] =
+            (struct type_property){key, count > 1 ? override(c, NULL, keys + 1, count - 1, o) : o};
     return type_object(c->heap, p, used, object ? t->key : &type_any, object ? t->of : &type_any);
 }
 
@@ -278,8 +298,10 @@ static void apply(struct checker *k, struct type_env *layer, const struct ast_ru
         /* the shortest part of the path that is known already; its type gets this within */
         u32 len = 1;
         const struct type *known = s->path->count > 1 ? env_ref(k, layer, s->path, 1) : NULL;
-        if (!known) len = s->path->count;
-        else t = override(k->c, known, s->path->terms + 1, s->path->count - 1, t);
+        if (!known)
+            len = s->path->count;
+        else
+            t = override(k->c, known, s->path->terms + 1, s->path->count - 1, t);
         tree_put(k->c, layer->tree, s->path, len, t);
     }
 }
@@ -303,7 +325,8 @@ struct type_env *env_of_schemas(struct checker *k, struct type_env *env, struct 
         if (s) apply(k, layer, r, s->path);
         if (s && i + 1 == package) apply(k, layer, r, s->package);
     }
-    for (u32 i = package; i < ground && n; i++) n = trie_child_term(c->annotations, n, full->terms[i]);
+    for (u32 i = package; i < ground && n; i++)
+        n = trie_child_term(c->annotations, n, full->terms[i]);
     s = n ? n->thing : NULL;
     if (s && ground > package) apply(k, layer, r, s->path);
     for (u32 i = 0; i < r->annotation_count; i++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* strict.c — names and functions that are refused: `input` and `data` as names of rules, arguments
- * or variables and imports that hide each other (in v1 and in strict mode), builtins that are
+/* strict.c — names and functions that are refused: `input` and `data` as names of rules,
+ * arguments or variables and imports that hide each other (in v1 and in strict mode), builtins that are
  * deprecated (likewise) or that the caller calls unsafe (always). */
 #include "app/policy/compile/compile_impl.h"
 
@@ -59,8 +59,8 @@ str import_text(struct compiler *c, const struct ast_import *i) {
     str path = compile_term_text(c, i->path);
     struct buf b;
     buf_open(&b, KIB(64));
-    rc_t rc = buf_printf(&b, "import %.*s%s%.*s", STR(path), i->alias.len ? " as " : "",
-                         STR(i->alias));
+    rc_t rc =
+        buf_printf(&b, "import %.*s%s%.*s", STR(path), i->alias.len ? " as " : "", STR(i->alias));
     str text = compile_text(c, &b);
     buf_close(&b);
     (void)rc; /* cut at the limit: it is a message */
@@ -92,12 +92,12 @@ static void duplicate_imports(struct compiler *c, const struct ast_module *m) {
 void check_imports(struct compiler *c) {
     bool v1 = c->features & (FEATURE_REGO_V1_IMPORT | FEATURE_REGO_V1);
     EACH_MODULE(c, m)
-        for (u32 i = 0; i < m->import_count && !v1; i++)
-            if (is_rego_v1(m->imports[i].path))
-                compile_error(c, POLICY_COMPILE_ERROR, &m->imports[i].at,
-                              "rego.v1 import is not supported");
+    for (u32 i = 0; i < m->import_count && !v1; i++)
+        if (is_rego_v1(m->imports[i].path))
+            compile_error(c, POLICY_COMPILE_ERROR, &m->imports[i].at,
+                          "rego.v1 import is not supported");
     EACH_MODULE(c, m)
-        if (c->options->strict || module_is_v1_compatible(m)) duplicate_imports(c, m);
+    if (c->options->strict || module_is_v1_compatible(m)) duplicate_imports(c, m);
 }
 
 /* ---- Builtins ------------------------------------------------------------------------------- */

@@ -60,7 +60,8 @@ static struct ast_term *part_term(struct templates *w, struct ast_expr *e) {
     struct compiler *c = w->c;
     if (e->kind == AST_EXPR_TERM) return e->terms[0];
     if (e->kind != AST_EXPR_CALL) {
-        compile_error(c, POLICY_COMPILE_ERROR, &e->at, "unexpected template-string expression type");
+        compile_error(c, POLICY_COMPILE_ERROR, &e->at,
+                      "unexpected template-string expression type");
         return NULL;
     }
     const struct builtin *b = builtin_of_ref(c, e->terms[0]);
@@ -98,7 +99,8 @@ static void rewrite_template(struct templates *w, struct ast_term *t) {
         terms[n] = new_term(c, AST_STRING, &t->at);
         terms[n++]->scalar = value_string(c->heap, (str){0});
     }
-    struct ast_term **op = compile_alloc(c, 2 * sizeof *op), **call = compile_alloc(c, 2 * sizeof *call);
+    struct ast_term **op = compile_alloc(c, 2 * sizeof *op),
+                    **call = compile_alloc(c, 2 * sizeof *call);
     op[0] = new_var(c, S("internal"), &t->at);
     op[1] = new_term(c, AST_STRING, &t->at);
     op[1]->scalar = value_string(c->heap, S("template_string"));

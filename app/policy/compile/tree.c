@@ -11,7 +11,10 @@
 
 /* ---- Numbers and features ------------------------------------------------------------------- */
 
-struct look { struct rule_notes *notes; struct varset *taken; };
+struct look {
+    struct rule_notes *notes;
+    struct varset *taken;
+};
 
 static bool look_term(struct walk *w, struct ast_term *t) {
     struct look *l = w->arg;
@@ -31,7 +34,8 @@ static bool look_term(struct walk *w, struct ast_term *t) {
 
 static bool is_metadata_ref(const struct ast_term *op) {
     return op->kind == AST_REF && op->count == 3 && is_var_named(op->terms[0], "rego") &&
-           op->terms[1]->kind == AST_STRING && str_eq(value_str(op->terms[1]->scalar), S("metadata"));
+           op->terms[1]->kind == AST_STRING &&
+           str_eq(value_str(op->terms[1]->scalar), S("metadata"));
 }
 
 static bool look_expr(struct walk *w, struct ast_expr *e) {
@@ -101,7 +105,8 @@ static struct place *place_at(struct compiler *c, struct trie_node *n) {
         p->at = n;
         p->node.key = n->key;
         n->thing = p;
-        if (n->parent && n->parent != &c->paths->root) p->node.parent = &place_at(c, n->parent)->node;
+        if (n->parent && n->parent != &c->paths->root)
+            p->node.parent = &place_at(c, n->parent)->node;
         c->place_count++;
     }
     return n->thing;
@@ -189,10 +194,10 @@ struct ast_term *rule_full_ref(struct compiler *c, struct ast_rule *r) {
             struct trie_node *at = notes_of(r)->place ? notes_of(r)->place->at : NULL;
             /* the tree has this very string already */
             for (u32 up = ref_ground_len(head); at && up > 1; up--) at = at->parent;
-            (*name)->scalar = at && value_is(at->key, VALUE_STRING) &&
-                                      str_eq(value_str(at->key), var)
-                                  ? at->key
-                                  : value_string(c->heap, var);
+            (*name)->scalar =
+                at && value_is(at->key, VALUE_STRING) && str_eq(value_str(at->key), var)
+                    ? at->key
+                    : value_string(c->heap, var);
         }
     }
     return n->full = new_list(c, AST_REF, &head->at, terms, count);
@@ -248,8 +253,10 @@ struct rule_node *rule_node_find(const struct rule_node *n, value key) {
         u32 mid = low + (high - low) / 2;
         int cmp = value_compare(n->children[mid]->key, key);
         if (cmp == 0) return n->children[mid];
-        if (cmp < 0) low = mid + 1;
-        else high = mid;
+        if (cmp < 0)
+            low = mid + 1;
+        else
+            high = mid;
     }
     return NULL;
 }

@@ -7,7 +7,9 @@
  * ten thousand rules costs no more per look than one of three, and nodes stay small. */
 #include "app/policy/compile/compile_impl.h"
 
-void trie_open(struct trie *t, struct heap *h) { *t = (struct trie){.heap = h}; }
+void trie_open(struct trie *t, struct heap *h) {
+    *t = (struct trie){.heap = h};
+}
 
 static u32 mix(const struct trie_node *parent, u64 key_hash) {
     u64 x = ((u64)(uintptr_t)parent >> 4) * 0x9e3779b97f4a7c15ull ^ key_hash;
@@ -17,7 +19,9 @@ static u32 mix(const struct trie_node *parent, u64 key_hash) {
 }
 
 /* The words a string hashes to must be the same whether it comes as a value or as bytes. */
-static u64 hash_str(const struct trie *t, str s) { return str_hash(s, (u64)(uintptr_t)t->heap); }
+static u64 hash_str(const struct trie *t, str s) {
+    return str_hash(s, (u64)(uintptr_t)t->heap);
+}
 
 static u32 hash_key(const struct trie *t, const struct trie_node *parent, value key) {
     u64 h = value_is(key, VALUE_STRING) ? hash_str(t, value_str(key)) : value_hash(key);
@@ -74,8 +78,10 @@ static struct trie_node *insert(struct trie *t, struct trie_node *parent, value 
     u32 at = hash_key(t, parent, key) & t->mask;
     while (t->slots[at]) at = (at + 1) & t->mask;
     t->slots[at] = n;
-    if (parent->last) parent->last->next = n;
-    else parent->first = n;
+    if (parent->last)
+        parent->last->next = n;
+    else
+        parent->first = n;
     parent->last = n;
     parent->child_count++;
     parent->key_kinds |= (u8)(1u << key.kind);

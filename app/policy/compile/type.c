@@ -201,8 +201,10 @@ static u32 member_position(const struct type *any, const struct type *t, bool *f
             *found = true;
             return mid;
         }
-        if (cmp < 0) low = mid + 1;
-        else high = mid;
+        if (cmp < 0)
+            low = mid + 1;
+        else
+            high = mid;
     }
     return low;
 }
@@ -267,8 +269,10 @@ static const struct type *property(const struct type *t, value key) {
         u32 mid = low + (high - low) / 2;
         int cmp = value_compare(t->properties[mid].key, key);
         if (cmp == 0) return t->properties[mid].type;
-        if (cmp < 0) low = mid + 1;
-        else high = mid;
+        if (cmp < 0)
+            low = mid + 1;
+        else
+            high = mid;
     }
     return NULL;
 }

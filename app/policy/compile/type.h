@@ -19,8 +19,8 @@
 #pragma once
 #include "app/policy/value/value.h"
 
-enum type_kind { TYPE_NULL, TYPE_BOOLEAN, TYPE_NUMBER, TYPE_STRING, TYPE_ARRAY, TYPE_OBJECT, TYPE_SET,
-                 TYPE_ANY, TYPE_FUNCTION }; /* in the order types are sorted */
+enum type_kind { TYPE_NULL, TYPE_BOOLEAN, TYPE_NUMBER, TYPE_STRING, TYPE_ARRAY, TYPE_OBJECT,
+                 TYPE_SET, TYPE_ANY, TYPE_FUNCTION }; /* in the order types are sorted */
 
 enum { TYPE_DEPTH_MAX = 60, TYPE_SIZE_MAX = 200000, TYPE_UNION_MAX = 500 };
 
@@ -65,4 +65,6 @@ const struct type *type_values(struct heap *h, const struct type *t);
 bool type_contains(const struct type *a, const struct type *b); /* every b is an a */
 bool type_unknown(const struct type *t);  /* some part of it could not be told */
 bool type_unifies(struct heap *h, const struct type *a, const struct type *b);
-static inline bool type_is_anything(const struct type *t) { return t && t->kind == TYPE_ANY && !t->count; }
+static inline bool type_is_anything(const struct type *t) {
+    return t && t->kind == TYPE_ANY && !t->count;
+}

@@ -99,8 +99,13 @@ static const struct type *read_any(struct reader *r) {
     if (!take(r, S("<"))) return &type_any;
     u32 n = read_list(r, list, S(">"));
     for (u32 i = 0; i < n && !r->bad; i++) all = type_or(r->heap, all, list[i]);
-    if (all && all->kind != TYPE_ANY) r->bad = true; /* one of one */
-    return all;
+    if (!all || all->kind == TYPE_ANY || r->bad) return all;
+    struct type *one = heap_alloc(r->heap, sizeof *one); /* any<T> is not T: it is written so */
+    const struct type *made = type_array(r->heap, &all, 1, NULL);
+    if (!one || !made) return NULL;
+    *one = *made;
+    one->kind = TYPE_ANY;
+    return one;
 }
 
 /* `name: T`, of an argument or a result; or T alone. */
@@ -146,9 +151,14 @@ static const struct type *read_function(struct reader *r) {
 }
 
 static const struct type *read_type(struct reader *r) {
-    static const struct { str word; const struct type *type; } plain[] = {
-        {S("null"), &type_null}, {S("boolean"), &type_boolean},
-        {S("number"), &type_number}, {S("string"), &type_string},
+    static const struct {
+        str word;
+        const struct type *type;
+    } plain[] = {
+        {S("null"), &type_null},
+        {S("boolean"), &type_boolean},
+        {S("number"), &type_number},
+        {S("string"), &type_string},
     };
     if (r->bad || ++r->depth > TYPE_DEPTH_MAX) {
         r->bad = true;
@@ -334,8 +344,8 @@ static void json_object(struct heap *h, struct value_builder *to, const struct t
 }
 
 value type_json(struct heap *h, const struct type *t) {
-    static const char *const names[] = {"null", "boolean", "number", "string", "array",
-                                        "object", "set", "any", "function"};
+    static const char *const names[] = {"null",   "boolean", "number", "string",  "array",
+                                        "object", "set",     "any",    "function"};
     if (!t) return value_null();
     struct value_builder b;
     value_builder_open(&b, h, VALUE_OBJECT);

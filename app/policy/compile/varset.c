@@ -8,7 +8,9 @@
 
 enum { INDEX_FROM = 16 };
 
-void varset_open(struct varset *s, struct heap *h) { *s = (struct varset){.heap = h}; }
+void varset_open(struct varset *s, struct heap *h) {
+    *s = (struct varset){.heap = h};
+}
 
 void varset_clear(struct varset *s) {
     s->count = 0;
@@ -30,7 +32,9 @@ u32 varset_find(const struct varset *s, str v) {
     return s->count;
 }
 
-bool varset_has(const struct varset *s, str v) { return varset_find(s, v) < s->count; }
+bool varset_has(const struct varset *s, str v) {
+    return varset_find(s, v) < s->count;
+}
 
 static void index_item(struct varset *s, u32 i) {
     u32 at = hash_name(s, s->items[i]) & s->mask;

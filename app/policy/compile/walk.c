@@ -8,8 +8,12 @@
 
 /* ---- Walking ------------------------------------------------------------------------------- */
 
-static bool enter(struct walk *w) { return !w->c || compile_enter(w->c); }
-static void leave(struct walk *w) { if (w->c) compile_leave(w->c); }
+static bool enter(struct walk *w) {
+    return !w->c || compile_enter(w->c);
+}
+static void leave(struct walk *w) {
+    if (w->c) compile_leave(w->c);
+}
 
 static void walk_terms(struct walk *w, struct ast_term **terms, u32 count) {
     for (u32 i = 0; i < count; i++) walk_term(w, terms[i]);
@@ -17,8 +21,10 @@ static void walk_terms(struct walk *w, struct ast_term **terms, u32 count) {
 
 static void walk_parts(struct walk *w, struct ast_term *t) {
     for (u32 i = 0; i < t->count; i++) {
-        if (t->parts[i].expr) walk_expr(w, t->parts[i].expr);
-        else walk_term(w, t->parts[i].text);
+        if (t->parts[i].expr)
+            walk_expr(w, t->parts[i].expr);
+        else
+            walk_term(w, t->parts[i].text);
     }
 }
 
@@ -104,7 +110,8 @@ static void vars_of_terms(struct compiler *c, struct varset *to, struct ast_term
 static void vars_of_call(struct compiler *c, struct varset *to, struct ast_term *const *terms,
                          u32 count, unsigned skip) {
     if (!count) return;
-    if (!(skip & SKIP_CALL_HEAD)) vars_of_term(c, to, terms[0], skip);
+    if (!(skip & SKIP_CALL_HEAD))
+        vars_of_term(c, to, terms[0], skip);
     else if (terms[0]->kind == AST_REF)
         vars_of_terms(c, to, terms[0]->terms + 1, terms[0]->count - 1, skip);
     vars_of_terms(c, to, terms + 1, count - 1, skip);
@@ -167,7 +174,8 @@ void vars_of_with(struct compiler *c, struct varset *to, const struct ast_with *
         vars_of_terms(c, to, w->target->terms + 1, w->target->count - 1, skip);
     if (w->value->kind == AST_REF && w->value->count)
         vars_of_terms(c, to, w->value->terms + 1, w->value->count - 1, skip);
-    else vars_of_term(c, to, w->value, skip);
+    else
+        vars_of_term(c, to, w->value, skip);
 }
 
 /* How often each variable of a body is seen, by expression; and which of them it binds itself. */
@@ -272,7 +280,9 @@ void vars_of_head(struct compiler *c, struct varset *to, const struct ast_head *
 
 /* ---- Variables within closures; variables that are declared --------------------------------- */
 
-struct closures { struct varset *to; };
+struct closures {
+    struct varset *to;
+};
 
 static bool closure_term(struct walk *w, struct ast_term *t) {
     if (!is_closure(t)) return false;
@@ -317,7 +327,8 @@ static bool declared_expr(struct walk *w, struct ast_expr *e) {
         vars_of_term(w->c, w->arg, operands(e)[0], 0);
     } else if (e->kind == AST_EXPR_SOME) {
         for (u32 i = 0; i < e->count; i++) {
-            if (e->terms[i]->kind == AST_VAR) varset_add(w->arg, e->terms[i]->var);
+            if (e->terms[i]->kind == AST_VAR)
+                varset_add(w->arg, e->terms[i]->var);
             else if (e->terms[i]->kind == AST_CALL && e->terms[i]->count >= 3)
                 declared_in_call(w, e->terms[i]);
         }

@@ -19,7 +19,8 @@ static bool is_function_at(const struct place *p) {
 }
 
 /* The builtin that t names, as far as it may be replaced or used at all. False: refused. */
-static bool named_builtin(struct compiler *c, const struct ast_term *t, const struct builtin **out) {
+static bool named_builtin(struct compiler *c, const struct ast_term *t,
+                          const struct builtin **out) {
     *out = NULL;
     if (t->kind != AST_REF && t->kind != AST_VAR) return true;
     if (c->options->unsafe_builtins) {
@@ -28,7 +29,8 @@ static bool named_builtin(struct compiler *c, const struct ast_term *t, const st
             if (!str_eq(name, str_from_c(*u))) continue;
             compile_error(c, POLICY_COMPILE_ERROR, &t->at,
                           "with keyword replacing built-in function: target must not be unsafe: "
-                          "\"%.*s\"", STR(name));
+                          "\"%.*s\"",
+                          STR(name));
             return false;
         }
     }
@@ -48,10 +50,14 @@ static bool target_builtin_allowed(struct compiler *c, const struct builtin *b,
     else if (str_starts(name, S("internal.")))
         compile_error(c, POLICY_COMPILE_ERROR, &target->at,
                       "with keyword replacing built-in function: replacement of internal function "
-                      "\"%s\" invalid", b->name);
-    else if (b->flags & BUILTIN_RELATION) why = "target must not be a relation";
-    else if (type->kind == TYPE_FUNCTION && !type->of) why = "target must not be a void function";
-    else return true;
+                      "\"%s\" invalid",
+                      b->name);
+    else if (b->flags & BUILTIN_RELATION)
+        why = "target must not be a relation";
+    else if (type->kind == TYPE_FUNCTION && !type->of)
+        why = "target must not be a void function";
+    else
+        return true;
     if (why)
         compile_error(c, POLICY_COMPILE_ERROR, &target->at,
                       "with keyword replacing built-in function: %s", why);
