@@ -20,7 +20,8 @@ int LLVMFuzzerTestOneInput(const u8 *bytes, size_t n) {
     steps = 0;
     struct gql_context c = {.heap = &heap, .tick = tick, .message = &message};
     struct gql_query *q = graphql_parse_query(&c, query);
-    struct gql_document *d = q ? graphql_parse_schema(&c, str_skip(all, query.len + 1), false) : NULL;
+    struct gql_document *d =
+        q ? graphql_parse_schema(&c, str_skip(all, query.len + 1), false) : NULL;
     if (d) {
         value qv = graphql_query_value(&heap, q), dv = graphql_document_value(&heap, d);
         struct gql_query *again = graphql_query_of_value(&c, qv);

@@ -4,13 +4,20 @@
 
 struct evaluation {
     u64 ticks;
-    struct { void *thing; void (*drop)(void *); } made[64];
+    struct {
+        void *thing;
+        void (*drop)(void *);
+    } made[64];
     u32 count;
 };
-bool evaluation_tick(struct evaluation *e, u32 steps) { return (e->ticks += steps) < 1000000; }
-u64 evaluation_now_ns(struct evaluation *e) { return e->ticks; }
-void *evaluation_cached(struct evaluation *e, const void *owner, str key, void *(*make)(void *arg, str key),
-                        void (*drop)(void *thing), void *arg) {
+bool evaluation_tick(struct evaluation *e, u32 steps) {
+    return (e->ticks += steps) < 1000000;
+}
+u64 evaluation_now_ns(struct evaluation *e) {
+    return e->ticks;
+}
+void *evaluation_cached(struct evaluation *e, const void *owner, str key,
+                        void *(*make)(void *arg, str key), void (*drop)(void *thing), void *arg) {
     void *thing = make(arg, key);
     (void)owner;
     if (thing && e->count == ARRAY_LEN(e->made)) drop(thing), thing = NULL;
@@ -20,8 +27,9 @@ void *evaluation_cached(struct evaluation *e, const void *owner, str key, void *
 
 int LLVMFuzzerTestOneInput(const u8 *bytes, size_t n);
 int LLVMFuzzerTestOneInput(const u8 *bytes, size_t n) {
-    static builtin_fn *const functions[] = {builtin_io_jwt_verify_rs256, builtin_io_jwt_verify_es256,
-                                            builtin_io_jwt_verify_hs256, builtin_io_jwt_verify_eddsa};
+    static builtin_fn *const functions[] = {
+        builtin_io_jwt_verify_rs256, builtin_io_jwt_verify_es256, builtin_io_jwt_verify_hs256,
+        builtin_io_jwt_verify_eddsa};
     struct heap heap;
     struct evaluation e = {0};
     str all = str_of((const char *)bytes, n), token = str_take(all, str_find_byte(all, 0));

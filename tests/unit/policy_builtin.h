@@ -15,7 +15,7 @@ struct evaluation {
     u64 now_ns, random;
     struct { const struct builtin *b; value key, v; } memo[16];
     u32 memo_count;
-    struct { void *thing; void (*drop)(void *); char key[256]; size_t len; const void *owner; } cache[128];
+    struct { void *thing; void (*drop)(void *); char key[4096]; size_t len; const void *owner; } cache[128];
     u32 cache_count, made;
     str printed;
 };

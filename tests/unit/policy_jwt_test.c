@@ -2,8 +2,15 @@
 /* Tokens: every algorithm both ways, what constraints let through, and the words of errors. */
 #include "app/policy/builtin/jwt.c"
 #include "app/policy/builtin/jwt_sign.c"
+#include "net/tls.h"
 #include "tests/unit/policy_builtin.h"
 #include "tests/unit/policy_keys.h"
+#include <stdio.h>
+
+/* The library's locks. */
+__attribute__((constructor)) static void start(void) {
+    (void)!!tls_init();
+}
 
 static void forget(void) { /* what was cached */
     for (u32 i = 0; i < test_evaluation.cache_count; i++)
@@ -62,15 +69,18 @@ static char claims_token[512];
 static const char *claims(const char *more) {
     static char args[1024];
     if (!claims_token[0])
-        snprintf(claims_token, sizeof claims_token, "%s",
-                 test_answer("io.jwt.encode_sign",
-                             "[{\"alg\":\"HS256\"},{\"aud\":[\"a\",\"b\"],\"exp\":2000,\"iss\":\"me\","
-                             "\"nbf\":1000},{\"kty\":\"oct\",\"k\":\"cw\"}]",
-                             MIB(1)));
+        snprintf(
+            claims_token, sizeof claims_token, "%s",
+            test_answer("io.jwt.encode_sign",
+                        "[{\"alg\":\"HS256\"},{\"aud\":[\"a\",\"b\"],\"exp\":2000,\"iss\":\"me\","
+                        "\"nbf\":1000},{\"kty\":\"oct\",\"k\":\"cw\"}]",
+                        MIB(1)));
     snprintf(args, sizeof args, "[%s,{\"secret\":\"s\"%s}]", claims_token, more);
     return test_answer("io.jwt.decode_verify", args, MIB(1));
 }
-static bool holds(const char *more) { return strncmp(claims(more), "[true", 5) == 0; }
+static bool holds(const char *more) {
+    return strncmp(claims(more), "[true", 5) == 0;
+}
 
 TEST(claims_are_held_against_constraints) {
     EXPECT(holds(",\"aud\":\"a\",\"time\":1500000000000"));
@@ -89,7 +99,8 @@ TEST(claims_are_held_against_constraints) {
                S("error: token time constraint: must be a number"));
     EXPECT_STR(str_from_c(claims(",\"time\":-1")),
                S("error: token time constraint: must not be negative"));
-    EXPECT_STR(str_from_c(claims(",\"foo\":1")), S("error: unknown token validation constraint: foo"));
+    EXPECT_STR(str_from_c(claims(",\"foo\":1")),
+               S("error: unknown token validation constraint: foo"));
     EXPECT_STR(str_from_c(claims(",\"iss\":1")), S("error: iss constraint: must be a string"));
     EXPECT_STR(str_from_c(claims(",\"cert\":\"{\\\"keys\\\":[]}\"")),
                S("error: duplicate key constraints"));
@@ -101,7 +112,8 @@ TEST(a_public_key_is_no_secret) { /* HS256 signed with the text of the public ke
     struct key k = {.kind = KEY_SHARED, .shared = S("-----BEGIN PUBLIC KEY-----")};
     (void)k;
     snprintf(token, sizeof token, "%s",
-             test_answer("io.jwt.encode_sign", "[{\"alg\":\"HS256\"},{},{\"kty\":\"oct\",\"k\":\"LS0t\"}]", MIB(1)));
+             test_answer("io.jwt.encode_sign",
+                         "[{\"alg\":\"HS256\"},{},{\"kty\":\"oct\",\"k\":\"LS0t\"}]", MIB(1)));
     snprintf(args, sizeof args, "[%s,{\"cert\":\"%s\"}]", token, KEY_RSA_PUBLIC);
     EXPECT_CALL("io.jwt.decode_verify", args, "[false, {}, {}]");
     forget();
@@ -121,7 +133,9 @@ TEST(keys_are_chosen_by_id_and_algorithm) {
         quoted[n++] = *p;
     }
     quoted[n - 1] = 0; /* open for more members */
-    static const struct { const char *more, *want; } cases[] = {
+    static const struct {
+        const char *more, *want;
+    } cases[] = {
         {",\\\"kid\\\":\\\"two\\\"}", "true"},    {",\\\"kid\\\":\\\"three\\\"}", "true"},
         {",\\\"alg\\\":\\\"ES256\\\"}", "true"},  {",\\\"alg\\\":\\\"ES384\\\"}", "false"},
         {",\\\"alg\\\":\\\"other\\\"}", "false"}, {"}", "true"},
@@ -137,7 +151,8 @@ TEST(tokens_are_refused_in_the_references_words) {
     EXPECT_CALL("io.jwt.decode", "[1]", "type error: operand 1 must be string but got number");
     EXPECT_CALL("io.jwt.decode", "[\"\"]", "error: encoded JWT had no period separators");
     EXPECT_CALL("io.jwt.decode", "[\"a.b\"]", "error: encoded JWT must have 3 sections, found 2");
-    EXPECT_CALL("io.jwt.decode", "[\"a.b.c.d\"]", "error: encoded JWT must have 3 sections, found 4");
+    EXPECT_CALL("io.jwt.decode", "[\"a.b.c.d\"]",
+                "error: encoded JWT must have 3 sections, found 4");
     EXPECT_CALL("io.jwt.decode", "[\"a.b.c\"]",
                 "error: JWT header had invalid encoding: illegal base64url string: a");
     EXPECT_CALL("io.jwt.decode", "[\"e30.e3!0.e30\"]",
@@ -149,9 +164,11 @@ TEST(tokens_are_refused_in_the_references_words) {
     EXPECT_CALL("io.jwt.decode", "[\"e30.W10.e30\"]", "error: decoded JSON type was not an Object");
     EXPECT_CALL("io.jwt.decode", "[\"e30.e30.\"]", "[{}, {}, \"\"]");
     EXPECT_CALL("io.jwt.verify_rs256", "[\"e30.e30.e30\",\"\"]",
-                "error: failed to parse a JWK key (set): failed to unmarshal JWK set: unexpected end of JSON input");
+                "error: failed to parse a JWK key (set): failed to unmarshal JWK set: unexpected "
+                "end of JSON input");
     EXPECT_CALL("io.jwt.verify_rs256", "[\"e30.e30.e30\",\"{\\\"kty\\\":\\\"RSA\\\"}\"]",
-                "error: failed to parse a JWK key (set): failed to unmarshal JWK: required field n is missing");
+                "error: failed to parse a JWK key (set): failed to unmarshal JWK: required field n "
+                "is missing");
     EXPECT_CALL("io.jwt.verify_rs256", "[\"e30.e30.e30\",\"" KEY_RSA_PUBLIC "x\"]",
                 "error: extra data after a PEM certificate block");
     EXPECT_CALL("io.jwt.verify_rs256", "[\"eyJhbGciOjF9.e30.e30\",\"" KEY_RSA_PUBLIC "\"]",
@@ -159,9 +176,10 @@ TEST(tokens_are_refused_in_the_references_words) {
     EXPECT_CALL("io.jwt.decode_verify", "[\"e30.e30.e30\",{}]", "error: no key constraint");
     EXPECT_CALL("io.jwt.decode_verify", "[\"eyJjcml0IjpbXX0.e30.e30\",{\"secret\":\"s\"}]",
                 "error: crit: must be a nonempty list");
-    EXPECT_CALL("io.jwt.encode_sign_raw", "[\"\",\"\",\"{\\\"kty\\\":\\\"oct\\\",\\\"k\\\":\\\"cw\\\"}\"]",
-                "error: missing or invalid 'alg' header: cannot parse JSON: cannot parse empty string; "
-                "unparsed tail: \"\"");
+    EXPECT_CALL(
+        "io.jwt.encode_sign_raw", "[\"\",\"\",\"{\\\"kty\\\":\\\"oct\\\",\\\"k\\\":\\\"cw\\\"}\"]",
+        "error: missing or invalid 'alg' header: cannot parse JSON: cannot parse empty string; "
+        "unparsed tail: \"\"");
     EXPECT_CALL("io.jwt.encode_sign", "[{\"alg\":\"RS256\"},{},{\"kty\":\"oct\",\"k\":\"cw\"}]",
                 "error: jwsbb.Sign: invalid key type. *rsa.PrivateKey is required");
     forget();
@@ -169,9 +187,11 @@ TEST(tokens_are_refused_in_the_references_words) {
 
 TEST(tokens_survive_small_heaps) {
     for (size_t bytes = 0; bytes < KIB(32); bytes += 512) {
-        const char *got = test_answer("io.jwt.decode_verify",
-                                      "[\"eyJhbGciOiJIUzI1NiJ9.e30.6cvao8lnOu6FAdK68jQFcDMXOmaWNwWiYhCgijd-AD8\","
-                                      "{\"secret\":\"x\"}]", bytes);
+        const char *got =
+            test_answer("io.jwt.decode_verify",
+                        "[\"eyJhbGciOiJIUzI1NiJ9.e30.6cvao8lnOu6FAdK68jQFcDMXOmaWNwWiYhCgijd-AD8\","
+                        "{\"secret\":\"x\"}]",
+                        bytes);
         EXPECT(strcmp(got, "memory") == 0 || strcmp(got, "[false, {}, {}]") == 0);
     }
     forget();

@@ -5,6 +5,7 @@
  * reference's words, and the function returns UNDEFINED. Positions count from 0 here. */
 #pragma once
 #include "app/policy/builtin/builtin.h"
+#include "app/policy/regex/regex.h"
 #include "app/policy/value/json_text.h"
 #include "kernel/base/limits.h"
 
@@ -29,6 +30,10 @@ value builtin_fail_element(struct builtin_call *c, u32 position, value composite
                            const char *wanted, value got);
 /* The memory of the evaluation is used up: the machine ends it at its next step. */
 value builtin_fail_memory(struct builtin_call *c);
+
+/* ---- Regular expressions, kept for the evaluation; NULL: the pattern is bad, the call has failed ---- */
+struct regex *builtin_regex_of(struct builtin_call *c, str pattern);
+struct regex_work builtin_regex_work(struct builtin_call *c);
 
 /* ---- Growing text: a buf that may hold as much as the heap still has ---- */
 void builtin_text_open(struct builtin_call *c, struct buf *text);

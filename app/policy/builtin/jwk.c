@@ -150,7 +150,8 @@ bool key_set_of_json(struct heap *h, str text, struct key_set *out, struct diag 
     *out = (struct key_set){0};
     rc_t rc = json_text_read(h, NULL, text, &v, &place);
     if (rc) {
-        diag_set(why, "failed to unmarshal JWK set: %s", place.text);
+        diag_set(why, "failed to unmarshal JWK set: %s",
+                 str_trim(text).len ? place.text : "unexpected end of JSON input");
         return false;
     }
     value keys = value_get_str(v, S("keys"));

@@ -23,10 +23,12 @@ static void *make(void *arg, str pattern) {
 static void drop(void *thing) { regex_close(thing); }
 
 static bool tick(void *arg, u32 steps) { return builtin_tick(arg, steps); }
-static struct regex_work work_of(struct builtin_call *c) { return (struct regex_work){tick, c}; }
+struct regex_work builtin_regex_work(struct builtin_call *c) {
+    return (struct regex_work){tick, c};
+}
 
 /* NULL: failed. */
-static struct regex *regex_of(struct builtin_call *c, str pattern) {
+struct regex *builtin_regex_of(struct builtin_call *c, str pattern) {
     struct making m = {.rc = RC_OK};
     if (!builtin_tick(c, MAKE_STEPS + (u32)MIN(pattern.len, (size_t)UINT32_MAX / 2))) return NULL;
     buf_open(&m.why, pattern.len * 2 + 256);
@@ -62,9 +64,9 @@ value builtin_regex_match(struct builtin_call *c, const value *args) {
     str pattern, text;
     if (!builtin_take_string(c, args, 0, &pattern) || !builtin_take_string(c, args, 1, &text))
         return UNDEFINED;
-    struct regex *r = regex_of(c, pattern);
+    struct regex *r = builtin_regex_of(c, pattern);
     if (!r) return UNDEFINED;
-    rc_t rc = regex_match(r, text, work_of(c));
+    rc_t rc = regex_match(r, text, builtin_regex_work(c));
     return rc == RC_OK || rc == RC_NOT_FOUND ? value_boolean(rc == RC_OK) : no_answer(c, rc);
 }
 
@@ -87,7 +89,7 @@ static bool find_open(struct finding *f, struct builtin_call *c, struct regex *r
     return f->groups != NULL;
 }
 static bool find_next(struct finding *f) {
-    f->rc = regex_next(f->regex, f->text, &f->walk, f->groups, f->count, work_of(f->call));
+    f->rc = regex_next(f->regex, f->text, &f->walk, f->groups, f->count, builtin_regex_work(f->call));
     return f->rc == RC_OK && !f->call->heap->exhausted;
 }
 static value group_value(struct finding *f, u32 i) {
@@ -108,7 +110,7 @@ static value find_all(struct builtin_call *c, const value *args, bool all_groups
     struct finding f;
     struct value_builder list;
     if (!take_search(c, args, &pattern, &text, &limit)) return UNDEFINED;
-    struct regex *r = regex_of(c, pattern);
+    struct regex *r = builtin_regex_of(c, pattern);
     if (!r || !find_open(&f, c, r, text, all_groups)) return UNDEFINED;
     value_builder_open(&list, c->heap, VALUE_ARRAY);
     while ((limit < 0 || list.count < limit) && find_next(&f)) {
@@ -138,7 +140,7 @@ value builtin_regex_split(struct builtin_call *c, const value *args) {
     size_t begin = 0, end = 0;
     if (!builtin_take_string(c, args, 0, &pattern) || !builtin_take_string(c, args, 1, &text))
         return UNDEFINED;
-    struct regex *r = regex_of(c, pattern);
+    struct regex *r = builtin_regex_of(c, pattern);
     if (!r || !find_open(&f, c, r, text, false)) return UNDEFINED;
     if (pattern.len && text.len == 0) return value_array(c->heap, &args[1], 1);
     value_builder_open(&list, c->heap, VALUE_ARRAY);
@@ -212,7 +214,7 @@ static rc_t replace_all(struct finding *f, struct buf *to, str with) {
     size_t copied = 0, at = 0;
     while (at <= f->text.len && !to->failed) {
         u32 width = 0;
-        rc_t rc = regex_find(f->regex, f->text, at, f->groups, f->count, work_of(f->call));
+        rc_t rc = regex_find(f->regex, f->text, at, f->groups, f->count, builtin_regex_work(f->call));
         if (rc == RC_NOT_FOUND) break;
         if (rc != RC_OK) return rc;
         size_t from = (size_t)f->groups[0], end = (size_t)f->groups[1];
@@ -235,7 +237,7 @@ value builtin_regex_replace(struct builtin_call *c, const value *args) {
     if (!builtin_take_string(c, args, 0, &text) || !builtin_take_string(c, args, 1, &pattern) ||
         !builtin_take_string(c, args, 2, &with))
         return UNDEFINED;
-    struct regex *r = regex_of(c, pattern);
+    struct regex *r = builtin_regex_of(c, pattern);
     if (!r || !find_open(&f, c, r, text, str_find_byte(with, '$') < with.len)) return UNDEFINED;
     builtin_text_open(c, &out);
     rc_t rc = replace_all(&f, &out, with);
@@ -262,7 +264,7 @@ static bool add_template(struct builtin_call *c, str template, char open, char c
             end = i + 1;
             builtin_text_open(c, &one); /* each must be an expression by itself */
             (void)buf_printf(&one, "^%.*s$", STR(inner));
-            bool good = regex_of(c, buf_str(&one)) != NULL;
+            bool good = builtin_regex_of(c, buf_str(&one)) != NULL;
             buf_close(&one);
             if (!good) return false;
         } else if (level < 0) break;
@@ -294,9 +296,9 @@ value builtin_regex_template_match(struct builtin_call *c, const value *args) {
                             open.len);
     builtin_text_open(c, &pattern);
     bool good = add_template(c, template, open.ptr[0], close.ptr[0], &pattern);
-    struct regex *r = good && !pattern.failed ? regex_of(c, buf_str(&pattern)) : NULL;
+    struct regex *r = good && !pattern.failed ? builtin_regex_of(c, buf_str(&pattern)) : NULL;
     buf_close(&pattern);
     if (!r) return UNDEFINED;
-    rc_t rc = regex_match(r, text, work_of(c));
+    rc_t rc = regex_match(r, text, builtin_regex_work(c));
     return rc == RC_OK || rc == RC_NOT_FOUND ? value_boolean(rc == RC_OK) : no_answer(c, rc);
 }
