@@ -223,7 +223,8 @@ $(foreach v,$(filter-out guest,$(VARIANTS)),$(eval $(call host_rules,$v)))
 OPCTL_SRC = $(call src,tools/opctl)
 define opctl_rules # variant
 build/$1/opctl: $(patsubst %.c,build/$1/%.o,$(OPCTL_SRC) \
-                  $(filter-out kernel/base/log.c kernel/base/panic.c,$(call src,kernel/base $(wildcard app/policy app/policy/*))) \
+                  $(filter-out kernel/base/log.c kernel/base/panic.c, \
+                    $(call src,kernel/base $(wildcard app/policy app/policy/*))) \
                   $(filter build/gen/policy_%,$(GEN))) \
                 $(call third_libs,$1)
 	$$(call say,HOSTLD,$$@)
@@ -262,8 +263,8 @@ UNIT      := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/*_test.c))
 UNIT_RUN   = $(if $(ONLY),$(or $(foreach t,$(UNIT),$(if $(findstring $(ONLY),$t),$t)),$(UNIT)),$(UNIT))
 FUZZ      := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/*_fuzz.c)))
 
-.PHONY: test setup unit tiny tsan conformance sim integration test-power fuzz fuzz-smoke layers tidy same coverage bench profile size gdb \
-        image asm run run-host clean distclean help
+.PHONY: test setup unit tiny tsan conformance sim integration test-power fuzz fuzz-smoke layers tidy same coverage bench \
+        profile size gdb image asm run run-host clean distclean help
 setup:
 	$Qtools/setup.sh
 test: setup

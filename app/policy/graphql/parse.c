@@ -4,6 +4,7 @@
  *
  * One token of look-ahead. After the first error every step is empty and the parser runs out; its
  * loops all look at that. Nesting is limited, since the tree is walked recursively. */
+#include <stdio.h>
 #include "app/policy/graphql/parse_impl.h"
 
 /* ---- Tools ----------------------------------------------------------------------------------- */
@@ -64,12 +65,12 @@ bool gql_is_word(struct gql_parser *p, const char *word) {
     return t->kind == GQL_T_NAME && str_eq(t->text, str_from_c(word));
 }
 void gql_expect_word(struct gql_parser *p, const char *word) {
-    char before[64] = "Expected \"";
+    char before[64];
     if (gql_is_word(p, word)) {
         (void)gql_next(p);
         return;
     }
-    strcat(strcat(before, word), "\", found "); /* words of ours, all short */
+    snprintf(before, sizeof before, "Expected \"%s\", found ", word); /* words of ours, all short */
     fail_with(p, before, gql_peek(p));
 }
 bool gql_skip(struct gql_parser *p, enum gql_token_kind kind) {

@@ -266,7 +266,8 @@ value ast_term_value(struct heap *h, const struct ast_term *t) {
 struct ast_term *ast_of_value(struct heap *h, const struct ast_location *at, value v) {
     if (v.kind < VALUE_ARRAY) return ast_scalar(h, at, v);
     u32 count = value_count(v), depth = 0;
-    struct ast_term *t = term_new(h, at, v.kind == VALUE_ARRAY ? AST_ARRAY : v.kind == VALUE_SET ? AST_SET : AST_OBJECT);
+    enum ast_term_kind kind = v.kind == VALUE_ARRAY ? AST_ARRAY : v.kind == VALUE_SET ? AST_SET : AST_OBJECT;
+    struct ast_term *t = term_new(h, at, kind);
     if (!t) return NULL;
     t->count = count;
     if (v.kind == VALUE_OBJECT) {

@@ -299,7 +299,8 @@ value ast_module_json(struct heap *h, const struct ast_module *m, bool locations
     put_field(&package, "path", terms_json(&j, m->package->terms, m->package->count));
     put_field(&f, "package", close_fields(&package));
     if (m->import_count) put_field(&f, "imports", imports_json(&j, m));
-    if (m->annotation_count) put_field(&f, "annotations", annotation_list_json(&j, m->annotations, m->annotation_count));
+    if (m->annotation_count)
+        put_field(&f, "annotations", annotation_list_json(&j, m->annotations, m->annotation_count));
     if (m->rule_count) put_field(&f, "rules", rules_json(&j, m));
     if (m->comment_count) put_field(&f, "comments", comments_json(&j, m));
     return close_fields(&f);

@@ -218,7 +218,8 @@ static int compare_imports(const struct ast_import *a, const struct ast_import *
     int d = ast_term_compare(a->path, b->path);
     return d ? d : str_cmp(a->alias, b->alias);
 }
-static void sort_imports(struct ast_import *list, u32 n, int (*compare)(const struct ast_import *a, const struct ast_import *b)) {
+static void sort_imports(struct ast_import *list, u32 n,
+                         int (*compare)(const struct ast_import *a, const struct ast_import *b)) {
     for (u32 i = 1; i < n; i++) {
         struct ast_import moved = list[i];
         u32 k = i;
@@ -622,7 +623,8 @@ static void prepare_imports(struct prepare *p, const struct ast_module *m) {
 static void format_open(struct format *f, struct heap *h, const struct format_options *o, struct buf *out,
                         struct policy_errors *errors) {
     bool v1 = o->version != REGO_V0;
-    *f = (struct format){.heap = h, .errors = errors, .options = o, .out = out, .v1 = v1, .use_if = v1, .use_contains = v1};
+    *f = (struct format){.heap = h, .errors = errors, .options = o, .out = out};
+    f->v1 = f->use_if = f->use_contains = v1;
 }
 static rc_t format_close(struct format *f, u32 errors_before) {
     struct buf *out = f->out;

@@ -103,7 +103,8 @@ static bool check_root(struct parser *p, const struct ast_term *path) {
         if (path->terms[0]->kind == AST_VAR && str_eq(path->terms[0]->var, str_from_c(roots[i]))) return true;
     str got = parse_print_term(p, path->terms[0]);
     parse_hint(p, "if this is unexpected, try updating OPA");
-    parse_error_at(p, path->at, "unexpected import path, must begin with one of: {data, future, input, rego}, got: %.*s",
+    parse_error_at(p, path->at,
+                   "unexpected import path, must begin with one of: {data, future, input, rego}, got: %.*s",
                    STR(got));
     return false;
 }

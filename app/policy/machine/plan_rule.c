@@ -310,7 +310,8 @@ static u32 plan_columns(struct plan *pl, const struct compiled_query *c, struct 
 static bool iterates(const struct ast_body *b) {
     for (u32 i = 0; i < b->count; i++) {
         const struct ast_expr *e = b->exprs[i];
-        for (u32 t = e->kind == AST_EXPR_CALL; (e->kind == AST_EXPR_TERM || e->kind == AST_EXPR_CALL) && t < e->count; t++) {
+        if (e->kind != AST_EXPR_TERM && e->kind != AST_EXPR_CALL) continue;
+        for (u32 t = e->kind == AST_EXPR_CALL; t < e->count; t++) {
             const struct ast_term *term = e->terms[t];
             if (term->kind != AST_REF) continue;
             for (u32 k = 1; k < term->count; k++)

@@ -196,7 +196,7 @@ static u32 shortest(double d, bool single, char digits[20], int *point) {
     const char *p = text;
     for (; *p != 'e'; p++)
         if (is_digit(*p)) digits[n++] = *p;
-    *point = atoi(p + 1) + 1;
+    *point = (int)strtol(p + 1, NULL, 10) + 1;
     while (n > 1 && digits[n - 1] == '0') n--;
     return n;
 }
