@@ -48,7 +48,6 @@ void json_array_end(struct json_writer *w);
     }
 JSON_WITH_KEY(object, (struct json_writer * w, const char *key), json_put_object(w))
 JSON_WITH_KEY(array, (struct json_writer * w, const char *key), json_put_array(w))
-JSON_WITH_KEY(text, (struct json_writer * w, const char *key, str v), json_put_text(w, v))
 JSON_WITH_KEY(int, (struct json_writer * w, const char *key, s64 v), json_put_int(w, v))
 JSON_WITH_KEY(real, (struct json_writer * w, const char *key, double v), json_put_real(w, v))
 JSON_WITH_KEY(bool, (struct json_writer * w, const char *key, bool v),
@@ -57,3 +56,7 @@ JSON_WITH_KEY(null, (struct json_writer * w, const char *key), json_put_raw(w, S
 JSON_WITH_KEY(raw, (struct json_writer * w, const char *key, str json), json_put_raw(w, json))
 JSON_WITH_KEY(time, (struct json_writer * w, const char *key, u64 utc_ns), json_put_time(w, utc_ns))
 #undef JSON_WITH_KEY
+void json_member_text(struct json_writer *w, str key, str v);
+static inline void json_text(struct json_writer *w, const char *key, str v) {
+    json_member_text(w, key ? str_of(key, __builtin_strlen(key)) : str_of(NULL, 0), v);
+}

@@ -123,6 +123,25 @@ void json_key(struct json_writer *w, str key) {
     to[key.len + 2] = ':';
 }
 
+/* The commonest member of all, in one piece: key and plain text. */
+void json_member_text(struct json_writer *w, str key, str v) {
+    if (!key.ptr || !v.ptr || json_plain_run(v) != v.len) {
+        json_key(w, key);
+        json_put_text(w, v);
+        return;
+    }
+    char *to = grow(w, key.len + v.len + 5 + w->comma);
+    if (!to) return;
+    if (w->comma) *to++ = ',';
+    w->comma = true;
+    to[0] = '"';
+    memcpy(to + 1, key.ptr, key.len);
+    to += key.len + 1;
+    memcpy(to, "\":\"", 3);
+    if (v.len) memcpy(to + 3, v.ptr, v.len);
+    to[v.len + 3] = '"';
+}
+
 static void open_level(struct json_writer *w, str bracket) {
     put(w, bracket);
     w->comma = false;

@@ -28,7 +28,7 @@ enum {
     BATCH_BYTES = 128 << 10, /* of text; one document may be longer */
     BATCH_MEMORY = 4 << 20,
     STEMS_ON_LOOP = 2048, /* bytes of text: about 50 us */
-    QUIET_MS = 500,       /* without a new document: then there is time for the index ... */
+    QUIET_MS = 1000,      /* without a new document: then there is time for the index ... */
     WAITING_MAX = 2000,   /* ... or when so many wait: a search must not wait long for its answer */
     RETRY_MS = 5000,
 };

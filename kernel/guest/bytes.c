@@ -168,6 +168,13 @@ void *memchr(const void *bytes, int byte, size_t n) {
     return NULL;
 }
 
+/* Most pairs differ in their first byte, so what counts is how soon that is seen. */
+int strcmp(const char *left, const char *right) {
+    const u8 *a = (const u8 *)left, *b = (const u8 *)right;
+    while (*a == *b && *a) a++, b++;
+    return *a - *b;
+}
+
 size_t strlen(const char *text) {
     const uintptr_t start = (uintptr_t)text, block = start & ~(uintptr_t)15;
     const v16 zero = {0};

@@ -11,12 +11,14 @@
 #define memset guest_memset
 #define memcmp guest_memcmp
 #define memchr guest_memchr
+#define strcmp guest_strcmp
 #define strlen guest_strlen
 void *memcpy(void *restrict to, const void *restrict from, size_t n);
 void *memmove(void *to, const void *from, size_t n);
 void *memset(void *to, int byte, size_t n);
 int memcmp(const void *left, const void *right, size_t n);
 void *memchr(const void *bytes, int byte, size_t n);
+int strcmp(const char *left, const char *right);
 size_t strlen(const char *text);
 #include "kernel/guest/bytes.c"
 
@@ -103,6 +105,14 @@ TEST(compare_finds_the_first_difference) {
         free(a);
         free(b);
     }
+}
+
+TEST(texts_compare_as_bytes) {
+    EXPECT(guest_strcmp("", "") == 0);
+    EXPECT(guest_strcmp("title", "title") == 0);
+    EXPECT(guest_strcmp("title", "titles") < 0);
+    EXPECT(guest_strcmp("title", "tit") > 0);
+    EXPECT(guest_strcmp("\xC3", "a") > 0);
 }
 
 TEST(find_the_first) {
