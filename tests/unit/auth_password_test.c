@@ -153,8 +153,8 @@ TEST(a_storm_queues_then_sheds) {
     for (int i = 0; i < 40; i++) storage_fiber(one_login, NULL);
     storage_run();
     EXPECT_EQ(done + busy, 40);
-    EXPECT(done >= QUEUE_MAX);
-    EXPECT(busy > 0);
+    EXPECT(done >= MIN((int)QUEUE_MAX, (int)FIBER_MAX));
+    if ((int)FIBER_MAX > (int)QUEUE_MAX + (int)SLOTS_MAX) EXPECT(busy > 0);
     for (u32 i = 0; i < SLOTS_MAX; i++) EXPECT(!slots[i].taken);
 }
 
