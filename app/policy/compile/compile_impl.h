@@ -132,6 +132,7 @@ struct compiler {
     u32 features;                      /* FEATURE_ bits that it allows */
     const struct type **builtin_types; /* parsed when first asked for */
     u64 builtin_filter[4];             /* which first letters and lengths their plain names have */
+    u16 *builtin_slots;                /* by hash of the name: 1 + its index, 0: free */
     struct type_env *types;            /* of the program */
     struct schema_memo *schemas;
     bool any_schemas;        /* annotations have some */
@@ -210,6 +211,8 @@ static inline u32 operand_count(const struct ast_expr *e) {
 static inline bool is_scalar(const struct ast_term *t) {
     return t->kind <= AST_STRING || (t->kind == AST_VALUE && t->scalar.kind <= VALUE_STRING);
 }
+bool is_input(const struct ast_term *t); /* a place in it that is known: input.a["b"][0] */
+bool is_fixed(const struct ast_term *t); /* made of constants and such places alone */
 static inline bool is_closure(const struct ast_term *t) { /* a comprehension */
     return t->kind >= AST_ARRAY_COMPREHENSION && t->kind <= AST_SET_COMPREHENSION;
 }
@@ -234,6 +237,7 @@ bool is_wildcard(str v);
 bool is_generated(str v);
 bool is_negated(const struct ast_expr *e);
 bool is_true_body(const struct ast_body *b);
+bool is_fixed_body(const struct ast_body *b); /* calls of what is_fixed() alone */
 bool ref_is_ground(const struct ast_term *ref);
 u32 ref_ground_len(const struct ast_term *ref); /* terms before the first variable */
 bool needs_eval(const struct ast_term *t);      /* refs or comprehensions within */

@@ -7,7 +7,10 @@
  * most of those questions. */
 #include "app/policy/compile/compile_impl.h"
 
-enum { NAME_MAX = 128 }; /* longer than any builtin's */
+enum {
+    NAME_MAX = 128,      /* longer than any builtin's */
+    BUILTIN_SLOTS = 1024 /* four times as many as there are */
+};
 
 /* ---- Capabilities --------------------------------------------------------------------------- */
 
@@ -37,6 +40,34 @@ static void read_features(struct compiler *c, value list) {
     }
 }
 
+/* Where a builtin's name is looked for first. */
+static u32 builtin_slot(str name) {
+    u32 h = (u32)name.len * 0x9e3779b1u;
+    for (size_t i = 0; i < name.len; i++) h = (h ^ (u8)name.ptr[i]) * 0x01000193u;
+    return (h ^ h >> 15) & (BUILTIN_SLOTS - 1);
+}
+
+static void index_builtins(struct compiler *c) {
+    u32 slots = BUILTIN_SLOTS;
+    CHECK(builtins_count <= BUILTIN_SLOTS / 2);
+    c->builtin_slots = compile_list(c, &slots, sizeof *c->builtin_slots);
+    for (u32 i = 0; slots && i < builtins_count; i++) {
+        u32 at = builtin_slot(str_from_c(builtins[i].name));
+        while (c->builtin_slots[at]) at = (at + 1) & (BUILTIN_SLOTS - 1);
+        c->builtin_slots[at] = (u16)(i + 1);
+    }
+}
+
+static const struct builtin *look_up(const struct compiler *c, str name) {
+    u32 n;
+    for (u32 at = builtin_slot(name); (n = c->builtin_slots[at]);
+         at = (at + 1) & (BUILTIN_SLOTS - 1)) {
+        const char *known = builtins[n - 1].name;
+        if (!strncmp(known, name.ptr, name.len) && !known[name.len]) return &builtins[n - 1];
+    }
+    return NULL;
+}
+
 void read_capabilities(struct compiler *c) {
     value document = c->options->capabilities;
     c->features = ~0u;
@@ -53,6 +84,7 @@ void read_capabilities(struct compiler *c) {
             if (b) c->allowed[b - builtins] = true;
         }
     }
+    index_builtins(c);
     u32 count = builtins_count;
     c->builtin_types = compile_list(c, &count, sizeof *c->builtin_types);
     for (u32 i = 0; i < builtins_count; i++) {
@@ -70,7 +102,7 @@ bool module_is_v1_compatible(const struct ast_module *m) {
 /* ---- Finding -------------------------------------------------------------------------------- */
 
 const struct builtin *builtin_allowed(const struct compiler *c, str name) {
-    const struct builtin *b = builtin_find(name);
+    const struct builtin *b = look_up(c, name);
     if (!b || (c->allowed && !c->allowed[b - builtins])) return NULL;
     return b->flags & BUILTIN_TEST && !c->options->test_builtins ? NULL : b;
 }

@@ -709,7 +709,14 @@ static void unused_arguments(struct stack *s, const struct ast_rule *r, struct v
 }
 
 /* A rule with its else branches. */
+static bool has_no_locals(const struct ast_rule *r) {
+    for (; r; r = r->otherwise)
+        if (r->head->arg_count || !head_is_plain(r->head) || !is_fixed_body(r->body)) return false;
+    return true;
+}
+
 void rewrite_locals(struct compiler *c, struct ast_rule *first) {
+    if (has_no_locals(first)) return;
     struct stack s = {.c = c, .at = first->at};
     struct scope args;
     struct varset unused;

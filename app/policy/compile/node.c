@@ -41,6 +41,21 @@ struct ast_term *new_local(struct compiler *c, const struct ast_location *at) {
     return t;
 }
 
+bool is_input(const struct ast_term *t) {
+    if (t->kind != AST_REF || !t->count || !is_var_named(t->terms[0], "input")) return false;
+    for (u32 i = 1; i < t->count; i++)
+        if (!is_scalar(t->terms[i])) return false;
+    return true;
+}
+
+bool is_fixed(const struct ast_term *t) {
+    if (is_scalar(t) || t->kind == AST_VALUE || is_input(t)) return true;
+    if (t->kind != AST_ARRAY && t->kind != AST_SET) return false;
+    for (u32 i = 0; i < t->count; i++)
+        if (!is_scalar(t->terms[i]) && !is_input(t->terms[i])) return false;
+    return true;
+}
+
 /* ---- Expressions --------------------------------------------------------------------------- */
 
 struct ast_expr *new_expr(struct compiler *c, const struct ast_location *at) {
@@ -142,6 +157,16 @@ bool is_generated(str v) {
 }
 bool is_negated(const struct ast_expr *e) {
     return e->negated || e->kind == AST_EXPR_NOT;
+}
+
+bool is_fixed_body(const struct ast_body *b) {
+    for (u32 i = 0; i < b->count; i++) {
+        const struct ast_expr *e = b->exprs[i];
+        if (e->with_count || (e->kind != AST_EXPR_CALL && e->kind != AST_EXPR_TERM)) return false;
+        for (u32 n = e->kind == AST_EXPR_CALL ? 1 : 0; n < e->count; n++)
+            if (!is_fixed(e->terms[n])) return false;
+    }
+    return true;
 }
 
 bool is_true_body(const struct ast_body *b) {

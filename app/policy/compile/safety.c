@@ -366,7 +366,7 @@ static str rule_scope(struct compiler *c, const struct ast_rule *rule) {
 void check_body_safety(struct compiler *c, struct ast_rule *r) {
     struct varset globals;
     struct unsafe unsafe = {0};
-    if (is_true_body(r->body) || compile_full(c)) return;
+    if (is_fixed_body(r->body) || compile_full(c)) return; /* no variables, nothing to order */
     varset_open(&globals, &c->scratch);
     varset_add(&globals, S("data"));
     varset_add(&globals, S("input"));
