@@ -80,7 +80,8 @@ void rego_errors(struct request *rq, const char *message, const struct policy_er
         "{\n  \"code\": \"invalid_parameter\",\n  \"message\": \"%s\",\n  \"errors\": ", message);
     put_errors(&b, errors);
     (void)buf_add(&b, S("\n}\n"));
-    send(rq, 400, &b);
+    if (b.failed) rego_error(rq, 400, "invalid_parameter", "%s; they are too long to be shown", message);
+    else send(rq, 400, &b);
     buf_close(&b);
 }
 

@@ -86,6 +86,8 @@ LIMIT(VALUE_DEPTH_MAX, 256, 64)        /* collections in collections: walks of t
 LIMIT(NUMBER_TEXT_MAX, 4096, 512)      /* characters of a number, and digits of a result */
 LIMIT(NUMBER_EXPONENT_MAX, 5000, 5000) /* 1e5000; beyond, the number is refused */
 
+LIMIT(POLICY_ERROR_LINE_MAX, 1024, 1024) /* longer lines are not shown below an error */
+
 /* Policy: running */
 LIMIT(POLICY_PROGRAM_BYTES_MAX, 1 << 30, 1 << 26) /* trees and constants of all modules */
 LIMIT(POLICY_DATA_BYTES_MAX, 1 << 30, 1 << 24) /* base documents of the appliance */

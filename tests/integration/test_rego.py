@@ -189,6 +189,34 @@ class Rego(AppliancePerClass):
         self.call("DELETE", "/api/v1/rego/shadow", expect=204)
         self.assertFalse(self.call("GET", "/api/v1/rego/shadow")["active"])
 
+    def test_hostile_texts_are_refused_with_a_place(self):
+        head = "package hostile\n\np := "
+        for text in (head + "(" * 900000, head + "[" * 900000, head + "[" * 200 + "]" * 200, head + "1" + "+1" * 200000,
+                     "package hostile\n\np if { " + "not " * 200000 + "true }", "package x\0\n", head + '"\\u12"',
+                     "package hostile\n\np if { " + "[1|" * 5000 + "true" + "]" * 5000 + " }", "\x00\x01\x02" * 30000):
+            r = self.put_policy("hostile", text, expect=400)
+            self.assertIn(r["code"], ("invalid_parameter",), text[:40])
+            self.assertTrue(r["errors"][0]["message"], text[:40])
+        self.assertEqual(self.call("GET", "/v1/policies/hostile", expect=404)["code"], "resource_not_found")
+
+    def test_hostile_inputs_end_soon_and_harm_nobody(self):
+        self.put_policy("hard", "package hard\n\n"
+                        "a := regex.match(`(a*)*b`, input.s)\n\nb := regex.match(input.re, input.s)\n\n"
+                        "c := numbers.range(1, 1000000000)\n\nd := concat(\"\", [input.s | numbers.range(1, 100000)[_]])\n\n"
+                        "e := bits.lsh(1, 1000000000)\n\nf := json.unmarshal(input.s)\n\ng := yaml.unmarshal(input.s)\n\n"
+                        "h := net.cidr_expand(\"0.0.0.0/0\")\n")
+        long = "a" * 100000
+        for rule, given, status in (("a", {"s": long}, 200), ("b", {"s": long, "re": "(x+x+)+y" * 50}, 200),
+                                    ("b", {"s": "", "re": "(" * 5000}, 200), ("b", {"s": "", "re": "a{1000}{1000}"}, 200),
+                                    ("c", {}, 500), ("d", {"s": long}, 500), ("e", {}, 200), ("f", {"s": "[" * 90000}, 200),
+                                    ("g", {"s": "{" * 90000}, 200), ("g", {"s": "a: &x [*x]"}, 200), ("h", {}, 500)):
+            r = self.a.post(f"/v1/data/hard/{rule}", {"input": given}, token=self.token, timeout=60)
+            self.assertEqual(r.status, status, (rule, r))
+        r = self.a.post("/v1/data/hard/a", b'{"input":' + b"[" * 400000, token=self.token,
+                        headers={"Content-Type": "application/json"})
+        self.assertEqual(r.status, 400)
+        self.assertEqual(self.a.get("/healthz").status, 200)
+
     def test_a_revision_comes_back(self):
         self.put_policy("rev", "package rev\n\np := 1\n")
         self.call("PUT", "/v1/data/rev_data", {"n": 1}, expect=204)
