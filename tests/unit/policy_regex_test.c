@@ -210,6 +210,16 @@ TEST(globs_that_meet) {
     EXPECT_CALL("regex.globs_match", "[\"*\", \"\"]", "error: input:*, pos:1, flag '*' must be preceded by a non-flag: the input provided is invalid");
     EXPECT_CALL("regex.globs_match", "[\"[ab\", \"\"]", "error: input:[ab, pos:3, found [ without matching ]: the input provided is invalid");
 }
+TEST(sets_that_meet) {
+    EXPECT_CALL("regex.globs_match", "[\"[a-cx]\", \"[y-zb]\"]", "true");
+    EXPECT_CALL("regex.globs_match", "[\"[]\", \"[a]\"]", "false");
+    EXPECT_CALL("regex.globs_match", "[\"a*a+b\", \"[a-z]+b\"]", "true");
+    EXPECT_CALL("regex.globs_match", "[\".+x.+\", \"a[x-z]+b*\"]", "true");
+    EXPECT_CALL("regex.globs_match", "[\"[-a]\", \"\"]", "error: input:[-a], pos:2, range character '-' must be preceded by a Unicode character: the input provided is invalid");
+    EXPECT_CALL("regex.globs_match", "[\"[a-]\", \"\"]", "error: input:[a-], pos:3, range character '-' must be followed by a Unicode character: the input provided is invalid");
+    EXPECT_CALL("regex.globs_match", "[\"[a--]\", \"\"]", "error: input:[a--], pos:4, range character '-' cannot be followed by a special symbol: the input provided is invalid");
+    EXPECT_CALL("regex.globs_match", "[\"[z-a]\", \"z\"]", "true");
+}
 TEST(globs) {
     EXPECT_CALL("glob.match", "[\"*.github.com\", [], \"api.github.com\"]", "true");
     EXPECT_CALL("glob.match", "[\"*.github.com\", [], \"api.cdn.github.com\"]", "false");

@@ -49,6 +49,29 @@ TEST(replacing) {
     EXPECT_CALL("strings.replace_n", "[{\"\": \"X\", \"a\": \"b\"}, \"a\"]", "\"XbX\"");
     EXPECT_CALL("strings.replace_n", "[{\"a\": 1}, \"a\"]", "type error: operand 1 non-string value found in pattern object");
 }
+TEST(runes) {
+    u32 width;
+    char four[4];
+    EXPECT_EQ(rune_decode(S("\xf0\x9f\x98\x87"), 0, &width), 0x1F607);
+    EXPECT_EQ(width, 4);
+    EXPECT_EQ(rune_encode(four, 0x1F607), 4);
+    EXPECT_STR(str_of(four, 4), S("\xf0\x9f\x98\x87"));
+    EXPECT_EQ(rune_encode(four, 0xD800), 3);
+    EXPECT_STR(str_of(four, 3), S("\xef\xbf\xbd"));
+    static const char *const bad[] = {"\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf0\x9f\x98", "\x80", "\xe2\x82("};
+    for (u32 i = 0; i < ARRAY_LEN(bad); i++) {
+        str s = test_at_page_end(str_from_c(bad[i]));
+        EXPECT_EQ(rune_decode(s, 0, &width), RUNE_BAD);
+        EXPECT_EQ(width, 1);
+    }
+    EXPECT_EQ(rune_decode_last(S("a\xe2\x82\xac"), 4, &width), 0x20AC);
+    EXPECT_EQ(width, 3);
+    EXPECT_EQ(rune_decode_last(S("\x80\x80\x80\x80"), 4, &width), RUNE_BAD);
+    EXPECT_EQ(width, 1);
+    EXPECT(str_is_ascii(S("abc")) && !str_is_ascii(S("\xc3\xa5")));
+    EXPECT_EQ(str_find_from(S("abab"), S("ab"), 1), 2);
+    EXPECT_EQ(str_find_from(S("abab"), S("ab"), 9), 5);
+}
 TEST(parts) {
     EXPECT_CALL("substring", "[\"\u00e5\u00e4\u00f6\", 1, 1]", "\"\u00e4\"");
     EXPECT_CALL("substring", "[\"abc\", 1, -1]", "\"bc\"");
@@ -161,6 +184,17 @@ TEST(urls) {
     EXPECT_CALL("uri.parse", "[\"http://a b/\"]", "error: parse \"http://a b/\": invalid character \" \" in host name");
     EXPECT_CALL("uri.parse", "[\"http://h:port/\"]", "error: parse \"http://h:port/\": invalid port \":port\" after host");
     EXPECT_CALL("uri.parse", "[\":x\"]", "error: parse \":x\": missing protocol scheme");
+    EXPECT_CALL("uri.parse", "[\"http://[::1\"]", "error: parse \"http://[::1\": missing ']' in host");
+    EXPECT_CALL("uri.parse", "[\"http://[::1]x\"]", "error: parse \"http://[::1]x\": invalid port \"x\" after host");
+    EXPECT_CALL("uri.parse", "[\"http://[fe80::1%25en0]:8/\"]",
+                "{\"hostname\": \"fe80::1%en0\", \"path\": \"/\", \"port\": \"8\", \"raw_path\": \"/\", \"scheme\": \"http\"}");
+    EXPECT_CALL("uri.parse", "[\"http://a<b@h/\"]", "error: parse \"http://a<b@h/\": net/url: invalid userinfo");
+    EXPECT_CALL("uri.parse", "[\"http://h%41/\"]", "error: parse \"http://h%41/\": invalid URL escape \"%41\"");
+    EXPECT_CALL("uri.parse", "[\"a b:c\"]", "error: parse \"a b:c\": first path segment in URL cannot contain colon");
+    EXPECT_CALL("uri.parse", "[\"http://h/\\u0001\"]", "error: parse \"http://h/\\x01\": net/url: invalid control character in URL");
+    EXPECT_CALL("uri.parse", "[\"*\"]", "{\"path\": \"*\", \"raw_path\": \"*\"}");
+    EXPECT_CALL("uri.parse", "[\"HTTP://h:1:2/\"]", "error: parse \"HTTP://h:1:2/\": invalid port \":1:2\" after host");
+    EXPECT_CALL("uri.parse", "[\"///p\"]", "{\"path\": \"///p\", \"raw_path\": \"///p\"}");
     EXPECT_CALL("uri.is_valid", "[\"http://x/%zz\"]", "false");
     EXPECT_CALL("uri.is_valid", "[\"/path\"]", "true");
     EXPECT_CALL("uri.is_valid", "[\"\"]", "false");
