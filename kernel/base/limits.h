@@ -102,6 +102,7 @@ LIMIT(POLICY_PATH_DEPTH_MAX, 128, 128)  /* keys in the path of a document */
 LIMIT(POLICY_RESULTS_MAX, 1 << 20, 1 << 10) /* rows of one answer */
 LIMIT(POLICY_MEMO_CALLS_MAX, 65536, 64) /* calls remembered; the newer overwrite the older */
 LIMIT(POLICY_CACHED_MAX, 512, 8)        /* compiled patterns and keys kept from question to question */
+LIMIT(POLICY_CACHED_HARD_MAX, 16384, 64) /* of them made in one question: beyond it stops */
 LIMIT(INDEX_RULES_MIN, 6, 2)            /* fewer rules are as soon tried as looked up */
 LIMIT(INDEX_FIELDS_MAX, 16, 2)          /* things that rules of one name are told apart by */
 LIMIT(INDEX_BINDINGS_MAX, 32, 4)        /* variables of one body that stand for documents */

@@ -366,6 +366,25 @@ TEST(machine_tells) {
     world_close(&w);
 }
 
+TEST(machine_bounds_paths_and_patterns) {
+    struct buf text;
+    struct world w;
+    buf_open(&text, MIB(1));
+    EXPECT_OK(buf_add(&text, S("package a")));
+    for (int i = 0; i < POLICY_PATH_DEPTH_MAX + 5; i++) EXPECT_OK(buf_add(&text, S(".a")));
+    EXPECT_OK(buf_add(&text, S("\np := 1\n")));
+    struct policy_source source = {S("deep.rego"), buf_str(&text)};
+    struct policy_load_options o = {0};
+    struct policy_program *p = NULL;
+    world_open(&w, "package t\np := count({x | some i in numbers.range(1, 30000); x := regex.match(sprintf(\"a%d\", [i]), \"a\")})");
+    EXPECT_RC(policy_load(&source, 1, &o, &p, &w.errors), RC_INVALID);
+    w.ask.limits.bytes_max = MIB(256);
+    EXPECT_STR(answer(&w, "data.t.p = x"), S("too many patterns and keys are used in one query"));
+    EXPECT_STR(answer(&w, "regex.match(\"b\", \"b\") = x"), S("{\"x\": true}"));
+    world_close(&w);
+    buf_close(&text);
+}
+
 TEST(machine_strict_errors) {
     struct world w;
     world_open(&w, "package t\np := x if { x := 1 / input.n }\ndefault q := 3\nq := p");

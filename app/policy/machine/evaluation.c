@@ -159,6 +159,10 @@ void *evaluation_cached(struct evaluation *e, const void *owner, str key,
             c->used = e->cached_clock;
             return c->thing;
         }
+    if (e->cached_count >= POLICY_CACHED_HARD_MAX) {
+        machine_stop(e, RC_LIMIT, "too many patterns and keys are used in one query");
+        return NULL;
+    }
     struct cached *c = malloc(sizeof *c + key.len);
     if (!c) return NULL;
     *c = (struct cached){.owner = owner, .drop = drop, .used = e->cached_clock, .hash = hash,

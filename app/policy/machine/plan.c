@@ -273,10 +273,15 @@ void plan_unbind(struct plan *pl, u32 mark) {
 
 /* ---- Nodes ---- */
 
+/* 0: a path is longer than POLICY_PATH_DEPTH_MAX. */
 static u32 tree_count(const struct rule_node *from, u32 depth) {
     u32 n = 1;
-    if (depth < POLICY_PATH_DEPTH_MAX)
-        for (u32 i = 0; i < from->child_count; i++) n += tree_count(from->children[i], depth + 1);
+    if (depth > POLICY_PATH_DEPTH_MAX) return 0;
+    for (u32 i = 0; i < from->child_count; i++) {
+        u32 below = tree_count(from->children[i], depth + 1);
+        if (!below) return 0;
+        n += below;
+    }
     return n;
 }
 
@@ -286,7 +291,7 @@ static void rules_gather(const struct rule_node *from, bool deep, u32 depth, str
         if (to) to[*count] = from->rules[i];
         ++*count;
     }
-    if (deep && depth < POLICY_PATH_DEPTH_MAX)
+    if (deep)
         for (u32 i = 0; i < from->child_count; i++)
             rules_gather(from->children[i], true, depth + 1, to, count);
 }
@@ -340,7 +345,6 @@ static struct node *tree_make(struct program *p, const struct rule_node *from, s
         n->has_rules = true;
         node_classify(n);
     }
-    if (depth >= POLICY_PATH_DEPTH_MAX) return n;
     for (u32 i = 0; i < from->child_count; i++) {
         struct node *child = tree_make(p, from->children[i], n);
         if (!child) return NULL;
@@ -364,6 +368,11 @@ struct node *node_child(const struct node *n, value key) {
 rc_t plan_program(struct program *p, struct policy_errors *errors) {
     const struct rule_node *root = p->compiled->root;
     u32 count = tree_count(root, 0);
+    if (!count) {
+        policy_error_add(errors, POLICY_COMPILE_ERROR, NULL, "a rule's path has more than %d keys",
+                         POLICY_PATH_DEPTH_MAX);
+        return RC_INVALID;
+    }
     p->nodes = heap_alloc(&p->heap, count * sizeof(struct node *));
     if (!p->nodes) return RC_NO_MEMORY;
     p->root = tree_make(p, root, NULL);

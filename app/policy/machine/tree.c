@@ -66,7 +66,7 @@ static value base_of(struct evaluation *e, const struct node *n) { return base_g
 
 static value base_below(struct evaluation *e, const struct node *n, value key) {
     value path[POLICY_PATH_DEPTH_MAX + 1];
-    if (n->depth >= POLICY_PATH_DEPTH_MAX) return UNDEFINED;
+    CHECK(n->depth <= POLICY_PATH_DEPTH_MAX);
     if (n->depth) memcpy(path, n->path, n->depth * sizeof(value));
     path[n->depth] = key;
     return base_get(e, path, n->depth + 1);
