@@ -15,14 +15,17 @@ static void fresh(void) {
     open = true;
     heap_rewind(h);
 }
-static const struct parse_options how = {.version = REGO_V1, .logical_keywords = true, .annotations = true};
+static const struct parse_options how = {
+    .version = REGO_V1, .logical_keywords = true, .annotations = true};
 static struct ast_term *term(const char *text) { /* in a list: calls alone are expressions */
     struct policy_errors errors;
     struct ast_term *t = NULL;
     char list[256];
     policy_errors_open(&errors, h, 0);
-    str copy = value_str(value_string(h, str_of(list, (size_t)snprintf(list, sizeof(list), "[%s]", text))));
-    if (parse_term(h, copy, &how, &t, &errors)) test_fail(__FILE__, __LINE__, "%s is no term", text);
+    str copy = value_str(
+        value_string(h, str_of(list, (size_t)snprintf(list, sizeof(list), "[%s]", text))));
+    if (parse_term(h, copy, &how, &t, &errors))
+        test_fail(__FILE__, __LINE__, "%s is no term", text);
     return t && t->count == 1 ? t->terms[0] : ast_scalar(h, NULL, UNDEFINED);
 }
 static struct ast_module *module(const char *text) {
@@ -37,7 +40,8 @@ static const char everything[] =
     "package a.b\nimport data.x as y\nimport future.keywords\n"
     "p := {\"a\": [1, {x | x in y}], \"b\": $\"a{x}b{f(1)}\", \"c\": {k: null | k}} if {\n"
     "  some k, v in y; not { k }; every i, z in v { z } with input as 1\n}\n"
-    "else := 2 if (a or b) and {c}\nq[x].r contains y if { x.y[_](z)[1] == -y; [a | b]; true; 1.5 }\n"
+    "else := 2 if (a or b) and {c}\nq[x].r contains y if { x.y[_](z)[1] == -y; [a | b]; true; 1.5 "
+    "}\n"
     "f(_, [x]) if x { some a; every z in y { z } }\ndefault g(_) := {1, 2, 2}\n";
 
 /* ---- Making and looking ---- */
@@ -63,18 +67,34 @@ TEST(makers) {
     EXPECT_EQ(deep->depth, 255);
 }
 TEST(ground_and_constant) {
-    static const struct { const char *text; bool ground, constant; } all[] = {
-        {"1", 1, 1}, {"x", 0, 0}, {"null", 1, 1}, {"data.a[1]", 1, 0}, {"data.a[x]", 0, 0},
-        {"[1, \"a\"]", 1, 1}, {"[1, x]", 0, 0}, {"{1, [2]}", 1, 1}, {"{1, [x]}", 0, 0},
-        {"{\"a\": 1}", 1, 1}, {"{\"a\": x}", 0, 0}, {"{x: 1}", 0, 0}, {"[x | x]", 0, 0}, {"{x | x}", 0, 0},
-        {"{x: 1 | x}", 0, 0}, {"f(1)", 1, 0}, {"f(x)", 0, 0}, {"$\"a{f(1)}\"", 1, 0}, {"$\"a{f(x)}\"", 0, 0},
-        {"$\"a{x}\"", 0, 0}, {"$\"a{1}\"", 1, 0}};
+    static const struct { const char *text; bool ground, constant;
+    } all[] = {{"1", 1, 1},
+               {"x", 0, 0},
+               {"null", 1, 1},
+               {"data.a[1]", 1, 0},
+               {"data.a[x]", 0, 0},
+               {"[1, \"a\"]", 1, 1},
+               {"[1, x]", 0, 0},
+               {"{1, [2]}", 1, 1},
+               {"{1, [x]}", 0, 0},
+               {"{\"a\": 1}", 1, 1},
+               {"{\"a\": x}", 0, 0},
+               {"{x: 1}", 0, 0},
+               {"[x | x]", 0, 0},
+               {"{x | x}", 0, 0},
+               {"{x: 1 | x}", 0, 0},
+               {"f(1)", 1, 0},
+               {"f(x)", 0, 0},
+               {"$\"a{f(1)}\"", 1, 0},
+               {"$\"a{f(x)}\"", 0, 0},
+               {"$\"a{x}\"", 0, 0},
+               {"$\"a{1}\"", 1, 0}};
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
         fresh();
         struct ast_term *t = term(all[i].text);
         if (ast_term_is_ground(t) != all[i].ground || ast_term_is_constant(t) != all[i].constant)
-            test_fail(__FILE__, __LINE__, "%s: ground %d constant %d", all[i].text, ast_term_is_ground(t),
-                      ast_term_is_constant(t));
+            test_fail(__FILE__, __LINE__, "%s: ground %d constant %d", all[i].text,
+                      ast_term_is_ground(t), ast_term_is_constant(t));
         EXPECT_EQ(value_defined(ast_term_value(h, t)), all[i].constant);
     }
 }
@@ -97,15 +117,25 @@ static void expect_both_ways(const char *text) {
     buf_close(&a), buf_close(&b);
 }
 TEST(values_become_terms_and_back) {
-    static const char *const all[] = {"1", "\"a\\n\\u00e9\"", "null", "true", "-1.50e7", "[]", "{}", "set()",
-                                      "[1, [2, {3}], {\"a\": {1: 2}}]", "{[1], {2}, {\"x\": null}}"};
+    static const char *const all[] = {"1",
+                                      "\"a\\n\\u00e9\"",
+                                      "null",
+                                      "true",
+                                      "-1.50e7",
+                                      "[]",
+                                      "{}",
+                                      "set()",
+                                      "[1, [2, {3}], {\"a\": {1: 2}}]",
+                                      "{[1], {2}, {\"x\": null}}"};
     for (size_t i = 0; i < ARRAY_LEN(all); i++) expect_both_ways(all[i]);
 }
 TEST(order_of_terms) {
     static const char *const rising[] = {
-        "null", "false", "true", "1", "2", "\"a\"", "\"b\"", "$\"a{x}\"", "$\"b{x}\"", "x", "y", "data.a", "data.b", "data.b[1]", "data.b.c",
-        "[]", "[1]", "[1, 1]", "[2]", "{}", "{1: 1}", "{1: 2}", "{2: 1}", "set()", "{1}", "{2}", "[x | x]", "[x | y]", "[y | x]",
-        "{x: y | x}", "{x: z | x}", "{x | x}", "f(1)", "f(2)", "g(1)"};
+        "null",      "false",      "true",       "1",       "2",      "\"a\"",   "\"b\"",
+        "$\"a{x}\"", "$\"b{x}\"",  "x",          "y",       "data.a", "data.b",  "data.b[1]",
+        "data.b.c",  "[]",         "[1]",        "[1, 1]",  "[2]",    "{}",      "{1: 1}",
+        "{1: 2}",    "{2: 1}",     "set()",      "{1}",     "{2}",    "[x | x]", "[x | y]",
+        "[y | x]",   "{x: y | x}", "{x: z | x}", "{x | x}", "f(1)",   "f(2)",    "g(1)"};
     for (size_t i = 0; i < ARRAY_LEN(rising); i++)
         for (size_t k = 0; k < ARRAY_LEN(rising); k++) {
             fresh();
@@ -120,9 +150,21 @@ TEST(order_of_terms) {
     EXPECT(!ast_ref_starts(term("1"), term("data.a")));
 }
 TEST(order_of_bodies) {
-    static const char *const bodies[] = {"x", "y", "not x", "x; y", "f(x)", "x = 1", "some x", "some x in y",
-        "every x in y { x }", "every x in y { z }", "every k, x in y { x }", "x with input as 1", "x with input as 2",
-        "x with data.a as 1", "x with input as 1 with data.a as 2"};
+    static const char *const bodies[] = {"x",
+                                         "y",
+                                         "not x",
+                                         "x; y",
+                                         "f(x)",
+                                         "x = 1",
+                                         "some x",
+                                         "some x in y",
+                                         "every x in y { x }",
+                                         "every x in y { z }",
+                                         "every k, x in y { x }",
+                                         "x with input as 1",
+                                         "x with input as 2",
+                                         "x with data.a as 1",
+                                         "x with input as 1 with data.a as 2"};
     for (size_t i = 0; i < ARRAY_LEN(bodies); i++)
         for (size_t k = 0; k < ARRAY_LEN(bodies); k++) {
             struct policy_errors errors;
@@ -194,9 +236,11 @@ static bool count_rule(struct ast_walk *w, struct ast_rule *r) {
 }
 TEST(walks_see_everything) {
     fresh();
-    struct ast_module *m = module("package a\nimport future.keywords\np := {\"k\": [v1], v2: {v3 | v4}} if {\n f(v5)\n $\"{v6}\"\n"
-                                  " every v7, v8 in v9 { v10 } with input as v11\n not { v12 }\n (v13 or v14)\n"
-                                  " some v15\n} else := v16 if v17");
+    struct ast_module *m =
+        module("package a\nimport future.keywords\np := {\"k\": [v1], v2: {v3 | v4}} if {\n "
+               "f(v5)\n $\"{v6}\"\n"
+               " every v7, v8 in v9 { v10 } with input as v11\n not { v12 }\n (v13 or v14)\n"
+               " some v15\n} else := v16 if v17");
     struct counts c = {0};
     struct ast_walk w = {count_term, count_expr, count_body, count_rule, &c};
     ast_walk_rule(&w, m->rules[0]);
@@ -246,8 +290,10 @@ TEST(modules_as_json) {
         "\":\"cA==\"},\"type\":\"var\",\"value\":\"p\"}],\"value\":{\"location\":{\"col\":6,\"f"
         "ile\":\"t.rego\",\"row\":3,\"text\":\"MQ==\"},\"type\":\"number\",\"value\":1}},\"loca"
         "tion\":{\"col\":1,\"file\":\"t.rego\",\"row\":3,\"text\":\"cCA6PSAx\"}}]}", __LINE__);
-    expect_json("package a\nimport future.keywords\n"
-                "p := {\"a\": null} if { not x; some y; every k, v in z { k } with input as [1] }\n", false,
+    expect_json(
+        "package a\nimport future.keywords\n"
+        "p := {\"a\": null} if { not x; some y; every k, v in z { k } with input as [1] }\n",
+        false,
         "{\"imports\":[{\"path\":{\"type\":\"ref\",\"value\":[{\"type\":\"var\",\"value\":\"fut"
         "ure\"},{\"type\":\"string\",\"value\":\"keywords\"}]}}],\"package\":{\"path\":[{\"type"
         "\":\"var\",\"value\":\"data\"},{\"type\":\"string\",\"value\":\"a\"}]},\"rules\":[{\"b"
@@ -260,8 +306,11 @@ TEST(modules_as_json) {
         ",\"value\":\"input\"}]},\"value\":{\"type\":\"array\",\"value\":[{\"type\":\"number\","
         "\"value\":1}]}}]}],\"head\":{\"assign\":true,\"name\":\"p\",\"ref\":[{\"type\":\"var\""
         ",\"value\":\"p\"}],\"value\":{\"type\":\"object\",\"value\":[[{\"type\":\"string\",\"v"
-        "alue\":\"a\"},{\"type\":\"null\",\"value\":{}}]]}}}]}", __LINE__);
-    expect_json("package a\nimport future.keywords\np contains 1 if { x or {y}; not { z; w } } # c\n", false,
+        "alue\":\"a\"},{\"type\":\"null\",\"value\":{}}]]}}}]}",
+        __LINE__);
+    expect_json(
+        "package a\nimport future.keywords\np contains 1 if { x or {y}; not { z; w } } # c\n",
+        false,
         "{\"comments\":[{\"Location\":{\"col\":44,\"file\":\"t.rego\",\"row\":3},\"Text\":\"IGM"
         "=\"}],\"imports\":[{\"path\":{\"type\":\"ref\",\"value\":[{\"type\":\"var\",\"value\":"
         "\"future\"},{\"type\":\"string\",\"value\":\"keywords\"}]}}],\"package\":{\"path\":[{"
@@ -272,8 +321,10 @@ TEST(modules_as_json) {
         "\":0,\"terms\":{\"type\":\"var\",\"value\":\"z\"}},{\"index\":1,\"terms\":{\"type\":\""
         "var\",\"value\":\"w\"}}],\"explicit_body\":true,\"type\":\"not\"}}],\"head\":{\"key\":"
         "{\"type\":\"number\",\"value\":1},\"name\":\"p\",\"ref\":[{\"type\":\"var\",\"value\":"
-        "\"p\"}]}}]}", __LINE__);
-    expect_json("package a\nf(x) if $\"a{x}\" == {y: z | [1 | y]} else if { 1 }\ndefault q := false", false,
+        "\"p\"}]}}]}",
+        __LINE__);
+    expect_json(
+        "package a\nf(x) if $\"a{x}\" == {y: z | [1 | y]} else if { 1 }\ndefault q := false", false,
         "{\"package\":{\"path\":[{\"type\":\"var\",\"value\":\"data\"},{\"type\":\"string\",\"v"
         "alue\":\"a\"}]},\"rules\":[{\"body\":[{\"index\":0,\"terms\":[{\"type\":\"ref\",\"valu"
         "e\":[{\"type\":\"var\",\"value\":\"equal\"}]},{\"type\":\"templatestring\",\"value\":{"
@@ -289,9 +340,13 @@ TEST(modules_as_json) {
         "\":\"f\",\"ref\":[{\"type\":\"var\",\"value\":\"f\"}],\"value\":{\"type\":\"boolean\","
         "\"value\":true}}},{\"body\":[{\"index\":0,\"terms\":{\"type\":\"boolean\",\"value\":tr"
         "ue}}],\"default\":true,\"head\":{\"assign\":true,\"name\":\"q\",\"ref\":[{\"type\":\"v"
-        "ar\",\"value\":\"q\"}],\"value\":{\"type\":\"boolean\",\"value\":false}}}]}", __LINE__);
-    expect_json("# METADATA\n# title: t\n# authors: [a <b@c>, d]\n# schemas: [{input: schema.x}, {data.y: {type: string}}]\n"
-                "package a\n# METADATA\n# scope: rule\n# custom: {k: [1]}\np := 1", false,
+        "ar\",\"value\":\"q\"}],\"value\":{\"type\":\"boolean\",\"value\":false}}}]}",
+        __LINE__);
+    expect_json(
+        "# METADATA\n# title: t\n# authors: [a <b@c>, d]\n# schemas: [{input: schema.x}, {data.y: "
+        "{type: string}}]\n"
+        "package a\n# METADATA\n# scope: rule\n# custom: {k: [1]}\np := 1",
+        false,
         "{\"annotations\":[{\"authors\":[{\"email\":\"b@c\",\"name\":\"a\"},{\"name\":\"d\"}],"
         "\"schemas\":[{\"path\":[{\"type\":\"var\",\"value\":\"input\"}],\"schema\":[{\"type\":"
         "\"var\",\"value\":\"schema\"},{\"type\":\"string\",\"value\":\"x\"}]},{\"definition\":"
@@ -309,27 +364,33 @@ TEST(modules_as_json) {
         "ata\"},{\"type\":\"string\",\"value\":\"a\"}]},\"rules\":[{\"annotations\":[{\"custom"
         "\":{\"k\":[1]},\"scope\":\"rule\"}],\"body\":[{\"index\":0,\"terms\":{\"type\":\"boole"
         "an\",\"value\":true}}],\"head\":{\"assign\":true,\"name\":\"p\",\"ref\":[{\"type\":\"v"
-        "ar\",\"value\":\"p\"}],\"value\":{\"type\":\"number\",\"value\":1}}}]}", __LINE__);
+        "ar\",\"value\":\"p\"}],\"value\":{\"type\":\"number\",\"value\":1}}}]}",
+        __LINE__);
 }
 TEST(values_in_trees_as_json) {
     fresh();
     struct ast_module *m = module("package a\np := 1");
     m->rules[0]->head->value = ast_scalar(h, NULL, ast_term_value(h, term("[1, {2}]")));
-    value head = value_get_str(value_item(value_get_str(ast_module_json(h, m, true), S("rules")), 0), S("head"));
+    value head = value_get_str(
+        value_item(value_get_str(ast_module_json(h, m, true), S("rules")), 0), S("head"));
     struct buf out;
     buf_open(&out, 4096);
     json_text_write(&out, value_get_str(head, S("value")), 0);
-    EXPECT_STR(buf_str(&out), S("{\"type\":\"array\",\"value\":[{\"type\":\"number\",\"value\":1},{\"type\":\"set\",\"v"
-                                "alue\":[{\"type\":\"number\",\"value\":2}]}]}"));
+    EXPECT_STR(
+        buf_str(&out),
+        S("{\"type\":\"array\",\"value\":[{\"type\":\"number\",\"value\":1},{\"type\":\"set\",\"v"
+          "alue\":[{\"type\":\"number\",\"value\":2}]}]}"));
     buf_close(&out);
 }
 
 /* ---- Errors ---- */
 
 TEST(errors_are_sorted_counted_and_written) {
-    static const struct ast_file file = {.name = {"b.rego", 6}}, early = {.name = {"a.rego", 6}}, query = {0};
-    struct ast_location at[] = {{&file, 2, 1, 0, 0, 0}, {&file, 1, 9, 0, 0, 0}, {&early, 9, 1, 0, 0, 0}, {&file, 1, 2, 0, 0, 0},
-                                {&file, 1, 2, 0, 0, 0}, {0}};
+    static const struct ast_file file = {.name = {"b.rego", 6}}, early = {.name = {"a.rego", 6}},
+                                 query = {0};
+    struct ast_location at[] = {{&file, 2, 1, 0, 0, 0},  {&file, 1, 9, 0, 0, 0},
+                                {&early, 9, 1, 0, 0, 0}, {&file, 1, 2, 0, 0, 0},
+                                {&file, 1, 2, 0, 0, 0},  {0}};
     struct policy_errors errors;
     struct buf out;
     fresh();
@@ -338,25 +399,31 @@ TEST(errors_are_sorted_counted_and_written) {
     policy_errors_write(&out, &errors);
     EXPECT_STR(buf_str(&out), S("no error(s)"));
     for (u32 i = 0; i < ARRAY_LEN(at); i++)
-        policy_error_add(&errors, i == 4 ? POLICY_PARSE_ERROR : POLICY_TYPE_ERROR, &at[i], "number %u", i);
+        policy_error_add(&errors, i == 4 ? POLICY_PARSE_ERROR : POLICY_TYPE_ERROR, &at[i],
+                         "number %u", i);
     policy_error_add(&errors, POLICY_COMPILE_ERROR, NULL, "nowhere");
     policy_errors_sort(&errors);
     buf_clear(&out);
     policy_errors_write(&out, &errors);
-    EXPECT_STR(buf_str(&out), S("7 errors occurred:\na.rego:9: rego_type_error: number 2\n"
-                                "b.rego:1: rego_parse_error: number 4\nb.rego:1: rego_type_error: number 3\n"
-                                "b.rego:1: rego_type_error: number 1\nb.rego:2: rego_type_error: number 0\n"
-                                "rego_type_error: number 5\nrego_compile_error: nowhere"));
+    EXPECT_STR(buf_str(&out),
+               S("7 errors occurred:\na.rego:9: rego_type_error: number 2\n"
+                 "b.rego:1: rego_parse_error: number 4\nb.rego:1: rego_type_error: number 3\n"
+                 "b.rego:1: rego_type_error: number 1\nb.rego:2: rego_type_error: number 0\n"
+                 "rego_type_error: number 5\nrego_compile_error: nowhere"));
     struct ast_location in_query = {&query, 1, 4, 0, 0, 0};
     policy_errors_open(&errors, h, 0);
-    policy_error_show_line(&errors, policy_error_add(&errors, EVAL_CONFLICT_ERROR, &in_query, "x"), S("\tp = }  \n"), 7);
+    policy_error_show_line(&errors, policy_error_add(&errors, EVAL_CONFLICT_ERROR, &in_query, "x"),
+                           S("\tp = }  \n"), 7);
     buf_clear(&out);
     policy_errors_write(&out, &errors);
-    EXPECT_STR(buf_str(&out), S("1 error occurred: 1:4: eval_conflict_error: x\n\tp = }  \n\t    ^"));
+    EXPECT_STR(buf_str(&out),
+               S("1 error occurred: 1:4: eval_conflict_error: x\n\tp = }  \n\t    ^"));
     buf_clear(&out);
     json_text_write(&out, policy_errors_json(h, &errors), 0);
-    EXPECT_STR(buf_str(&out), S("[{\"code\":\"eval_conflict_error\",\"details\":{\"idx\":5,\"line\":\"\\tp = }  \"},"
-                                "\"location\":{\"col\":4,\"file\":\"\",\"row\":1},\"message\":\"x\"}]"));
+    EXPECT_STR(
+        buf_str(&out),
+        S("[{\"code\":\"eval_conflict_error\",\"details\":{\"idx\":5,\"line\":\"\\tp = }  \"},"
+          "\"location\":{\"col\":4,\"file\":\"\",\"row\":1},\"message\":\"x\"}]"));
     policy_error_show_line(&errors, &errors.items[0], S(""), 0);
     buf_close(&out);
 }

@@ -38,7 +38,8 @@ static void expect_layout(int how, const char *text, const char *want, int line)
     buf_open(&out, 1 << 20);
     (void)lay_out(how, str_from_c(text), &out);
     if (!str_eq(buf_str(&out), str_from_c(want)))
-        test_fail(__FILE__, line, "%s\n--- is laid out as\n%.*s\n--- not\n%s", text, STR(buf_str(&out)), want);
+        test_fail(__FILE__, line, "%s\n--- is laid out as\n%.*s\n--- not\n%s", text,
+                  STR(buf_str(&out)), want);
     buf_close(&out);
 }
 
@@ -75,13 +76,15 @@ TEST(bodies_on_one_line_stay_there) {
         "p if {\"a\": 1}\np if not {1}\nq := 1 if x\nq contains y if some y in z\n", __LINE__);
 }
 TEST(else_chains) {
-    expect_layout(0,
+    expect_layout(
+        0,
         "package a\np := 1 if { x } else := 2 if { y } else := 3\nq if { x\n} else if { y\n"
         "}\nelse := [1] if {\n  z\n}\nf(x) := 1 if { x > 1 } else := 2 if x < 1 else := 0\n"
         "r if x else := false\ns if x\n# between\nelse := 2 if {\ny # behind\n}\n",
         "package a\n\np := 1 if x\n\nelse := 2 if y\n\nelse := 3\n\nq if x\n else if y\n\n"
         "else := [1] if {\n\tz\n}\n\nf(x) := 1 if x > 1\n\nelse := 2 if x < 1\n\nelse := 0\n"
-        "\nr if x\n\nelse := false\n\ns if x\n\n# between\nelse := 2 if {\n\ty # behind\n}\n", __LINE__);
+        "\nr if x\n\nelse := false\n\ns if x\n\n# between\nelse := 2 if {\n\ty # behind\n}\n",
+        __LINE__);
 }
 TEST(operators_and_calls) {
     expect_layout(0,
@@ -195,14 +198,16 @@ TEST(v1_drops_imports) {
         "package a\n\n# c\n\n# d\nimport data.x\n\np := true\n", __LINE__);
 }
 TEST(logical) {
-    expect_layout(LOGICAL,
+    expect_layout(
+        LOGICAL,
         "package a\nimport future.keywords\np if { x   and y or z }\n"
         "q if (x or y) and not z\nr if { {x; y} or {z\nw} }\ns if { not {x;y} }\n"
         "t if { not { x\ny } }\nu if x and\ny and\nz\nv if { (x with input as 1) and y }\n"
         "w if not (x and y)\n",
         "package a\n\nimport future.keywords\n\np if x and y or z\nq if (x or y) and not z\n"
         "r if { x; y } or {\n\tz\n\tw\n}\n\ns if not { x; y }\nt if not {\n\tx\n\ty\n}\n\n"
-        "u if x and\n\ty and\n\tz\n\nv if (x with input as 1) and y\nw if not (x and y)\n", __LINE__);
+        "u if x and\n\ty and\n\tz\n\nv if (x with input as 1) and y\nw if not (x and y)\n",
+        __LINE__);
 }
 
 
@@ -221,7 +226,8 @@ TEST(operators_take_their_number_of_arguments) {
         "\thave: (objectcomprehension,string)\n\twant: (any,any,any)", __LINE__);
 }
 TEST(what_v1_forbids_is_told) {
-    expect_layout(READ_V0,
+    expect_layout(
+        READ_V0,
         "package a\nimport data.x\nimport data.y as x\nimport data.z.x\ninput = 1\ndata { true }\n"
         "p { input := 1; data := 2; any([true]) }\nq = all([cast_null(1)])\nif = 1\n"
         "r(data) = 2 { set_diff({1}, {2}) } else = 3 { re_match(``, ``) }\n",
@@ -231,17 +237,23 @@ TEST(what_v1_forbids_is_told) {
         "t.rego:5: rego_compile_error: rules must not shadow input (use a different rule name)\n"
         "t.rego:6: rego_compile_error: rules must not shadow data (use a different rule name)\n"
         "t.rego:10: rego_compile_error: args must not shadow data (use a different variable name)\n"
-        "t.rego:7: rego_compile_error: variables must not shadow input (use a different variable name)\n"
-        "t.rego:7: rego_compile_error: variables must not shadow data (use a different variable name)\n"
+        "t.rego:7: rego_compile_error: variables must not shadow input (use a different variable "
+        "name)\n"
+        "t.rego:7: rego_compile_error: variables must not shadow data (use a different variable "
+        "name)\n"
         "t.rego:7: rego_type_error: deprecated built-in function calls in expression: any\n"
         "t.rego:8: rego_type_error: deprecated built-in function calls in expression: all\n"
         "t.rego:8: rego_type_error: deprecated built-in function calls in expression: cast_null\n"
         "t.rego:10: rego_type_error: deprecated built-in function calls in expression: set_diff\n"
         "t.rego:10: rego_type_error: deprecated built-in function calls in expression: re_match\n"
-        "t.rego:9: rego_parse_error: if keyword cannot be used for rule name", __LINE__);
-    expect_layout(READ_V0, "package a\np[", "2 errors occurred:\n"
+        "t.rego:9: rego_parse_error: if keyword cannot be used for rule name",
+        __LINE__);
+    expect_layout(
+        READ_V0, "package a\np[",
+        "2 errors occurred:\n"
         "t.rego:2: rego_parse_error: unexpected eof token\n\tp[\n\t ^\n"
-        "t.rego:2: rego_parse_error: unexpected eof token: expected rule head name\n\tp[\n\t ^", __LINE__);
+        "t.rego:2: rego_parse_error: unexpected eof token: expected rule head name\n\tp[\n\t ^",
+        __LINE__);
 }
 
 /* ---- Trees that programs made ---- */
@@ -260,11 +272,12 @@ static struct ast_body *query(const char *text) {
         policy_errors_open(&found, &heap_of_test, 0);                                              \
         buf_open(&out, 4096);                                                                      \
         EXPECT_OK(format(&heap_of_test, node, o, &out, &found));                                   \
-        EXPECT_STR(buf_str(&out), S(want));                                                         \
+        EXPECT_STR(buf_str(&out), S(want));                                                        \
         buf_close(&out);                                                                           \
     } while (0)
 TEST(parts_of_policies_alone) {
-    struct format_options o = {.version = REGO_V1}, flat = {.version = REGO_V1, .ignore_locations = true};
+    struct format_options o = {.version = REGO_V1},
+                          flat = {.version = REGO_V1, .ignore_locations = true};
     EXPECT_LAID(format_body, query("x=1;y\n\nz"), &o, "x = 1\ny\n\nz\n");
     EXPECT_LAID(format_expr, query("x  with input as 1")->exprs[0], &o, "x with input as 1");
     EXPECT_LAID(format_term, query("[1,\n2]")->exprs[0]->terms[0], &o, "[\n\t1,\n\t2,\n]");
@@ -272,15 +285,18 @@ TEST(parts_of_policies_alone) {
     EXPECT_LAID(format_expr, query("{x |\n y; z}")->exprs[0], &flat, "{x | y; z}");
     struct ast_term *t = ast_of_value(fresh(), NULL, value_string(&heap_of_test, S("a")));
     EXPECT_LAID(format_term, ast_list(&heap_of_test, NULL, AST_ARRAY, &t, 1), &o, "[\"a\"]");
-    EXPECT_LAID(format_expr, ast_expr_call(&heap_of_test, NULL, S("eq"), (struct ast_term *[]){t, t}, 2), &o,
+    EXPECT_LAID(format_expr,
+                ast_expr_call(&heap_of_test, NULL, S("eq"), (struct ast_term *[]){t, t}, 2), &o,
                 "\"a\" = \"a\"");
     struct parse_options p = {.version = REGO_V1};
     struct policy_errors errors;
     struct ast_module *m;
     policy_errors_open(&errors, fresh(), 0);
-    REQUIRE(parse_module(&heap_of_test, S("x"), S("package a\np := x if { x := [1,\n2]\nx[_] } else := 3"), &p,
-                         &m, &errors) == RC_OK);
-    EXPECT_LAID(format_rule, m->rules[0], &flat, "p := x if {\n\tx := [1, 2]\n\tx[_]\n}\n\nelse := 3\n");
+    REQUIRE(parse_module(&heap_of_test, S("x"),
+                         S("package a\np := x if { x := [1,\n2]\nx[_] } else := 3"), &p, &m,
+                         &errors) == RC_OK);
+    EXPECT_LAID(format_rule, m->rules[0], &flat,
+                "p := x if {\n\tx := [1, 2]\n\tx[_]\n}\n\nelse := 3\n");
 }
 /* Names the parser gave to wildcards are `_` again; one that stands twice keeps a name. */
 TEST(wildcards_that_stand_twice_get_names) {
@@ -292,7 +308,8 @@ TEST(wildcards_that_stand_twice_get_names) {
 TEST(a_buffer_or_heap_that_ends_is_told) {
     struct format_options o = {.version = REGO_V1};
     struct parse_options p = {.version = REGO_V1};
-    const char *text = "package a\n# c\np := [1, {2: 3}, $`a{b}`] if { some x in y # d\nnot x } else := x | y\n";
+    const char *text =
+        "package a\n# c\np := [1, {2: 3}, $`a{b}`] if { some x in y # d\nnot x } else := x | y\n";
     rc_t rc = RC_NO_MEMORY;
     for (size_t bytes = 512; rc == RC_NO_MEMORY && bytes < 1 << 20; bytes += 512) {
         struct heap h;
@@ -310,7 +327,8 @@ TEST(a_buffer_or_heap_that_ends_is_told) {
     struct buf out;
     buf_open(&out, 8);
     policy_errors_open(&errors, fresh(), 0);
-    EXPECT_RC(format_source(&heap_of_test, S("t"), str_from_c(text), &p, &o, &out, &errors), RC_LIMIT);
+    EXPECT_RC(format_source(&heap_of_test, S("t"), str_from_c(text), &p, &o, &out, &errors),
+              RC_LIMIT);
     buf_close(&out);
 }
 
@@ -324,8 +342,8 @@ static void write_tree(struct buf *to, struct ast_module *m) {
     m->import_count = 0;
     ast_module_write(to, m);
 }
-/* Laid out it means the same: the tree printed, places aside. The reference writes `1, (2 in x) in y`
- * without its parentheses, and so do we. */
+/* Laid out it means the same: the tree printed, places aside. The reference writes `1, (2 in x) in
+ * y` without its parentheses, and so do we. */
 static void expect_same(str text, bool v0, bool logical, const char *path) {
     struct parse_options p = {.version = v0 ? REGO_V0 : REGO_V1, .logical_keywords = logical};
     struct format_options o = {.version = p.version};
@@ -341,7 +359,8 @@ static void expect_same(str text, bool v0, bool logical, const char *path) {
         if (rc == RC_OK) rc = parse_module(&heap_of_test, S("l"), buf_str(&laid), &p, &m, &errors);
         if (rc == RC_OK) write_tree(&after, m);
         else policy_errors_write(&after, &errors);
-        if (!str_eq(buf_str(&before), buf_str(&after)) && !str_ends(str_from_c(path), S("/test-membership.yaml")))
+        if (!str_eq(buf_str(&before), buf_str(&after)) &&
+            !str_ends(str_from_c(path), S("/test-membership.yaml")))
             test_fail(__FILE__, __LINE__, "%s: laid out as\n%.*s\nmeans\n%.*s\nnot\n%.*s", path,
                       STR(buf_str(&laid)), STR(buf_str(&after)), STR(buf_str(&before)));
     }
@@ -357,7 +376,8 @@ static void lay_out_cases(const char *path, bool v0) {
     size_t n = fread(text, 1, sizeof(text), f);
     fclose(f);
     heap_open(&h, 256 << 20);
-    if (yaml_text_read(&h, str_of(text, n), &doc, &why)) test_fail(__FILE__, __LINE__, "%s: %s", path, why.text);
+    if (yaml_text_read(&h, str_of(text, n), &doc, &why))
+        test_fail(__FILE__, __LINE__, "%s: %s", path, why.text);
     value cases = value_get_str(doc, S("cases"));
     for (u32 i = 0; cases.kind == VALUE_ARRAY && i < value_count(cases); i++) {
         value one = value_item(cases, i), modules = value_get_str(one, S("modules"));
@@ -372,7 +392,9 @@ static void walk_cases(const char *dir, bool v0) {
     char path[1024];
     for (struct dirent *e; d && (e = readdir(d));) {
         struct stat st;
-        if (e->d_name[0] == '.' || snprintf(path, sizeof(path), "%s/%s", dir, e->d_name) >= (int)sizeof(path)) continue;
+        if (e->d_name[0] == '.' ||
+            snprintf(path, sizeof(path), "%s/%s", dir, e->d_name) >= (int)sizeof(path))
+            continue;
         if (stat(path, &st)) continue;
         if (S_ISDIR(st.st_mode)) walk_cases(path, v0);
         else if (str_ends(str_from_c(path), S(".yaml"))) lay_out_cases(path, v0);
@@ -388,5 +410,7 @@ TEST(every_published_module_means_the_same) {
         walk_cases(dir, v == 0);
     }
     if (!modules_laid_out)
-        printf("skipped: every_published_module_means_the_same: there is no %s; set CONFORMANCE_DIR\n", dir);
+        printf(
+            "skipped: every_published_module_means_the_same: there is no %s; set CONFORMANCE_DIR\n",
+            dir);
 }

@@ -91,8 +91,10 @@ static bool fail_kind(struct block *b, const char *key, value v, const char *wan
     putf(&text, "yaml: unmarshal errors:\n  line %u: cannot unmarshal %s", line, tags[v.kind]);
     if (v.kind < VALUE_ARRAY) {
         char room[NUMBER_TEXT_ROOM];
-        str s = v.kind == VALUE_STRING ? value_str(v) : v.kind == VALUE_NUMBER ? number_text(v, room)
-              : value_is_true(v) ? S("true") : S("false");
+        str s = v.kind == VALUE_STRING   ? value_str(v)
+                : v.kind == VALUE_NUMBER ? number_text(v, room)
+                : value_is_true(v)       ? S("true")
+                                         : S("false");
         bool cut = s.len > 10;
         putf(&text, " `%.*s%s`", STR(str_take(s, cut ? 7 : 10)), cut ? "..." : "");
     }
@@ -211,7 +213,8 @@ static bool read_authors(struct block *b) {
         value v = value_item(list, i), name = UNDEFINED, email = UNDEFINED;
         const char *why = ": invalid value type, must be string or map";
         if (v.kind == VALUE_STRING) {
-            why = author_of_text(b, value_str(v), &name, &email) ? NULL : ": author is an empty string";
+            why = author_of_text(b, value_str(v), &name, &email) ? NULL
+                                                                 : ": author is an empty string";
         } else if (v.kind == VALUE_OBJECT) {
             name = trimmed(b, v, "name"), email = trimmed(b, v, "email");
             why = value_defined(name) || value_defined(email)
@@ -300,8 +303,9 @@ static bool read_unknowns(struct block *b, value list) {
         if (v.kind != VALUE_STRING) continue;
         struct ast_term *t = ref_of_text(b, value_str(v));
         if (!t || t->kind != AST_REF)
-            return fail(b, parse_print(b->p, "invalid unknowns element \"%.*s\": failed to parse ref",
-                                       STR(value_str(v))));
+            return fail(b,
+                        parse_print(b->p, "invalid unknowns element \"%.*s\": failed to parse ref",
+                                    STR(value_str(v))));
         a->unknowns[a->unknown_count++] = t;
     }
     return true;
@@ -317,14 +321,17 @@ static bool read_compile(struct block *b) {
     bool name = t && (t->kind == AST_VAR || t->kind == AST_STRING);
     if (name) t = ast_list(b->p->heap, &t->at, AST_REF, &t, 1);
     if (!t || t->kind != AST_REF)
-        return fail(b, parse_print(b->p, "invalid mask_rule annotation \"%.*s\"", STR(value_str(mask))));
+        return fail(
+            b, parse_print(b->p, "invalid mask_rule annotation \"%.*s\"", STR(value_str(mask))));
     b->a->mask_rule = t;
     return true;
 }
 
 static bool read_scope(struct block *b) {
-    static const char *const names[] = {[SCOPE_RULE] = "rule", [SCOPE_DOCUMENT] = "document",
-                                        [SCOPE_PACKAGE] = "package", [SCOPE_SUBPACKAGES] = "subpackages"};
+    static const char *const names[] = {[SCOPE_RULE] = "rule",
+                                        [SCOPE_DOCUMENT] = "document",
+                                        [SCOPE_PACKAGE] = "package",
+                                        [SCOPE_SUBPACKAGES] = "subpackages"};
     str s;
     if (!take_text(b, "scope", value_get_str(b->yaml, S("scope")), &s)) return false;
     b->a->scope_text = s;
@@ -338,8 +345,11 @@ static bool read_fields(struct block *b) {
     if (entrypoint.kind > VALUE_BOOLEAN) return fail_kind(b, "entrypoint", entrypoint, "bool");
     b->a->entrypoint = value_is_true(entrypoint);
     if (!read_scope(b) || !read_text(b, "title") || !read_text(b, "description")) return false;
-    if (!read_organizations(b) || !take_map(b, "custom", &custom) || !take_map(b, "labels", &labels)) return false;
-    if (!read_resources(b) || !read_compile(b) || !read_schemas(b) || !read_authors(b)) return false;
+    if (!read_organizations(b) || !take_map(b, "custom", &custom) ||
+        !take_map(b, "labels", &labels))
+        return false;
+    if (!read_resources(b) || !read_compile(b) || !read_schemas(b) || !read_authors(b))
+        return false;
     if (value_count(custom)) put_field(b, "custom", custom);
     if (value_count(labels)) put_field(b, "labels", labels);
     b->a->parts = value_object(b->p->heap, b->keys, b->values, b->field_count);
@@ -365,8 +375,11 @@ static void write_colon_hints(struct buf *to, const struct block *b) {
             else put(&signs, S("'\\ufffd'"));
         }
         if (signs.len)
-            putf(to, "\n  Hint: on line %u, symbol(s) [%.*s] immediately following a key/value separator ':' "
-                     "is not a legal yaml space character", b->comments[i].at.row, STR(buf_str(&signs)));
+            putf(to,
+                 "\n  Hint: on line %u, symbol(s) [%.*s] immediately following a key/value "
+                 "separator ':' "
+                 "is not a legal yaml space character",
+                 b->comments[i].at.row, STR(buf_str(&signs)));
         buf_close(&signs);
     }
 }
@@ -376,7 +389,8 @@ static void place_yaml_error(struct block *b, str message) {
     size_t at = str_find(message, line);
     u64 number = 0;
     bool found = at < message.len;
-    for (at += line.len; found && at < message.len && message.ptr[at] >= '0' && message.ptr[at] <= '9'; at++)
+    for (at += line.len;
+         found && at < message.len && message.ptr[at] >= '0' && message.ptr[at] <= '9'; at++)
         number = number * 10 + (u64)(message.ptr[at] - '0');
     b->at = b->comments[found ? MIN(number, (u64)b->count - 1) : 0].at;
 }
@@ -408,11 +422,13 @@ static bool read_yaml(struct block *b) {
 static bool is_header(const struct ast_comment *c) {
     return c->at.column == 1 && str_starts(str_trim(c->text), S("METADATA"));
 }
-static struct ast_annotations *read_block(struct parser *p, const struct ast_comment *comments, u32 count) {
+static struct ast_annotations *read_block(struct parser *p, const struct ast_comment *comments,
+                                          u32 count) {
     struct ast_annotations *a = heap_alloc(p->heap, sizeof(*a));
     if (!a) return NULL;
     *a = (struct ast_annotations){.at = comments[0].at, .parts = UNDEFINED, .fields = UNDEFINED};
-    struct block b = {.p = p, .comments = comments + 1, .count = count - 1, .at = comments[0].at, .a = a};
+    struct block b = {
+        .p = p, .comments = comments + 1, .count = count - 1, .at = comments[0].at, .a = a};
     if (!read_yaml(&b) || !read_fields(&b)) return NULL;
     const struct ast_location *last = &comments[count - 1].at;
     a->end_row = last->row;
@@ -435,8 +451,8 @@ void annotations_read(struct parser *p, struct ast_annotations_list *out) {
             i++;
             continue;
         }
-        while (end < n && comments[end].at.column == 1 && comments[end].at.row == comments[end - 1].at.row + 1 &&
-               !is_header(&comments[end]))
+        while (end < n && comments[end].at.column == 1 &&
+               comments[end].at.row == comments[end - 1].at.row + 1 && !is_header(&comments[end]))
             end++;
         struct ast_annotations *a = read_block(p, comments + i, end - i);
         if (a) out->items[out->count++] = a;
@@ -465,13 +481,16 @@ static void check_scope(const struct ast_annotations *a, struct policy_errors *e
     bool of_package = a->scope == SCOPE_PACKAGE || a->scope == SCOPE_SUBPACKAGES;
     const char *have = target_name(a);
     if (!of_rule && !of_package)
-        policy_error_add(errors, POLICY_PARSE_ERROR, &a->at,
-                         "invalid annotation scope '%.*s'. Use one of 'rule', 'document', 'package', or "
-                         "'subpackages'", STR(a->scope_text));
+        policy_error_add(
+            errors, POLICY_PARSE_ERROR, &a->at,
+            "invalid annotation scope '%.*s'. Use one of 'rule', 'document', 'package', or "
+            "'subpackages'",
+            STR(a->scope_text));
     else if (of_rule ? !a->rule : !a->package)
-        policy_error_add(errors, POLICY_PARSE_ERROR, &a->at, "annotation scope '%.*s' must be applied to %s%s%s%s",
-                         STR(a->scope_text), of_rule ? "rule" : "package", have ? " (have " : "",
-                         have ? have : "", have ? ")" : "");
+        policy_error_add(errors, POLICY_PARSE_ERROR, &a->at,
+                         "annotation scope '%.*s' must be applied to %s%s%s%s", STR(a->scope_text),
+                         of_rule ? "rule" : "package", have ? " (have " : "", have ? have : "",
+                         have ? ")" : "");
     if (a->entrypoint && a->scope != SCOPE_DOCUMENT && a->scope != SCOPE_PACKAGE)
         policy_error_add(errors, POLICY_PARSE_ERROR, &a->at,
                          "annotation entrypoint applied to non-document or package scope '%.*s'",
@@ -479,11 +498,15 @@ static void check_scope(const struct ast_annotations *a, struct policy_errors *e
 }
 static void settle_fields(struct heap *h, struct ast_annotations *a) {
     u32 n = value_count(a->parts);
-    value *keys = heap_alloc(h, (n + 2) * sizeof(value)), *values = heap_alloc(h, (n + 2) * sizeof(value));
+    value *keys = heap_alloc(h, (n + 2) * sizeof(value)),
+          *values = heap_alloc(h, (n + 2) * sizeof(value));
     if (!keys || !values) return;
-    for (u32 i = 0; i < n; i++) keys[i] = value_key_at(a->parts, i), values[i] = value_value_at(a->parts, i);
-    if (a->scope_text.len) keys[n] = value_string(h, S("scope")), values[n++] = value_string(h, a->scope_text);
-    if (a->entrypoint) keys[n] = value_string(h, S("entrypoint")), values[n++] = value_boolean(true);
+    for (u32 i = 0; i < n; i++)
+        keys[i] = value_key_at(a->parts, i), values[i] = value_value_at(a->parts, i);
+    if (a->scope_text.len)
+        keys[n] = value_string(h, S("scope")), values[n++] = value_string(h, a->scope_text);
+    if (a->entrypoint)
+        keys[n] = value_string(h, S("entrypoint")), values[n++] = value_boolean(true);
     a->fields = value_object(h, keys, values, n);
 }
 
@@ -510,7 +533,8 @@ static void sort_targets(struct target *t, u32 n) {
         for (u32 i = gap; i < n; i++) {
             struct target moved = t[i];
             u32 k = i;
-            for (; k >= gap && compare_targets(&t[k - gap], &moved) > 0; k -= gap) t[k] = t[k - gap];
+            for (; k >= gap && compare_targets(&t[k - gap], &moved) > 0; k -= gap)
+                t[k] = t[k - gap];
             t[k] = moved;
         }
 }

@@ -11,7 +11,14 @@
 #pragma once
 #include "app/policy/lang/error.h"
 
-enum ast_scope { SCOPE_NONE, SCOPE_RULE, SCOPE_DOCUMENT, SCOPE_PACKAGE, SCOPE_SUBPACKAGES, SCOPE_OTHER };
+enum ast_scope {
+    SCOPE_NONE,
+    SCOPE_RULE,
+    SCOPE_DOCUMENT,
+    SCOPE_PACKAGE,
+    SCOPE_SUBPACKAGES,
+    SCOPE_OTHER
+};
 
 struct ast_schema {            /* schemas: - input: schema.x   or   - data.y: {type: string} */
     struct ast_term *path;     /* a ref */

@@ -7,7 +7,8 @@
 
 /* ---- Making ---- */
 
-static struct ast_term *term_new(struct heap *h, const struct ast_location *at, enum ast_term_kind kind) {
+static struct ast_term *term_new(struct heap *h, const struct ast_location *at,
+                                 enum ast_term_kind kind) {
     struct ast_term *t = heap_alloc(h, sizeof(*t));
     if (!t) return NULL;
     *t = (struct ast_term){.kind = (u8)kind};
@@ -122,7 +123,8 @@ struct ast_term *ast_term_copy(struct heap *h, const struct ast_term *from) {
     case AST_SET_COMPREHENSION:
         t->comprehension.head = ast_term_copy(h, from->comprehension.head);
         t->comprehension.body = ast_body_copy(h, from->comprehension.body);
-        if (from->comprehension.key && !(t->comprehension.key = ast_term_copy(h, from->comprehension.key)))
+        if (from->comprehension.key &&
+            !(t->comprehension.key = ast_term_copy(h, from->comprehension.key)))
             return NULL;
         return t->comprehension.head && t->comprehension.body ? t : NULL;
     default: return t;
@@ -132,8 +134,9 @@ struct ast_term *ast_term_copy(struct heap *h, const struct ast_term *from) {
 static struct ast_every *copy_every(struct heap *h, const struct ast_every *from) {
     struct ast_every *q = heap_alloc(h, sizeof(*q));
     if (!q) return NULL;
-    *q = (struct ast_every){from->key ? ast_term_copy(h, from->key) : NULL, ast_term_copy(h, from->value),
-                            ast_term_copy(h, from->domain), ast_body_copy(h, from->body)};
+    *q = (struct ast_every){from->key ? ast_term_copy(h, from->key) : NULL,
+                            ast_term_copy(h, from->value), ast_term_copy(h, from->domain),
+                            ast_body_copy(h, from->body)};
     return q->value && q->domain && q->body && (q->key || !from->key) ? q : NULL;
 }
 static struct ast_logical *copy_logical(struct heap *h, const struct ast_logical *from) {
@@ -225,7 +228,8 @@ bool ast_term_is_ground(const struct ast_term *t) {
         return true;
     case AST_OBJECT:
         for (u32 i = 0; i < t->count; i++)
-            if (!ast_term_is_ground(t->pairs[i].key) || !ast_term_is_ground(t->pairs[i].value)) return false;
+            if (!ast_term_is_ground(t->pairs[i].key) || !ast_term_is_ground(t->pairs[i].value))
+                return false;
         return true;
     case AST_ARRAY_COMPREHENSION:
     case AST_OBJECT_COMPREHENSION:
@@ -244,16 +248,21 @@ bool ast_term_is_constant(const struct ast_term *t) {
     }
     if (t->kind != AST_OBJECT) return false;
     for (u32 i = 0; i < t->count; i++)
-        if (!ast_term_is_constant(t->pairs[i].key) || !ast_term_is_constant(t->pairs[i].value)) return false;
+        if (!ast_term_is_constant(t->pairs[i].key) || !ast_term_is_constant(t->pairs[i].value))
+            return false;
     return true;
 }
 
 static value collection_value(struct heap *h, const struct ast_term *t) {
     struct value_builder b;
-    value_builder_open(&b, h, t->kind == AST_ARRAY ? VALUE_ARRAY : t->kind == AST_SET ? VALUE_SET : VALUE_OBJECT);
+    value_builder_open(&b, h,
+                       t->kind == AST_ARRAY ? VALUE_ARRAY
+                       : t->kind == AST_SET ? VALUE_SET
+                                            : VALUE_OBJECT);
     for (u32 i = 0; i < t->count; i++)
         if (t->kind == AST_OBJECT)
-            value_builder_replace(&b, ast_term_value(h, t->pairs[i].key), ast_term_value(h, t->pairs[i].value));
+            value_builder_replace(&b, ast_term_value(h, t->pairs[i].key),
+                                  ast_term_value(h, t->pairs[i].value));
         else
             value_builder_add(&b, ast_term_value(h, t->terms[i]));
     return value_builder_close(&b);
@@ -266,8 +275,10 @@ value ast_term_value(struct heap *h, const struct ast_term *t) {
 struct ast_term *ast_of_value(struct heap *h, const struct ast_location *at, value v) {
     if (v.kind < VALUE_ARRAY) return ast_scalar(h, at, v);
     u32 count = value_count(v), depth = 0;
-    enum ast_term_kind kind = v.kind == VALUE_ARRAY ? AST_ARRAY : v.kind == VALUE_SET ? AST_SET : AST_OBJECT;
-    struct ast_term *t = term_new(h, at, kind);
+    struct ast_term *t = term_new(h, at,
+                                  v.kind == VALUE_ARRAY ? AST_ARRAY
+                                  : v.kind == VALUE_SET ? AST_SET
+                                                        : AST_OBJECT);
     if (!t) return NULL;
     t->count = count;
     if (v.kind == VALUE_OBJECT) {

@@ -52,7 +52,7 @@ struct ast_term {
     struct ast_location at;
     union {
         value scalar;
-        str var;                  /* "_" of the source is given a name of its own by the parser: "$0" ... */
+        str var;                  /* "_" of the source gets a name of its own: "$0" ... */
         struct ast_term **terms;  /* ref: head, then operands | array, set: elements |
                                      call: operator (a ref), then arguments */
         struct ast_pair *pairs;   /* object */
@@ -73,14 +73,17 @@ struct ast_with {
 };
 
 enum ast_expr_kind {
-    AST_EXPR_TERM,   /* `term` alone */
-    AST_EXPR_CALL,   /* terms[0] is the operator (a ref: eq, assign, plus, data.f ...), then arguments */
-    AST_EXPR_SOME,   /* some x, y  |  some k, v in xs (one term, a call of internal.member_2/3) */
+    AST_EXPR_TERM,    /* `term` alone */
+    AST_EXPR_CALL,    /* terms[0] is the operator (a ref: eq, plus, data.f ...), then arguments */
+    AST_EXPR_SOME,    /* some x, y  |  some k, v in xs (one term, a call of internal.member_2/3) */
     AST_EXPR_EVERY,
     AST_EXPR_LOGICAL, /* experimental `and` / `or` between bodies of conditions */
-    AST_EXPR_NOT,    /* import future.keywords.not: `not { body }` */
+    AST_EXPR_NOT,     /* import future.keywords.not: `not { body }` */
 };
-struct ast_every { struct ast_term *key /* may be NULL */, *value, *domain; struct ast_body *body; };
+struct ast_every {
+    struct ast_term *key /* may be NULL */, *value, *domain;
+    struct ast_body *body;
+};
 enum ast_logical_op { AST_AND, AST_OR };
 struct ast_logical {
     enum ast_logical_op op;
@@ -109,10 +112,10 @@ struct ast_expr {
 struct ast_body { struct ast_expr **exprs; u32 count; u8 depth; };
 
 struct ast_head {
-    str name;                /* the rule's name when its ref is a single variable or p[x], else empty */
+    str name;                /* when its ref is a single variable or p[x], else empty */
     struct ast_term *ref;    /* always: p, p.q.r, p[x].q */
     struct ast_term *key;    /* partial set `contains key`, and v0's p[key] */
-    struct ast_term *value;  /* NULL only for partial sets; `true` made by the parser if not written */
+    struct ast_term *value;  /* NULL only for partial sets; `true` if none was written */
     struct ast_term **args;  /* functions */
     u32 arg_count;
     bool is_function;        /* also with no arguments: f() */
@@ -159,7 +162,7 @@ struct ast_module {
     u32 comment_count;
 };
 
-/* ---- Making (location copied from `at`, which may be NULL). NULL or a node of null: exhausted ---- */
+/* ---- Making (place copied from `at`; may be NULL). NULL or a node of null: exhausted ---- */
 struct ast_term *ast_scalar(struct heap *h, const struct ast_location *at, value v);
 struct ast_term *ast_var(struct heap *h, const struct ast_location *at, str name);
 struct ast_term *ast_list(struct heap *h, const struct ast_location *at, enum ast_term_kind kind,
@@ -194,7 +197,7 @@ void ast_walk_expr(struct ast_walk *w, struct ast_expr *e);
 void ast_walk_body(struct ast_walk *w, struct ast_body *b);
 void ast_walk_rule(struct ast_walk *w, struct ast_rule *r);
 
-/* ---- Printing, as the reference prints a node in messages: data.a[x], {"k": v}, [x | p[x]] ---- */
+/* ---- Printing, as the reference prints a node in messages: data.a[x], {"k": v}, [x | y] ---- */
 void ast_term_write(struct buf *to, const struct ast_term *t);
 void ast_expr_write(struct buf *to, const struct ast_expr *e);
 void ast_body_write(struct buf *to, const struct ast_body *b);

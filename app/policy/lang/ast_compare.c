@@ -82,7 +82,9 @@ static int compare_bodies(const struct ast_body *a, const struct ast_body *b) {
     }
     return compare_counts(a->count, b->count);
 }
-int ast_body_compare(const struct ast_body *a, const struct ast_body *b) { return compare_bodies(a, b); }
+int ast_body_compare(const struct ast_body *a, const struct ast_body *b) {
+    return compare_bodies(a, b);
+}
 
 static int compare_templates(const struct ast_term *a, const struct ast_term *b) {
     for (u32 i = 0; i < a->count && i < b->count; i++) {
@@ -112,7 +114,8 @@ static int compare_value(value a, const struct ast_term *b) {
     for (u32 i = 0; i < count && i < b->count; i++) {
         int d = a.kind == VALUE_OBJECT ? compare_member(value_key_at(a, i), b->pairs[i].key)
                                        : compare_member(value_item(a, i), b->terms[i]);
-        if (!d && a.kind == VALUE_OBJECT) d = compare_member(value_value_at(a, i), b->pairs[i].value);
+        if (!d && a.kind == VALUE_OBJECT)
+            d = compare_member(value_value_at(a, i), b->pairs[i].value);
         if (d) return d;
     }
     return compare_counts(count, b->count);

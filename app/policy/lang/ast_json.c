@@ -59,7 +59,8 @@ static value template_json(struct json *j, const struct ast_term *t) {
     struct fields f = {.j = j};
     value_builder_open(&list, j->heap, VALUE_ARRAY);
     for (u32 i = 0; i < t->count; i++)
-        value_builder_add(&list, t->parts[i].expr ? expr_json(j, t->parts[i].expr) : term_json(j, t->parts[i].text));
+        value_builder_add(&list, t->parts[i].expr ? expr_json(j, t->parts[i].expr)
+                                                  : term_json(j, t->parts[i].text));
     put_field(&f, "parts", value_builder_close(&list));
     put_field(&f, "multi_line", value_boolean(t->multiline));
     return close_fields(&f);
@@ -88,12 +89,20 @@ static value term_value_json(struct json *j, const struct ast_term *t) {
     }
 }
 static value term_json(struct json *j, const struct ast_term *t) {
-    static const char *const types[] = {
-        [AST_NULL] = "null", [AST_BOOLEAN] = "boolean", [AST_NUMBER] = "number", [AST_STRING] = "string",
-        [AST_VAR] = "var", [AST_REF] = "ref", [AST_ARRAY] = "array", [AST_OBJECT] = "object", [AST_SET] = "set",
-        [AST_ARRAY_COMPREHENSION] = "arraycomprehension", [AST_OBJECT_COMPREHENSION] = "objectcomprehension",
-        [AST_SET_COMPREHENSION] = "setcomprehension", [AST_CALL] = "call",
-        [AST_TEMPLATE_STRING] = "templatestring"};
+    static const char *const types[] = {[AST_NULL] = "null",
+                                        [AST_BOOLEAN] = "boolean",
+                                        [AST_NUMBER] = "number",
+                                        [AST_STRING] = "string",
+                                        [AST_VAR] = "var",
+                                        [AST_REF] = "ref",
+                                        [AST_ARRAY] = "array",
+                                        [AST_OBJECT] = "object",
+                                        [AST_SET] = "set",
+                                        [AST_ARRAY_COMPREHENSION] = "arraycomprehension",
+                                        [AST_OBJECT_COMPREHENSION] = "objectcomprehension",
+                                        [AST_SET_COMPREHENSION] = "setcomprehension",
+                                        [AST_CALL] = "call",
+                                        [AST_TEMPLATE_STRING] = "templatestring"};
     if (t->kind == AST_VALUE) {
         struct ast_term *tree = ast_of_value(j->heap, &t->at, t->scalar);
         return tree ? term_json(j, tree) : value_null();
@@ -131,7 +140,8 @@ static value expr_terms_json(struct json *j, const struct ast_expr *e) {
         break;
     case AST_EXPR_LOGICAL:
         put_place(&f, &e->at);
-        put_field(&f, "type", value_string(j->heap, e->logical->op == AST_AND ? S("and") : S("or")));
+        put_field(&f, "type",
+                  value_string(j->heap, e->logical->op == AST_AND ? S("and") : S("or")));
         put_field(&f, "lhs", body_json(j, e->logical->left));
         put_field(&f, "rhs", body_json(j, e->logical->right));
         if (e->logical->explicit_left) put_field(&f, "explicit_lhs", value_boolean(true));
@@ -211,7 +221,8 @@ static value schemas_json(struct json *j, const struct ast_annotations *a) {
         const struct ast_schema *s = &a->schemas[i];
         struct fields f = {.j = j};
         put_field(&f, "path", terms_json(&plain, s->path->terms, s->path->count));
-        if (s->schema) put_field(&f, "schema", terms_json(&plain, s->schema->terms, s->schema->count));
+        if (s->schema)
+            put_field(&f, "schema", terms_json(&plain, s->schema->terms, s->schema->count));
         else put_field(&f, "definition", s->definition);
         value_builder_add(&list, close_fields(&f));
     }
@@ -234,7 +245,8 @@ value annotations_json(struct heap *h, const struct ast_annotations *a, bool loc
 static value annotation_list_json(struct json *j, struct ast_annotations *const *items, u32 count) {
     struct value_builder list;
     value_builder_open(&list, j->heap, VALUE_ARRAY);
-    for (u32 i = 0; i < count; i++) value_builder_add(&list, annotations_json(j->heap, items[i], j->locations));
+    for (u32 i = 0; i < count; i++)
+        value_builder_add(&list, annotations_json(j->heap, items[i], j->locations));
     return value_builder_close(&list);
 }
 
@@ -246,7 +258,8 @@ static value rule_json(struct json *j, const struct ast_rule *r, value rest) {
     put_field(&f, "body", body_json(j, r->body));
     if (r->is_default) put_field(&f, "default", value_boolean(true));
     if (value_defined(rest)) put_field(&f, "else", rest);
-    if (r->annotation_count) put_field(&f, "annotations", annotation_list_json(j, r->annotations, r->annotation_count));
+    if (r->annotation_count)
+        put_field(&f, "annotations", annotation_list_json(j, r->annotations, r->annotation_count));
     return close_fields(&f);
 }
 static value rule_chain_json(struct json *j, const struct ast_rule *first) {
@@ -270,7 +283,8 @@ static value imports_json(struct json *j, const struct ast_module *m) {
         struct fields f = {.j = j};
         put_place(&f, &m->imports[i].at);
         put_field(&f, "path", term_json(j, m->imports[i].path));
-        if (m->imports[i].alias.len) put_field(&f, "alias", value_string(j->heap, m->imports[i].alias));
+        if (m->imports[i].alias.len)
+            put_field(&f, "alias", value_string(j->heap, m->imports[i].alias));
         value_builder_add(&list, close_fields(&f));
     }
     return value_builder_close(&list);
@@ -289,7 +303,8 @@ static value comments_json(struct json *j, const struct ast_module *m) {
 static value rules_json(struct json *j, const struct ast_module *m) {
     struct value_builder list;
     value_builder_open(&list, j->heap, VALUE_ARRAY);
-    for (u32 i = 0; i < m->rule_count; i++) value_builder_add(&list, rule_chain_json(j, m->rules[i]));
+    for (u32 i = 0; i < m->rule_count; i++)
+        value_builder_add(&list, rule_chain_json(j, m->rules[i]));
     return value_builder_close(&list);
 }
 value ast_module_json(struct heap *h, const struct ast_module *m, bool locations) {

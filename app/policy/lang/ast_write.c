@@ -53,8 +53,9 @@ static bool is_name(str s) {
     return true;
 }
 static bool is_keyword(str s) {
-    static const char *const words[] = {"not", "package", "import", "as", "default", "else", "with",
-                                        "null", "true", "false", "some", "if", "contains", "in", "every"};
+    static const char *const words[] = {"not",  "package", "import",   "as",   "default",
+                                        "else", "with",    "null",     "true", "false",
+                                        "some", "if",      "contains", "in",   "every"};
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         if (str_eq(s, str_from_c(words[i]))) return true;
     return false;
@@ -75,7 +76,8 @@ static void write_ref_string(struct buf *to, value v) {
         return;
     }
     bool plain = true;
-    for (size_t i = 0; i < s.len; i++) plain = plain && (u8)s.ptr[i] >= 0x20 && s.ptr[i] != '\\' && s.ptr[i] != 0x7f;
+    for (size_t i = 0; i < s.len; i++)
+        plain = plain && (u8)s.ptr[i] >= 0x20 && s.ptr[i] != '\\' && s.ptr[i] != 0x7f;
     put_c(to, '[');
     if (plain) {
         put_c(to, '"');
@@ -199,7 +201,8 @@ static bool term_leads_with_brace(const struct ast_term *t) {
     case AST_SET_COMPREHENSION: return true;
     case AST_REF: return term_leads_with_brace(t->terms[0]);
     case AST_CALL:
-        return ast_infix_of(t->terms[0], &arity) && t->count == arity + 1 && term_leads_with_brace(t->terms[1]);
+        return ast_infix_of(t->terms[0], &arity) && t->count == arity + 1 &&
+               term_leads_with_brace(t->terms[1]);
     default: return false;
     }
 }
@@ -211,7 +214,8 @@ bool write_leads_with_brace(const struct ast_expr *e) {
     return e->count == arity + 2 && term_leads_with_brace(e->terms[e->count - 1]);
 }
 bool write_not_needs_parens(const struct ast_expr *e) {
-    return e->with_count || e->kind == AST_EXPR_LOGICAL || e->kind == AST_EXPR_NOT || write_leads_with_brace(e);
+    return e->with_count || e->kind == AST_EXPR_LOGICAL || e->kind == AST_EXPR_NOT ||
+           write_leads_with_brace(e);
 }
 bool write_operand_needs_parens(const struct ast_expr *e, enum ast_logical_op above, bool right) {
     if (e->with_count) return true;
@@ -226,8 +230,8 @@ static void write_not(struct buf *to, const struct ast_expr *e) {
     ast_body_write(to, e->not_body);
     if (!plain || parens) put_c(to, plain ? ')' : '}');
 }
-static void write_operand(struct buf *to, const struct ast_body *b, bool braces, enum ast_logical_op above,
-                          bool right) {
+static void write_operand(struct buf *to, const struct ast_body *b, bool braces,
+                          enum ast_logical_op above, bool right) {
     bool plain = !braces && b->count == 1;
     bool parens = plain && write_operand_needs_parens(b->exprs[0], above, right);
     put(to, !plain ? S("{ ") : parens ? S("(") : S(""));
@@ -300,7 +304,9 @@ static void write_exprs(struct buf *to, struct ast_expr *const *exprs, u32 count
         ast_expr_write(to, exprs[i]);
     }
 }
-void ast_body_write(struct buf *to, const struct ast_body *b) { write_exprs(to, b->exprs, b->count); }
+void ast_body_write(struct buf *to, const struct ast_body *b) {
+    write_exprs(to, b->exprs, b->count);
+}
 
 /* ---- Rules ---- */
 
@@ -327,12 +333,14 @@ static void write_head(struct buf *to, const struct ast_head *h, enum rego_versi
 }
 void ast_head_write(struct buf *to, const struct ast_head *h) { write_head(to, h, REGO_V1); }
 
-static void write_body_in_braces(struct buf *to, const struct ast_body *b, enum rego_version version) {
+static void write_body_in_braces(struct buf *to, const struct ast_body *b,
+                                 enum rego_version version) {
     put(to, version == REGO_V0 ? S(" { ") : S(" if { "));
     ast_body_write(to, b);
     put(to, S(" }"));
 }
-static void write_annotations(struct buf *to, struct ast_annotations *const *list, u32 count, bool packages) {
+static void write_annotations(struct buf *to, struct ast_annotations *const *list, u32 count,
+                              bool packages) {
     for (u32 i = 0; i < count; i++) {
         const struct ast_annotations *a = list[i];
         if (packages && a->scope != SCOPE_PACKAGE && a->scope != SCOPE_SUBPACKAGES) continue;

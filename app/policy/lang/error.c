@@ -58,13 +58,17 @@ struct policy_error *policy_error_add(struct policy_errors *e, enum policy_code 
 
 /* ---- The line and the caret ---- */
 
-static bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r') || (u8)c == 0x85 || (u8)c == 0xa0; }
+static bool is_blank(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r') || (u8)c == 0x85 || (u8)c == 0xa0;
+}
 static bool is_line_end(char c) { return c == '\n' || c == '\r'; }
 
-void policy_error_show_line(struct policy_errors *e, struct policy_error *error, str text, u32 offset) {
+void policy_error_show_line(struct policy_errors *e, struct policy_error *error, str text,
+                            u32 offset) {
     if (text.len == 0) return;
     size_t at = MIN((size_t)offset, text.len - 1), begin, end;
-    while (at > 0 && is_blank(text.ptr[at])) at--; /* what ended too early, not the blanks after it */
+    while (at > 0 && is_blank(text.ptr[at]))
+        at--; /* what ended too early, not the blanks after it */
     for (begin = at; begin > 0 && !is_line_end(text.ptr[begin]);) begin--;
     if (is_line_end(text.ptr[begin])) begin++;
     for (end = at; end < text.len && !is_line_end(text.ptr[end]);) end++;
@@ -131,8 +135,10 @@ void policy_errors_write(struct buf *to, const struct policy_errors *e) {
 }
 
 static value place_json(struct heap *h, const struct ast_location *at) {
-    value keys[] = {value_string(h, S("file")), value_string(h, S("row")), value_string(h, S("col"))};
-    value values[] = {value_string(h, at->file->name), value_integer(at->row), value_integer(at->column)};
+    value keys[] = {value_string(h, S("file")), value_string(h, S("row")),
+                    value_string(h, S("col"))};
+    value values[] = {value_string(h, at->file->name), value_integer(at->row),
+                      value_integer(at->column)};
     return value_object(h, keys, values, 3);
 }
 value policy_errors_json(struct heap *h, const struct policy_errors *e) {
@@ -141,10 +147,12 @@ value policy_errors_json(struct heap *h, const struct policy_errors *e) {
     for (u32 i = 0; i < e->count; i++) {
         const struct policy_error *error = &e->items[i];
         value keys[4] = {value_string(h, S("code")), value_string(h, S("message"))};
-        value values[4] = {value_string_c(h, policy_code_name(error->code)), value_string(h, error->message)};
+        value values[4] = {value_string_c(h, policy_code_name(error->code)),
+                           value_string(h, error->message)};
         u32 count = 2;
         if (error->at.file)
-            keys[count] = value_string(h, S("location")), values[count++] = place_json(h, &error->at);
+            keys[count] = value_string(h, S("location")),
+            values[count++] = place_json(h, &error->at);
         if (value_defined(error->detail))
             keys[count] = value_string(h, S("details")), values[count++] = error->detail;
         value_builder_add(&list, value_object(h, keys, values, count));

@@ -38,8 +38,10 @@ void policy_errors_open(struct policy_errors *e, struct heap *h, u32 count_max);
 struct policy_error *policy_error_add(struct policy_errors *e, enum policy_code code,
                                       const struct ast_location *at, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
-/* The source line of `offset` and a caret below the byte, as the reference shows where parsing ended. */
-void policy_error_show_line(struct policy_errors *e, struct policy_error *error, str text, u32 offset);
+/* The source line of `offset` and a caret below the byte, as the reference shows where parsing
+ * ended. */
+void policy_error_show_line(struct policy_errors *e, struct policy_error *error, str text,
+                            u32 offset);
 void policy_errors_sort(struct policy_errors *e); /* by file, row, column, then message */
 /* "1 error occurred: a.rego:3: rego_parse_error: ...\n\t..." as the reference writes it. */
 void policy_errors_write(struct buf *to, const struct policy_errors *e);

@@ -14,6 +14,21 @@
 
 /* ---- Places ---- */
 
+int format_compare_places(const struct ast_location *a, const struct ast_location *b) {
+    if (a->row != b->row) return a->row < b->row ? -1 : 1;
+    return a->column < b->column ? -1 : a->column > b->column;
+}
+/* A place for what stands nowhere: its own text. */
+struct ast_location format_default_place(struct heap *h, str text, u32 row) {
+    struct ast_file *file = heap_alloc(h, sizeof(*file));
+    char *copy = heap_alloc(h, text.len + 1);
+    if (!file || !copy) return (struct ast_location){.row = row, .column = 1};
+    if (text.len) memcpy(copy, text.ptr, text.len);
+    copy[text.len] = 0;
+    *file = (struct ast_file){S(FORMAT_DEFAULT_FILE), str_of(copy, text.len)};
+    return (struct ast_location){file, row, 1, 0, (u32)text.len, 0};
+}
+
 s64 end_row_of(const struct ast_location *at) {
     str s = text_at(at);
     s64 row = at->row;
@@ -32,7 +47,8 @@ static bool pass_pair(str s, size_t *i, char open, char close, s64 *rows) {
     }
     return true;
 }
-s64 format_closing_row(char skip_open, char skip_close, char open, char close, const struct ast_location *at) {
+s64 format_closing_row(char skip_open, char skip_close, char open, char close,
+                       const struct ast_location *at) {
     str s = text_at(at);
     size_t i = 0;
     s64 rows = 0;
@@ -48,7 +64,7 @@ void format_start_line(struct format *f) {
     f->inside = true;
     for (u32 i = 0; i < f->level; i++) put_c(f->out, '\t');
 }
-static void write_comment(struct format *f, const struct ast_comment *c) {
+void format_write_comment(struct format *f, const struct ast_comment *c) {
     put_c(f->out, '#');
     put(f->out, c->text);
 }
@@ -56,7 +72,7 @@ void format_end_line(struct format *f) {
     f->inside = false;
     if (f->line_end && !f->delay) {
         put_c(f->out, ' ');
-        write_comment(f, f->line_end);
+        format_write_comment(f, f->line_end);
         f->line_end = NULL;
     }
     f->delay = false;
@@ -74,7 +90,7 @@ static bool is_metadata(const struct ast_comment *c) {
 }
 static void write_comment_line(struct format *f, const struct ast_comment *c) {
     if (!f->inside) format_start_line(f);
-    write_comment(f, c);
+    format_write_comment(f, c);
     format_end_line(f);
 }
 void format_write_comments(struct format *f, const struct ast_comment *items, u32 count) {
@@ -99,7 +115,9 @@ u32 format_comments_before(const struct format *f, s64 row) {
     while (n < f->comments.count && (s64)f->comments.items[n].at.row < row) n++;
     return n;
 }
-static void drop_comments(struct format *f, u32 n) { f->comments.items += n, f->comments.count -= n; }
+static void drop_comments(struct format *f, u32 n) {
+    f->comments.items += n, f->comments.count -= n;
+}
 
 enum laid format_insert_comments(struct format *f, s64 row) {
     u32 n = format_comments_before(f, row);
@@ -120,177 +138,11 @@ enum laid format_insert_comments(struct format *f, s64 row) {
     return LAID_OK;
 }
 
-/* ---- Imports ---- */
-
-static bool path_is(const struct ast_term *path, const char *dotted) {
-    str rest = str_from_c(dotted), part;
-    for (u32 i = 0; i < path->count; i++) {
-        const struct ast_term *t = path->terms[i];
-        if (!str_split(&rest, '.', &part)) return false;
-        if (!str_eq(part, t->kind == AST_VAR ? t->var : t->kind == AST_STRING ? value_str(t->scalar) : S("")))
-            return false;
-    }
-    return rest.len == 0;
-}
-static bool path_is_future(const struct ast_term *path, str keyword) {
-    return path->count == 3 && path->terms[0]->kind == AST_VAR && str_eq(path->terms[0]->var, S("future")) &&
-           path->terms[1]->kind == AST_STRING && str_eq(value_str(path->terms[1]->scalar), S("keywords")) &&
-           path->terms[2]->kind == AST_STRING &&
-           (!keyword.len || str_eq(value_str(path->terms[2]->scalar), keyword));
-}
-static bool import_is_added(const struct ast_import *imp) {
-    return imp->at.file && str_eq(imp->at.file->name, S(FORMAT_DEFAULT_FILE));
-}
-/* A place for what stands nowhere: its own text. */
-static struct ast_location default_place(struct heap *h, str text, u32 row) {
-    struct ast_file *file = heap_alloc(h, sizeof(*file));
-    char *copy = heap_alloc(h, text.len + 1);
-    if (!file || !copy) return (struct ast_location){.row = row, .column = 1};
-    if (text.len) memcpy(copy, text.ptr, text.len);
-    copy[text.len] = 0;
-    *file = (struct ast_file){S(FORMAT_DEFAULT_FILE), str_of(copy, text.len)};
-    return (struct ast_location){file, row, 1, 0, (u32)text.len, 0};
-}
-
-static void filter_imports(struct ast_module *m, bool (*drop)(const struct ast_term *path)) {
-    u32 n = 0;
-    for (u32 i = 0; i < m->import_count; i++)
-        if (!drop(m->imports[i].path)) m->imports[n++] = m->imports[i];
-    m->import_count = n;
-}
-static bool is_rego_v1(const struct ast_term *path) { return path_is(path, "rego.v1"); }
-static bool is_future(const struct ast_term *path) {
-    return path->terms[0]->kind == AST_VAR && str_eq(path->terms[0]->var, S("future"));
-}
-static void add_import(struct format *f, struct ast_module *m, str dotted) {
-    struct ast_import *grown = heap_alloc(f->heap, (m->import_count + 1) * sizeof(*grown));
-    struct parse_options o = {.version = REGO_V1};
-    struct policy_errors ignored;
-    struct ast_term *path;
-    policy_errors_open(&ignored, f->heap, 0);
-    if (!grown || parse_term(f->heap, dotted, &o, &path, &ignored)) return;
-    u32 row = 0;
-    for (u32 i = 0; i < m->import_count; i++)
-        if ((is_future(m->imports[i].path) && m->imports[i].path->count >= 2) || is_rego_v1(m->imports[i].path))
-            row = MAX(row, m->imports[i].at.row);
-    char text[64] = "import ";
-    size_t n = MIN(dotted.len, sizeof(text) - 8);
-    memcpy(text + 7, dotted.ptr, n);
-    if (m->import_count) memcpy(grown, m->imports, m->import_count * sizeof(*grown));
-    grown[m->import_count] = (struct ast_import){path, S(""), default_place(f->heap, str_of(text, 7 + n), row + 1)};
-    m->imports = grown;
-    m->import_count++;
-}
-static void ensure_keyword(struct format *f, struct ast_module *m, str keyword) {
-    for (u32 i = 0; i < m->import_count; i++) {
-        const struct ast_term *path = m->imports[i].path;
-        if (path_is(path, "future.keywords") || path_is_future(path, keyword) ||
-            (str_eq(keyword, S("in")) && path_is_future(path, S("every"))))
-            return;
-    }
-    char dotted[40] = "future.keywords.";
-    size_t n = MIN(keyword.len, sizeof(dotted) - 17);
-    memcpy(dotted + 16, keyword.ptr, n);
-    add_import(f, m, str_of(dotted, 16 + n));
-}
-
-/* Keywords the tree needs: bits in the order of this list. */
-static const char *const needed_keywords[] = {"in", "every", "not", "and", "or"};
-enum { NEED_IN = 1, NEED_EVERY = 2, NEED_NOT = 4, NEED_AND = 8, NEED_OR = 16 };
-
-static bool has_rego_v1(const struct ast_module *m) {
-    for (u32 i = 0; i < m->import_count; i++)
-        if (is_rego_v1(m->imports[i].path)) return true;
-    return false;
-}
-static void settle_imports(struct format *f, struct ast_module *m, unsigned needed) {
-    enum rego_version version = f->options->version;
-    bool drop = f->options->drop_v0_imports;
-    if (version == REGO_V1 && drop) filter_imports(m, is_rego_v1);
-    else if (version == REGO_V0_COMPAT_V1 && !has_rego_v1(m)) add_import(f, m, S("rego.v1"));
-    bool v1 = has_rego_v1(m), compatible = version != REGO_V0 || v1;
-    if (compatible && (drop || v1)) filter_imports(m, is_future);
-    for (u32 i = 0; i < ARRAY_LEN(needed_keywords); i++)
-        if ((needed >> i & 1) && (!compatible || i >= 2)) ensure_keyword(f, m, str_from_c(needed_keywords[i]));
-}
-
-static int compare_imports(const struct ast_import *a, const struct ast_import *b) {
-    int d = ast_term_compare(a->path, b->path);
-    return d ? d : str_cmp(a->alias, b->alias);
-}
-static void sort_imports(struct ast_import *list, u32 n,
-                         int (*compare)(const struct ast_import *a, const struct ast_import *b)) {
-    for (u32 i = 1; i < n; i++) {
-        struct ast_import moved = list[i];
-        u32 k = i;
-        for (; k > 0 && compare(&list[k - 1], &moved) > 0; k--) list[k] = list[k - 1];
-        list[k] = moved;
-    }
-}
-static int compare_places(const struct ast_location *a, const struct ast_location *b) {
-    if (a->row != b->row) return a->row < b->row ? -1 : 1;
-    return a->column < b->column ? -1 : a->column > b->column;
-}
-static int compare_import_places(const struct ast_import *a, const struct ast_import *b) {
-    return compare_places(&a->at, &b->at);
-}
-
-static void write_import(struct format *f, const struct ast_import *imp, const struct ast_comment *comment) {
-    format_start_line(f);
-    put(f->out, S("import "));
-    struct comment_list comments = f->comments;
-    f->comments.count = 0;
-    (void)format_write_ref(f, imp->path->terms, imp->path->count, path_is_future(imp->path, S("")));
-    f->comments = comments;
-    if (imp->alias.len) {
-        put(f->out, S(" as "));
-        put(f->out, imp->alias);
-    }
-    if (comment) {
-        put_c(f->out, ' ');
-        write_comment(f, comment);
-    }
-    format_end_line(f);
-}
-/* The comment in an import's row goes with it wherever it is sorted to. */
-static const struct ast_comment **take_import_comments(struct format *f, const struct ast_import *list, u32 n) {
-    const struct ast_comment **of = heap_alloc(f->heap, n * sizeof(*of));
-    struct ast_comment *left = heap_alloc(f->heap, MAX(f->comments.count, 1u) * sizeof(*left));
-    if (!of || !left) return NULL;
-    u32 kept = 0, k = 0;
-    for (u32 i = 0; i < n; i++) of[i] = NULL;
-    for (u32 c = 0; c < f->comments.count; c++) {
-        u32 row = f->comments.items[c].at.row;
-        while (k < n && list[k].at.row < row) k++;
-        if (k < n && list[k].at.row == row) of[k] = &f->comments.items[c];
-        else left[kept++] = f->comments.items[c];
-    }
-    f->comments = (struct comment_list){left, kept};
-    return of;
-}
-/* Imports in order of place; in groups between empty lines, each sorted. */
-static void write_imports(struct format *f, struct ast_import *list, u32 n) {
-    const struct ast_comment **comments = n ? take_import_comments(f, list, n) : NULL;
-    if (!comments) return;
-    for (u32 start = 0, end; start < n; start = end) {
-        for (end = start + 1; end < n && (s64)list[end].at.row - list[end - 1].at.row <= 1;) end++;
-        if (format_insert_comments(f, list[start].at.row)) return;
-        for (u32 i = start + 1; i < end; i++) { /* the comment moves with its import */
-            struct ast_import imp = list[i];
-            const struct ast_comment *c = comments[i];
-            u32 k = i;
-            for (; k > start && compare_imports(&list[k - 1], &imp) > 0; k--)
-                list[k] = list[k - 1], comments[k] = comments[k - 1];
-            list[k] = imp, comments[k] = c;
-        }
-        for (u32 i = start; i < end; i++) write_import(f, &list[i], comments[i]);
-        format_blank_line(f);
-    }
-}
-
 /* ---- Heads ---- */
 
-static bool term_is_true(const struct ast_term *t) { return t->kind == AST_BOOLEAN && value_is_true(t->scalar); }
+static bool term_is_true(const struct ast_term *t) {
+    return t->kind == AST_BOOLEAN && value_is_true(t->scalar);
+}
 
 static enum laid write_head_ref(struct format *f, const struct ast_head *h) {
     if (f->ref_heads || h->ref->count == 1) {
@@ -304,14 +156,16 @@ static enum laid write_head_ref(struct format *f, const struct ast_head *h) {
     put_c(f->out, ']');
     return LAID_OK;
 }
-static bool writes_value(const struct format *f, const struct ast_head *h, bool is_default, bool constant) {
+static bool writes_value(const struct format *f, const struct ast_head *h, bool is_default,
+                         bool constant) {
     if (!h->value) return false;
     if (!h->key && term_is_true(h->value) && !constant && !is_default) return false;
     bool ref_constant = f->v1 && constant && !h->key && h->arg_count == 0;
-    return !(same_place(&h->at, &h->value->at) && !str_eq(h->name, S("else")) && term_is_true(h->value) &&
-             !ref_constant); /* the value was not written: f(1) */
+    return !(same_place(&h->at, &h->value->at) && !str_eq(h->name, S("else")) &&
+             term_is_true(h->value) && !ref_constant); /* the value was not written: f(1) */
 }
-static enum laid write_head(struct format *f, const struct ast_head *h, bool is_default, bool constant) {
+static enum laid write_head(struct format *f, const struct ast_head *h, bool is_default,
+                            bool constant) {
     if (!f->ref_heads && h->ref->count > 1 && f->comments.count &&
         h->ref->terms[1]->at.row == f->comments.items[0].at.row)
         return format_write_unformatted(f, &h->at);
@@ -338,8 +192,8 @@ static enum laid write_head(struct format *f, const struct ast_head *h, bool is_
 
 static bool is_constant(const struct ast_rule *r) {
     const struct ast_expr *e = r->body->count == 1 ? r->body->exprs[0] : NULL;
-    return e && e->kind == AST_EXPR_TERM && !e->negated && !e->with_count && term_is_true(e->terms[0]) &&
-           !r->otherwise;
+    return e && e->kind == AST_EXPR_TERM && !e->negated && !e->with_count &&
+           term_is_true(e->terms[0]) && !r->otherwise;
 }
 static bool uses_if(const struct format *f, const struct ast_rule *r) {
     return (f->v1 || f->use_if) && (f->use_contains || r->head->value);
@@ -367,7 +221,8 @@ static enum laid write_rule(struct format *f, struct ast_rule *r, bool is_else);
 static enum laid write_else(struct format *f, struct ast_rule *r) {
     bool inlined = !else_began_a_line(r);
     struct ast_head *h = r->otherwise->head;
-    bool comment_above = (f->comments.count && f->comments.items[0].at.row < h->at.row) || f->line_end;
+    bool comment_above =
+        (f->comments.count && f->comments.items[0].at.row < h->at.row) || f->line_end;
     if (!comment_above && inlined) {
         put_c(f->out, ' ');
     } else {
@@ -397,12 +252,14 @@ static s64 rule_closing_row(const struct ast_rule *r) {
     if (r->head->key) return format_closing_row('[', ']', '{', '}', &r->at);
     return format_closing_row(0, 0, '{', '}', &r->at);
 }
-static enum laid write_rule_body(struct format *f, struct ast_rule *r, bool is_else, bool comment_in_head) {
+static enum laid write_rule_body(struct format *f, struct ast_rule *r, bool is_else,
+                                 bool comment_in_head) {
     bool with_if = uses_if(f, r);
     if (with_if) put(f->out, S(" if"));
     if (with_if && body_on_head_line(r)) {
         put_c(f->out, ' ');
-        (void)format_write_expr(f, r->body->exprs[0]); /* as it stood, if need be: nothing is lost */
+        (void)format_write_expr(f,
+                                r->body->exprs[0]); /* as it stood, if need be: nothing is lost */
         format_end_line(f);
         return r->otherwise ? write_else(f, r) : LAID_OK;
     }
@@ -457,14 +314,15 @@ static void write_package(struct format *f, const struct ast_module *m) {
 }
 static void sort_rules(struct ast_rule **rules, struct ast_rule **spare, u32 n) {
     bool sorted = true;
-    for (u32 i = 1; i < n && sorted; i++) sorted = compare_places(&rules[i - 1]->at, &rules[i]->at) <= 0;
+    for (u32 i = 1; i < n && sorted; i++)
+        sorted = format_compare_places(&rules[i - 1]->at, &rules[i]->at) <= 0;
     if (sorted || !spare) return;
     u32 half = n / 2;
     sort_rules(rules, spare, half);
     sort_rules(rules + half, spare, n - half);
     memcpy(spare, rules, half * sizeof(*rules));
     for (u32 a = 0, b = half, to = 0; a < half; to++) {
-        bool right = b < n && compare_places(&rules[b]->at, &spare[a]->at) < 0;
+        bool right = b < n && format_compare_places(&rules[b]->at, &spare[a]->at) < 0;
         rules[to] = right ? rules[b++] : spare[a++];
     }
 }
@@ -475,44 +333,33 @@ static void copy_comments(struct format *f, const struct ast_module *m) {
         list[i] = m->comments[i];
         str *s = &list[i].text;
         while (s->len && strchr(" \t\r\n\v\f", s->ptr[s->len - 1])) s->len--;
-        while (s->len > 1 && (u8)s->ptr[s->len - 2] == 0xc2 && /* U+0085 and U+00A0 are blanks too */
+        while (s->len > 1 &&
+               (u8)s->ptr[s->len - 2] == 0xc2 && /* U+0085 and U+00A0 are blanks too */
                ((u8)s->ptr[s->len - 1] == 0x85 || (u8)s->ptr[s->len - 1] == 0xa0))
             s->len -= 2;
     }
     f->comments = (struct comment_list){list, m->comment_count};
 }
-/* An import that was added is put in front when its row would come after a rule's. */
-static u32 added_in_front(struct ast_module *m) {
-    u32 first_rule = UINT32_MAX, n = 0;
-    bool late = false;
-    for (u32 i = 0; i < m->rule_count; i++) first_rule = MIN(first_rule, m->rules[i]->at.row);
-    for (u32 i = 0; i < m->import_count; i++)
-        late = late || (import_is_added(&m->imports[i]) && m->imports[i].at.row >= first_rule);
-    if (!late) return 0;
-    for (u32 i = 0; i < m->import_count; i++)
-        if (import_is_added(&m->imports[i])) {
-            struct ast_import imp = m->imports[i];
-            memmove(&m->imports[n + 1], &m->imports[n], (i - n) * sizeof(imp));
-            m->imports[n++] = imp;
-        }
-    return n;
-}
 static void write_module(struct format *f, struct ast_module *m) {
     copy_comments(f, m);
-    sort_imports(m->imports, m->import_count, compare_import_places);
-    sort_rules(m->rules, heap_alloc(f->heap, MAX(m->rule_count, 1u) * sizeof(struct ast_rule *)), m->rule_count);
-    u32 i = added_in_front(m), r = 0;
+    format_sort_imports(f, m);
+    sort_rules(m->rules, heap_alloc(f->heap, MAX(m->rule_count, 1u) * sizeof(struct ast_rule *)),
+               m->rule_count);
+    u32 i = format_added_in_front(m), r = 0;
     write_package(f, m);
-    write_imports(f, m->imports, i);
-    while (i < m->import_count || r < m->rule_count) { /* by place: imports may stand between rules */
+    format_write_imports(f, m->imports, i);
+    while (i < m->import_count ||
+           r < m->rule_count) { /* by place: imports may stand between rules */
         u32 from = i;
-        while (i < m->import_count &&
-               (r == m->rule_count || compare_places(&m->imports[i].at, &m->rules[r]->at) <= 0))
+        while (
+            i < m->import_count &&
+            (r == m->rule_count || format_compare_places(&m->imports[i].at, &m->rules[r]->at) <= 0))
             i++;
-        if (i > from) write_imports(f, m->imports + from, i - from);
+        if (i > from) format_write_imports(f, m->imports + from, i - from);
         from = r;
         while (r < m->rule_count &&
-               (i == m->import_count || compare_places(&m->rules[r]->at, &m->imports[i].at) < 0))
+               (i == m->import_count ||
+                format_compare_places(&m->rules[r]->at, &m->imports[i].at) < 0))
             r++;
         if (r > from) write_rules(f, m->rules + from, r - from);
     }
@@ -565,13 +412,13 @@ static void unmangle(struct prepare *p, struct ast_term *t) {
     if (w->first) w->first->var = renamed, w->first = NULL;
     t->var = renamed;
 }
-static void give_place(struct prepare *p, struct ast_location *at, void (*write)(struct buf *to, const void *node),
-                       const void *node) {
+static void give_place(struct prepare *p, struct ast_location *at,
+                       void (*write)(struct buf *to, const void *node), const void *node) {
     if (at->file && !p->f->options->ignore_locations) return;
     struct buf b;
     buf_open(&b, POLICY_SOURCE_BYTES_MAX);
     write(&b, node);
-    *at = default_place(p->f->heap, buf_str(&b), 1);
+    *at = format_default_place(p->f->heap, buf_str(&b), 1);
     buf_close(&b);
 }
 static void write_term_node(struct buf *to, const void *t) { ast_term_write(to, t); }
@@ -591,7 +438,8 @@ static bool prepare_expr(struct ast_walk *w, struct ast_expr *e) {
     const char *symbol = e->kind == AST_EXPR_CALL ? ast_infix_of(e->terms[0], &arity) : NULL;
     if (symbol && strcmp(symbol, "in") == 0) p->needed |= NEED_IN;
     if (e->kind == AST_EXPR_EVERY) p->needed |= NEED_EVERY;
-    if (e->kind == AST_EXPR_NOT || (e->negated && e->kind == AST_EXPR_LOGICAL)) p->needed |= NEED_NOT;
+    if (e->kind == AST_EXPR_NOT || (e->negated && e->kind == AST_EXPR_LOGICAL))
+        p->needed |= NEED_NOT;
     if (e->kind == AST_EXPR_LOGICAL) p->needed |= e->logical->op == AST_AND ? NEED_AND : NEED_OR;
     give_place(p, &e->at, write_expr_node, e);
     for (u32 i = 0; i < e->with_count; i++)
@@ -606,90 +454,74 @@ static void prepare_rule(struct prepare *p, struct ast_walk *w, struct ast_rule 
         for (u32 i = 0; i < h->arg_count; i++) ast_walk_term(w, &h->args[i]);
         if (h->key) ast_walk_term(w, &h->key);
         if (h->value) ast_walk_term(w, &h->value);
-        for (u32 i = 0; i < h->ref->count; i++) give_place(p, &h->ref->terms[i]->at, write_term_node, h->ref->terms[i]);
+        for (u32 i = 0; i < h->ref->count; i++)
+            give_place(p, &h->ref->terms[i]->at, write_term_node, h->ref->terms[i]);
         ast_walk_body(w, r->body);
-        if (h->ref->count > 2 || (h->ref->count == 2 && h->key && !h->value)) p->f->ref_heads = true;
+        if (h->ref->count > 2 || (h->ref->count == 2 && h->key && !h->value))
+            p->f->ref_heads = true;
     }
 }
-static void prepare_imports(struct prepare *p, const struct ast_module *m) {
-    for (u32 i = 0; i < m->import_count; i++) {
-        const struct ast_term *path = m->imports[i].path;
-        bool all = is_rego_v1(path) || path_is(path, "future.keywords");
-        if (all || path_is_future(path, S("contains"))) p->f->use_contains = true;
-        if (all || path_is_future(path, S("if"))) p->f->use_if = true;
-    }
-}
-
-static void format_open(struct format *f, struct heap *h, const struct format_options *o, struct buf *out,
-                        struct policy_errors *errors) {
+/* One call from outside: the state of writing, of preparing, and of the walk that prepares. */
+struct layout { struct format f; struct prepare p; struct ast_walk w; u32 errors_before; };
+static void layout_open(struct layout *l, struct heap *h, const struct format_options *o,
+                        struct buf *out, struct policy_errors *errors) {
     bool v1 = o->version != REGO_V0;
-    *f = (struct format){.heap = h, .errors = errors, .options = o, .out = out};
-    f->v1 = f->use_if = f->use_contains = v1;
+    l->f = (struct format){.heap = h, .errors = errors, .options = o, .out = out,
+                           .v1 = v1, .use_if = v1, .use_contains = v1};
+    l->p = (struct prepare){.f = &l->f};
+    l->w = (struct ast_walk){.term = prepare_term, .expr = prepare_expr, .arg = &l->p};
+    l->errors_before = errors->count;
 }
-static rc_t format_close(struct format *f, u32 errors_before) {
-    struct buf *out = f->out;
-    if (f->errors->count > errors_before) return RC_INVALID;
-    if (f->heap->exhausted) return RC_NO_MEMORY;
-    while (out->len > 1 && out->ptr[out->len - 1] == '\n' && out->ptr[out->len - 2] == '\n') out->len--;
+static rc_t layout_close(struct layout *l) {
+    struct buf *out = l->f.out;
+    if (l->f.errors->count > l->errors_before) return RC_INVALID;
+    if (l->f.heap->exhausted) return RC_NO_MEMORY;
+    while (out->len > 1 && out->ptr[out->len - 1] == '\n' && out->ptr[out->len - 2] == '\n')
+        out->len--;
     return out->failed ? RC_LIMIT : RC_OK;
 }
 
-rc_t format_module(struct heap *h, struct ast_module *m, const struct format_options *o, struct buf *out,
-                   struct policy_errors *errors) {
-    struct format f;
-    format_open(&f, h, o, out, errors);
-    struct prepare p = {.f = &f};
-    struct ast_walk w = {.term = prepare_term, .expr = prepare_expr, .arg = &p};
-    u32 before = errors->count;
-    prepare_imports(&p, m);
-    for (u32 i = 0; i < m->rule_count; i++) prepare_rule(&p, &w, m->rules[i]);
-    settle_imports(&f, m, p.needed);
-    write_module(&f, m);
-    return format_close(&f, before);
+rc_t format_module(struct heap *h, struct ast_module *m, const struct format_options *o,
+                   struct buf *out, struct policy_errors *errors) {
+    struct layout l;
+    layout_open(&l, h, o, out, errors);
+    format_heed_imports(&l.f, m);
+    for (u32 i = 0; i < m->rule_count; i++) prepare_rule(&l.p, &l.w, m->rules[i]);
+    format_settle_imports(&l.f, m, l.p.needed);
+    write_module(&l.f, m);
+    return layout_close(&l);
 }
-rc_t format_rule(struct heap *h, struct ast_rule *r, const struct format_options *o, struct buf *out,
-                 struct policy_errors *errors) {
-    struct format f;
-    format_open(&f, h, o, out, errors);
-    struct prepare p = {.f = &f};
-    struct ast_walk w = {.term = prepare_term, .expr = prepare_expr, .arg = &p};
-    u32 before = errors->count;
-    prepare_rule(&p, &w, r);
-    (void)write_rule(&f, r, false);
-    return format_close(&f, before);
+rc_t format_rule(struct heap *h, struct ast_rule *r, const struct format_options *o,
+                 struct buf *out, struct policy_errors *errors) {
+    struct layout l;
+    layout_open(&l, h, o, out, errors);
+    prepare_rule(&l.p, &l.w, r);
+    (void)write_rule(&l.f, r, false);
+    return layout_close(&l);
 }
-rc_t format_body(struct heap *h, struct ast_body *b, const struct format_options *o, struct buf *out,
-                 struct policy_errors *errors) {
-    struct format f;
-    format_open(&f, h, o, out, errors);
-    struct prepare p = {.f = &f};
-    struct ast_walk w = {.term = prepare_term, .expr = prepare_expr, .arg = &p};
-    u32 before = errors->count;
-    ast_walk_body(&w, b);
-    if (b->count) (void)format_write_body(&f, b);
-    return format_close(&f, before);
+rc_t format_body(struct heap *h, struct ast_body *b, const struct format_options *o,
+                 struct buf *out, struct policy_errors *errors) {
+    struct layout l;
+    layout_open(&l, h, o, out, errors);
+    ast_walk_body(&l.w, b);
+    if (b->count) (void)format_write_body(&l.f, b);
+    return layout_close(&l);
 }
-rc_t format_expr(struct heap *h, struct ast_expr *e, const struct format_options *o, struct buf *out,
-                 struct policy_errors *errors) {
-    struct format f;
-    format_open(&f, h, o, out, errors);
-    struct prepare p = {.f = &f};
-    struct ast_walk w = {.term = prepare_term, .expr = prepare_expr, .arg = &p};
-    u32 before = errors->count;
-    ast_walk_expr(&w, e);
-    (void)format_write_expr(&f, e);
-    return format_close(&f, before);
+rc_t format_expr(struct heap *h, struct ast_expr *e, const struct format_options *o,
+                 struct buf *out, struct policy_errors *errors) {
+    struct layout l;
+    layout_open(&l, h, o, out, errors);
+    ast_walk_expr(&l.w, e);
+    (void)format_write_expr(&l.f, e);
+    return layout_close(&l);
 }
-rc_t format_term(struct heap *h, struct ast_term *t, const struct format_options *o, struct buf *out,
-                 struct policy_errors *errors) {
-    struct format f;
-    format_open(&f, h, o, out, errors);
-    struct prepare p = {.f = &f};
-    struct ast_walk w = {.term = prepare_term, .expr = prepare_expr, .arg = &p};
-    u32 before = errors->count;
-    ast_walk_term(&w, &t);
-    (void)format_write_term(&f, t);
-    return format_close(&f, before);
+rc_t format_term(struct heap *h, struct ast_term *t, const struct format_options *o,
+                 struct buf *out, struct policy_errors *errors) {
+    struct layout l;
+    layout_open(&l, h, o, out, errors);
+    ast_walk_term(&l.w, &t);
+    (void)format_write_term(&l.f, t);
+    return layout_close(&l);
 }
 
 rc_t format_source(struct heap *h, str file_name, str text, const struct parse_options *parse,

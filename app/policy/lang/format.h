@@ -5,8 +5,8 @@
 #include "kernel/base/buf.h"
 
 struct format_options {
-    enum rego_version version; /* to write: REGO_V1, REGO_V0, or REGO_V0_COMPAT_V1, which is read the
-                                  same by both and gets `import rego.v1` */
+    enum rego_version version; /* to write: REGO_V1, REGO_V0, or REGO_V0_COMPAT_V1, which is read
+                                  the same by both and gets `import rego.v1` */
     bool drop_v0_imports;      /* those v1 makes superfluous */
     bool ignore_locations;     /* lay out as if all were on one line: trees a program made */
 };
@@ -14,17 +14,18 @@ struct format_options {
  * REGO_V0_COMPAT_V1 here, and what v1 forbids is an error. RC_INVALID: see `errors`. */
 rc_t format_source(struct heap *h, str file_name, str text, const struct parse_options *parse,
                    const struct format_options *o, struct buf *out, struct policy_errors *errors);
-/* The same of a tree. It is changed on the way: imports are added or dropped, else heads renamed. */
+/* The same of a tree. It is changed on the way: imports are added or dropped, else heads renamed.
+ */
 rc_t format_module(struct heap *h, struct ast_module *m, const struct format_options *o,
                    struct buf *out, struct policy_errors *errors);
-rc_t format_rule(struct heap *h, struct ast_rule *r, const struct format_options *o, struct buf *out,
-                 struct policy_errors *errors);
-rc_t format_body(struct heap *h, struct ast_body *b, const struct format_options *o, struct buf *out,
-                 struct policy_errors *errors);
-rc_t format_expr(struct heap *h, struct ast_expr *e, const struct format_options *o, struct buf *out,
-                 struct policy_errors *errors);
-rc_t format_term(struct heap *h, struct ast_term *t, const struct format_options *o, struct buf *out,
-                 struct policy_errors *errors);
+rc_t format_rule(struct heap *h, struct ast_rule *r, const struct format_options *o,
+                 struct buf *out, struct policy_errors *errors);
+rc_t format_body(struct heap *h, struct ast_body *b, const struct format_options *o,
+                 struct buf *out, struct policy_errors *errors);
+rc_t format_expr(struct heap *h, struct ast_expr *e, const struct format_options *o,
+                 struct buf *out, struct policy_errors *errors);
+rc_t format_term(struct heap *h, struct ast_term *t, const struct format_options *o,
+                 struct buf *out, struct policy_errors *errors);
 /* What v1 forbids and writing a v0 text anew cannot mend: imports that shadow, rules and variables
  * named like the root documents, functions that are gone, keywords as names. */
 void format_check_v1(struct ast_module *m, struct policy_errors *errors);

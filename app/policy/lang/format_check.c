@@ -17,8 +17,8 @@ static void check_imports(struct ast_module *m, struct policy_errors *errors) {
             buf_open(&b, 65536);
             ast_term_write(&b, m->imports[k].path);
             if (m->imports[k].alias.len) putf(&b, " as %.*s", STR(m->imports[k].alias));
-            policy_error_add(errors, POLICY_COMPILE_ERROR, &m->imports[i].at, "import must not shadow import %.*s",
-                             STR(buf_str(&b)));
+            policy_error_add(errors, POLICY_COMPILE_ERROR, &m->imports[i].at,
+                             "import must not shadow import %.*s", STR(buf_str(&b)));
             buf_close(&b);
             break;
         }
@@ -29,10 +29,11 @@ static void check_roots(struct ast_rule *r, struct policy_errors *errors) {
     const struct ast_head *h = r->head;
     str name = h->ref->terms[0]->var;
     if (is_root(name))
-        policy_error_add(errors, POLICY_COMPILE_ERROR, &r->at, "rules must not shadow %.*s (use a different rule name)",
-                         STR(name));
+        policy_error_add(errors, POLICY_COMPILE_ERROR, &r->at,
+                         "rules must not shadow %.*s (use a different rule name)", STR(name));
     for (u32 i = 0; i < h->arg_count; i++)
-        if (h->args[i]->kind == AST_REF && h->args[i]->count == 1 && is_root(h->args[i]->terms[0]->var))
+        if (h->args[i]->kind == AST_REF && h->args[i]->count == 1 &&
+            is_root(h->args[i]->terms[0]->var))
             policy_error_add(errors, POLICY_COMPILE_ERROR, &h->args[i]->at,
                              "args must not shadow %.*s (use a different variable name)",
                              STR(h->args[i]->terms[0]->var));
@@ -42,7 +43,8 @@ static bool check_assignment(struct ast_walk *w, struct ast_expr *e) {
     const char *symbol = e->kind == AST_EXPR_CALL ? ast_infix_of(e->terms[0], &arity) : NULL;
     if (!symbol || strcmp(symbol, ":=") != 0 || e->count < 2) return true;
     const struct ast_term *left = e->terms[1];
-    if (left->kind == AST_REF && left->count == 1 && left->terms[0]->kind == AST_VAR && is_root(left->terms[0]->var))
+    if (left->kind == AST_REF && left->count == 1 && left->terms[0]->kind == AST_VAR &&
+        is_root(left->terms[0]->var))
         policy_error_add(w->arg, POLICY_COMPILE_ERROR, &e->at,
                          "variables must not shadow %.*s (use a different variable name)",
                          STR(left->terms[0]->var));
@@ -69,12 +71,14 @@ static bool is_deprecated(str name) {
     u8 flags;
     return declared(name, &flags) && (flags & BUILTIN_DEPRECATED);
 }
-static void check_operator(struct policy_errors *errors, const struct ast_term *op, const struct ast_location *at) {
+static void check_operator(struct policy_errors *errors, const struct ast_term *op,
+                           const struct ast_location *at) {
     struct buf b;
     buf_open(&b, 65536);
     ast_term_write(&b, op);
     if (is_deprecated(buf_str(&b)))
-        policy_error_add(errors, POLICY_TYPE_ERROR, at, "deprecated built-in function calls in expression: %.*s",
+        policy_error_add(errors, POLICY_TYPE_ERROR, at,
+                         "deprecated built-in function calls in expression: %.*s",
                          STR(buf_str(&b)));
     buf_close(&b);
 }
@@ -97,8 +101,8 @@ void format_check_v1(struct ast_module *m, struct policy_errors *errors) {
     for (u32 i = 0; i < m->rule_count; i++) {
         const struct ast_rule *r = m->rules[i];
         if (r->head->ref->count < 2 && token_is_reserved(r->head->name, true, 0))
-            policy_error_add(errors, POLICY_PARSE_ERROR, &r->at, "%.*s keyword cannot be used for rule name",
-                             STR(r->head->name));
+            policy_error_add(errors, POLICY_PARSE_ERROR, &r->at,
+                             "%.*s keyword cannot be used for rule name", STR(r->head->name));
     }
 }
 
@@ -144,7 +148,8 @@ void format_arity_error(struct format *f, struct ast_term *const *operands, u32 
     u8 flags;
     const char *type = declared(name, &flags);
     str want[ARGUMENTS_MAX];
-    str *have = heap_alloc(h, (count + 1) * sizeof(*have)), *lines = heap_alloc(h, 2 * sizeof(*lines));
+    str *have = heap_alloc(h, (count + 1) * sizeof(*have)),
+        *lines = heap_alloc(h, 2 * sizeof(*lines));
     struct policy_error *e = policy_error_add(f->errors, POLICY_TYPE_ERROR, at,
                                               "%.*s: arity mismatch", STR(name));
     if (!have || !lines || !e || !type) return;

@@ -15,7 +15,8 @@ bool expr_is_set(const struct ast_expr *e) {
     return e->kind == AST_EXPR_TERM && !e->negated && e->terms[0]->kind == AST_SET;
 }
 static bool is_or(const struct ast_term *op) {
-    return op->kind == AST_REF && op->count == 1 && op->terms[0]->kind == AST_VAR && str_eq(op->terms[0]->var, S("or"));
+    return op->kind == AST_REF && op->count == 1 && op->terms[0]->kind == AST_VAR &&
+           str_eq(op->terms[0]->var, S("or"));
 }
 bool term_is_union(const struct ast_term *t) { return t->kind == AST_CALL && is_or(t->terms[0]); }
 static bool expr_is_union(const struct ast_expr *e) {
@@ -27,7 +28,9 @@ static bool expr_is_union(const struct ast_expr *e) {
 struct operand { const struct ast_body *body; bool braces, parens; struct ast_location brace; };
 struct step { const char *op; struct operand right; s64 left_end_row; };
 
-static const struct ast_expr *only(const struct ast_body *b) { return b->count == 1 ? b->exprs[0] : NULL; }
+static const struct ast_expr *only(const struct ast_body *b) {
+    return b->count == 1 ? b->exprs[0] : NULL;
+}
 
 /* The `{` before an operand's first expression, somewhere in the text of the whole. */
 static struct ast_location brace_place(const struct ast_location *whole, const struct ast_body *b) {
@@ -44,8 +47,8 @@ static struct ast_location brace_place(const struct ast_location *whole, const s
     }
     return at;
 }
-static struct operand operand_of(const struct ast_body *b, bool braces, enum ast_logical_op above, bool right,
-                                 const struct ast_location *whole) {
+static struct operand operand_of(const struct ast_body *b, bool braces, enum ast_logical_op above,
+                                 bool right, const struct ast_location *whole) {
     const struct ast_expr *e = braces ? NULL : only(b);
     if (!e) return (struct operand){b, true, false, brace_place(whole, b)};
     return (struct operand){b, false, write_operand_needs_parens(e, above, right), {0}};
@@ -64,7 +67,9 @@ static s64 operand_end_row(const struct operand *o) {
     return row > 0 ? row : body_end_row(o->body);
 }
 static bool breaks_line(const struct step *s) {
-    s64 row = s->right.braces ? s->right.brace.row : s->right.body->count ? s->right.body->exprs[0]->at.row : 0;
+    s64 row = s->right.braces        ? s->right.brace.row
+              : s->right.body->count ? s->right.body->exprs[0]->at.row
+                                     : 0;
     return row > s->left_end_row;
 }
 /* A chain groups to the left: its steps lie one beneath the other on the left side. */
@@ -73,7 +78,9 @@ static u32 chain_length(const struct ast_expr *e) {
     while (true) {
         const struct ast_logical *l = e->logical;
         const struct ast_expr *left = l->explicit_left ? NULL : only(l->left);
-        if (!left || left->kind != AST_EXPR_LOGICAL || write_operand_needs_parens(left, l->op, false)) return n;
+        if (!left || left->kind != AST_EXPR_LOGICAL ||
+            write_operand_needs_parens(left, l->op, false))
+            return n;
         e = left, n++;
     }
 }
@@ -161,7 +168,8 @@ static enum laid write_some(struct format *f, const struct ast_expr *e) {
         if (t->kind == AST_CALL) {
             u32 arity = 2;
             ast_infix_of(t->terms[0], &arity);
-            if (format_write_in(f, false, t->terms + 1, t->count - 1, arity, &e->at)) return lose(f, LAID_COMMENT);
+            if (format_write_in(f, false, t->terms + 1, t->count - 1, arity, &e->at))
+                return lose(f, LAID_COMMENT);
             continue;
         }
         if (t->at.row > row) {
@@ -223,7 +231,8 @@ static enum laid write_call_expr(struct format *f, const struct ast_expr *e) {
     if (strcmp(symbol, "in") == 0)
         return format_write_in(f, false, e->terms + 1, e->count - 1, arity, &e->terms[0]->at);
     if (e->count != arity + 1 && e->count != arity + 2) {
-        format_arity_error(f, e->terms + 1, e->count - 1, e->terms[0]->terms[0]->var, &e->terms[0]->at);
+        format_arity_error(f, e->terms + 1, e->count - 1, e->terms[0]->terms[0]->var,
+                           &e->terms[0]->at);
         return format_write_call(f, e->terms, e->count);
     }
     if (e->count == arity + 2) {
@@ -303,7 +312,8 @@ enum laid format_write_expr(struct format *f, const struct ast_expr *e) {
 enum laid format_write_body(struct format *f, const struct ast_body *b) {
     if (format_insert_comments(f, b->exprs[0]->at.row)) return LAID_COMMENT;
     for (u32 i = 0; i < b->count; i++) {
-        if (i && (s64)b->exprs[i]->at.row > end_row_of(&b->exprs[i - 1]->at) + 1) format_blank_line(f);
+        if (i && (s64)b->exprs[i]->at.row > end_row_of(&b->exprs[i - 1]->at) + 1)
+            format_blank_line(f);
         format_start_line(f);
         (void)format_write_expr(f, b->exprs[i]);
         format_end_line(f);

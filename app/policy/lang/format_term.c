@@ -14,9 +14,14 @@ static enum laid lose(struct format *f, enum laid laid) {
 
 /* ---- Lists ---- */
 
-struct item { const struct ast_term *term, *value; const struct ast_expr *expr; }; /* term, pair, expression */
+struct item {
+    const struct ast_term *term, *value;
+    const struct ast_expr *expr;
+}; /* term, pair, expression */
 
-static const struct ast_location *item_at(const struct item *i) { return i->expr ? &i->expr->at : &i->term->at; }
+static const struct ast_location *item_at(const struct item *i) {
+    return i->expr ? &i->expr->at : &i->term->at;
+}
 
 struct trust { bool no; };
 static bool check_place(struct ast_walk *w, struct ast_term **t) {
@@ -31,7 +36,8 @@ static bool places_hold(const struct item *items, u32 n) {
     struct trust trust = {false};
     struct ast_walk w = {.term = check_place, .arg = &trust};
     for (u32 i = 0; i < n && !trust.no; i++) {
-        struct ast_term *t = (struct ast_term *)items[i].term, *v = (struct ast_term *)items[i].value;
+        struct ast_term *t = (struct ast_term *)items[i].term,
+                        *v = (struct ast_term *)items[i].value;
         if (t) ast_walk_term(&w, &t);
         if (v) ast_walk_term(&w, &v);
         if (items[i].expr) ast_walk_expr(&w, (struct ast_expr *)items[i].expr);
@@ -95,7 +101,8 @@ static bool line_ends_before(const struct ast_location *last, const struct ast_t
     size_t cut = str_find(s, needle);
     return cut < s.len && cut > 0 && str_find_byte(str_take(s, cut), '\n') - 1 < cut - 1;
 }
-static enum laid write_lines(struct format *f, struct item *items, u32 n, bool *starts, bool union_parens) {
+static enum laid write_lines(struct format *f, struct item *items, u32 n, bool *starts,
+                             bool union_parens) {
     for (u32 i = 0; i < n; i++) {
         if (starts[i]) {
             put_c(f->out, ',');
@@ -109,8 +116,8 @@ static enum laid write_lines(struct format *f, struct item *items, u32 n, bool *
     return LAID_OK;
 }
 /* `last`: what stands before the items; `close_row`: of the closing bracket. */
-static enum laid write_items(struct format *f, struct item *items, u32 n, const struct ast_location *last,
-                             s64 close_row, bool union_parens) {
+static enum laid write_items(struct format *f, struct item *items, u32 n,
+                             const struct ast_location *last, s64 close_row, bool union_parens) {
     bool *starts = heap_alloc(f->heap, MAX(n, 1u) * sizeof(*starts)), first_on_own_line = false;
     if (!starts) return LAID_OK;
     u32 lines = group_lines(f, items, n, last->row, starts);
@@ -140,8 +147,8 @@ static struct item *items_of(struct format *f, u32 n) {
     if (items) memset(items, 0, n * sizeof(*items));
     return items;
 }
-enum laid format_write_list(struct format *f, struct ast_term *const *terms, u32 count, bool union_parens,
-                            const struct ast_location *last, s64 close_row) {
+enum laid format_write_list(struct format *f, struct ast_term *const *terms, u32 count,
+                            bool union_parens, const struct ast_location *last, s64 close_row) {
     struct item *items = items_of(f, count);
     for (u32 i = 0; items && i < count; i++) items[i].term = terms[i];
     return items ? write_items(f, items, count, last, close_row, union_parens) : LAID_OK;
@@ -152,8 +159,10 @@ enum laid format_write_list(struct format *f, struct ast_term *const *terms, u32
 static enum laid write_object(struct format *f, const struct ast_term *t) {
     struct item *items = items_of(f, t->count);
     put_c(f->out, '{');
-    for (u32 i = 0; items && i < t->count; i++) items[i].term = t->pairs[i].key, items[i].value = t->pairs[i].value;
-    enum laid laid = items ? write_items(f, items, t->count, &t->at, format_closing_row(0, 0, '{', '}', &t->at), false)
+    for (u32 i = 0; items && i < t->count; i++)
+        items[i].term = t->pairs[i].key, items[i].value = t->pairs[i].value;
+    enum laid laid = items ? write_items(f, items, t->count, &t->at,
+                                         format_closing_row(0, 0, '{', '}', &t->at), false)
                            : LAID_OK;
     put_c(f->out, '}');
     return laid;
@@ -172,8 +181,10 @@ static enum laid write_array_or_set(struct format *f, const struct ast_term *t) 
     return laid;
 }
 
-enum laid format_write_comprehension_body(struct format *f, char open, char close, const struct ast_body *b,
-                                          const struct ast_location *before_body, const struct ast_location *whole) {
+enum laid format_write_comprehension_body(struct format *f, char open, char close,
+                                          const struct ast_body *b,
+                                          const struct ast_location *before_body,
+                                          const struct ast_location *whole) {
     struct item *items = items_of(f, b->count);
     bool *starts = heap_alloc(f->heap, MAX(b->count, 1u) * sizeof(*starts));
     if (!items || !starts || !b->count) return LAID_OK;
@@ -192,7 +203,8 @@ enum laid format_write_comprehension_body(struct format *f, char open, char clos
             laid = format_write_expr(f, b->exprs[i]);
         }
     }
-    if (!laid) laid = lose(f, format_insert_comments(f, format_closing_row(0, 0, open, close, whole)));
+    if (!laid)
+        laid = lose(f, format_insert_comments(f, format_closing_row(0, 0, open, close, whole)));
     if (many) {
         f->level -= f->level > 0;
         format_start_line(f);
@@ -217,11 +229,13 @@ static enum laid write_comprehension(struct format *f, const struct ast_term *t)
         format_end_line(f);
         format_start_line(f);
     }
-    bool parens = head->kind == AST_CALL && (term_is_union(head) || str_starts(text_at(&head->at), S("(")));
+    bool parens =
+        head->kind == AST_CALL && (term_is_union(head) || str_starts(text_at(&head->at), S("(")));
     if (!laid) laid = lose(f, format_write_term_in(f, parens, head));
     if (!laid) {
         put(f->out, S(" |"));
-        laid = format_write_comprehension_body(f, open, close, t->comprehension.body, &head->at, &t->at);
+        laid = format_write_comprehension_body(f, open, close, t->comprehension.body, &head->at,
+                                               &t->at);
     }
     put_c(f->out, close);
     return laid;
@@ -245,7 +259,8 @@ static void write_comments_inside(struct format *f, u32 n) {
     f->comments.items += n, f->comments.count -= n;
     format_write_comments(f, items, n);
 }
-static enum laid write_part_expr(struct format *f, const struct ast_expr *e, const struct ast_location *next) {
+static enum laid write_part_expr(struct format *f, const struct ast_expr *e,
+                                 const struct ast_location *next) {
     put_c(f->out, '{');
     f->level++;
     if (f->line_end) {
@@ -273,9 +288,11 @@ static enum laid write_part_expr(struct format *f, const struct ast_expr *e, con
 static enum laid write_template(struct format *f, const struct ast_term *t) {
     put(f->out, t->multiline ? S("$`") : S("$\""));
     for (u32 i = 0; i < t->count; i++) {
-        const struct ast_part *part = &t->parts[i], *next = i + 1 < t->count ? &t->parts[i + 1] : NULL;
+        const struct ast_part *part = &t->parts[i],
+                              *next = i + 1 < t->count ? &t->parts[i + 1] : NULL;
         if (part->expr) {
-            if (write_part_expr(f, part->expr, next ? next->expr ? &next->expr->at : &next->text->at : NULL))
+            if (write_part_expr(f, part->expr,
+                                next ? next->expr ? &next->expr->at : &next->text->at : NULL))
                 return LAID_COMMENT;
         } else if (part->text->kind != AST_STRING) {
             ast_term_write(f->out, part->text);
@@ -292,8 +309,9 @@ static enum laid write_template(struct format *f, const struct ast_term *t) {
 /* ---- References and calls ---- */
 
 static bool is_keyword(const struct format *f, str s) {
-    static const char *const words[] = {"not", "package", "import", "as", "default", "else", "with", "null",
-                                        "true", "false", "some", "if", "contains", "in", "every"};
+    static const char *const words[] = {"not",  "package", "import",   "as",   "default",
+                                        "else", "with",    "null",     "true", "false",
+                                        "some", "if",      "contains", "in",   "every"};
     for (size_t i = 0; i < (f->v1 ? ARRAY_LEN(words) : 11); i++)
         if (str_eq(s, str_from_c(words[i]))) return true;
     return false;
@@ -311,7 +329,8 @@ static void write_ref_string(struct format *f, const struct ast_term *t, bool ke
     value_write(f->out, t->scalar);
     put_c(f->out, ']');
 }
-enum laid format_write_ref(struct format *f, struct ast_term *const *terms, u32 count, bool keywords_plain) {
+enum laid format_write_ref(struct format *f, struct ast_term *const *terms, u32 count,
+                           bool keywords_plain) {
     const struct ast_term *head = terms[0];
     bool parens = head->kind == AST_CALL && str_starts(text_at(&head->at), S("("));
     if (head->kind == AST_STRING) put(f->out, value_str(head->scalar)); /* a package's first part */
@@ -324,7 +343,8 @@ enum laid format_write_ref(struct format *f, struct ast_term *const *terms, u32 
         }
         put_c(f->out, '[');
         if (t->kind == AST_VAR) ast_term_write(f->out, t);
-        else if (format_write_term(f, t)) put_c(f->out, '\n'); /* a comment must not swallow the bracket */
+        else if (format_write_term(f, t))
+            put_c(f->out, '\n'); /* a comment must not swallow the bracket */
         put_c(f->out, ']');
     }
     return LAID_OK;
@@ -341,8 +361,8 @@ enum laid format_write_call(struct format *f, struct ast_term *const *terms, u32
     return laid;
 }
 
-enum laid format_write_in(struct format *f, bool parens, struct ast_term *const *operands, u32 count, u32 arity,
-                          const struct ast_location *at) {
+enum laid format_write_in(struct format *f, bool parens, struct ast_term *const *operands,
+                          u32 count, u32 arity, const struct ast_location *at) {
     if (count != arity) {
         format_arity_error(f, operands, count,
                            arity == 3 ? S("internal.member_3") : S("internal.member_2"), at);
@@ -362,7 +382,8 @@ static enum laid write_call_term(struct format *f, bool parens, const struct ast
     u32 arity;
     const char *symbol = ast_infix_of(t->terms[0], &arity);
     if (!symbol) return format_write_call(f, t->terms, t->count);
-    if (strcmp(symbol, "in") == 0) return format_write_in(f, true, t->terms + 1, t->count - 1, arity, &t->at);
+    if (strcmp(symbol, "in") == 0)
+        return format_write_in(f, true, t->terms + 1, t->count - 1, arity, &t->at);
     if (parens) put_c(f->out, '(');
     if (t->count != arity + 1) {
         format_arity_error(f, t->terms + 1, t->count - 1, t->terms[0]->terms[0]->var, &t->at);
@@ -383,7 +404,8 @@ enum laid format_write_unformatted(struct format *f, const struct ast_location *
     put(f->out, s);
     u32 n = format_comments_before(f, last_row); /* they are part of the text, or above it */
     f->comments.items += n, f->comments.count -= n;
-    while (f->comment_on_final_line && f->comments.count && (s64)f->comments.items[0].at.row == last_row) {
+    while (f->comment_on_final_line && f->comments.count &&
+           (s64)f->comments.items[0].at.row == last_row) {
         put_c(f->out, ' ');
         put(f->out, text_at(&f->comments.items[0].at));
         f->comments.items++, f->comments.count--;

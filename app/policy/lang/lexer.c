@@ -337,7 +337,8 @@ void lexer_next(struct lexer *l, bool blanks, bool *newline, struct lexeme *out)
         skip_blanks(l, newline);
         if (l->found->count) { /* an error gets the place of the blank before it */
             u32 last = l->at - 1;
-            l->row = before.row, l->at = before.at, l->line_at = before.line_at, l->wide = before.wide;
+            l->row = before.row, l->at = before.at, l->line_at = before.line_at,
+            l->wide = before.wide;
             l->found->count = 0;
             while (l->at < last) step(l);
             next_blank(l, newline, out);

@@ -66,7 +66,8 @@ str parse_lexeme(const struct parser *p) { return parse_text(p, p->s.now.offset,
 
 struct ast_location parse_here(const struct parser *p) {
     const struct lexeme *t = &p->s.now;
-    return (struct ast_location){p->file, t->row, t->column, t->offset, t->end - t->offset, t->offset};
+    return (struct ast_location){p->file,  t->row, t->column, t->offset, t->end - t->offset,
+                                 t->offset};
 }
 struct ast_location parse_span(const struct parser *p, struct ast_location start) {
     start.offset = start.head;
@@ -122,7 +123,8 @@ bool parse_is_ref_keyword(const struct parser *p, enum token t) {
 }
 bool parse_scan_ahead_ref(struct parser *p) {
     if (now(p) < TOKEN_PACKAGE || now(p) > TOKEN_LOGICAL_OR) return false;
-    if ((parse_peek(p) != '.' && parse_peek(p) != '[') || !parse_is_ref_keyword(p, now(p))) return false;
+    if ((parse_peek(p) != '.' && parse_peek(p) != '[') || !parse_is_ref_keyword(p, now(p)))
+        return false;
     p->s.now.kind = TOKEN_IDENT;
     return true;
 }
@@ -183,7 +185,8 @@ str parse_print_term(struct parser *p, const struct ast_term *t) {
 static struct parse_error *add_error(struct parser *p, struct ast_location at) {
     struct parse_error *e = heap_alloc(p->heap, sizeof(*e));
     if (!e) return NULL;
-    *e = (struct parse_error){.before = p->s.errors, .at = at, .hints = p->s.hints, .token = now(p)};
+    *e =
+        (struct parse_error){.before = p->s.errors, .at = at, .hints = p->s.hints, .token = now(p)};
     p->s.errors = e;
     p->s.error_count++;
     p->s.hints = NULL, p->s.hint_count = 0;

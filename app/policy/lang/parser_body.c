@@ -31,21 +31,23 @@ static struct ast_expr *deepen(struct parser *p, struct ast_expr *e, u32 depth) 
     e->depth = (u8)depth;
     return e;
 }
-struct ast_expr *expr_not(struct parser *p, struct ast_body *body, bool braces, struct ast_location at) {
+struct ast_expr *expr_not(struct parser *p, struct ast_body *body, bool braces,
+                          struct ast_location at) {
     struct ast_expr *e = body ? expr_new(p, AST_EXPR_NOT) : NULL;
     if (!e) return NULL;
     e->not_body = body, e->explicit_body = braces, e->at = at;
     return deepen(p, e, body->depth + 1u);
 }
-static struct ast_expr *expr_terms(struct parser *p, enum ast_expr_kind kind, struct ast_term **terms,
-                                   u32 count) {
+static struct ast_expr *expr_terms(struct parser *p, enum ast_expr_kind kind,
+                                   struct ast_term **terms, u32 count) {
     struct ast_expr *e = terms ? expr_new(p, kind) : NULL;
     u32 depth = 0;
     for (u32 i = 0; terms && i < count; i++) depth = MAX(depth, terms[i]->depth);
     if (e) e->terms = terms, e->count = count;
     return deepen(p, e, depth);
 }
-static struct ast_expr *expr_of_term(struct parser *p, enum ast_expr_kind kind, struct ast_term *t) {
+static struct ast_expr *expr_of_term(struct parser *p, enum ast_expr_kind kind,
+                                     struct ast_term *t) {
     struct ast_term **list = heap_alloc(p->heap, sizeof(struct ast_term *));
     if (list) list[0] = t;
     return expr_terms(p, kind, list, 1);
@@ -236,9 +238,11 @@ struct ast_expr *parse_not_braces(struct parser *p, struct ast_location not_at) 
         if (t) {
             while (t->kind == AST_CALL && t->count == 3 && t->at.offset == t->terms[1]->at.offset)
                 t = t->terms[1];
-            parse_hint(p, "write `not (%.*s)` to negate the value, or `not {%.*s}` for a body holding it",
-                       STR(operand), STR(operand));
-            parse_error_at(p, at, "`{...}` in an operand position must contain expression(s), got: %s",
+            parse_hint(
+                p, "write `not (%.*s)` to negate the value, or `not {%.*s}` for a body holding it",
+                STR(operand), STR(operand));
+            parse_error_at(p, at,
+                           "`{...}` in an operand position must contain expression(s), got: %s",
                            term_kind_name(t));
         } else {
             parse_restore(p, failed);
@@ -264,12 +268,14 @@ static void hint_every(struct parser *p, u32 start, const struct ast_expr *e) {
     bool yes = future_reads(p, reads_every);
     parse_restore(p, here);
     parse_forget(p, here);
-    if (yes) parse_hint(p, "`import future.keywords.every` for `every x in xs { ... }` expressions");
+    if (yes)
+        parse_hint(p, "`import future.keywords.every` for `every x in xs { ... }` expressions");
 }
 
 /* `e and ...`: e is the first operand. */
 static struct ast_expr *parse_logical_after(struct parser *p, struct ast_expr *e, bool negated,
-                                            struct ast_location start, struct ast_location with_at) {
+                                            struct ast_location start,
+                                            struct ast_location with_at) {
     const char *op = token_name(now(p));
     if (with_at.file) {
         parse_error_with_on_operand(p, with_at, op);
@@ -288,7 +294,8 @@ static struct ast_expr *parse_logical_after(struct parser *p, struct ast_expr *e
     return left.body ? parse_attach_with(p, parse_logical_chain(p, left)) : NULL;
 }
 
-static struct ast_expr *parse_literal_expr(struct parser *p, bool negated, struct ast_location not_at) {
+static struct ast_expr *parse_literal_expr(struct parser *p, bool negated,
+                                           struct ast_location not_at) {
     struct ast_location start = parse_here(p), with_at = {0};
     if (negated && p->not_bodies && now(p) == TOKEN_LPAREN) {
         struct operand group;
@@ -333,7 +340,8 @@ static struct ast_expr *parse_not(struct parser *p) {
         return parse_fold_logical(p, left);
     }
     if (now(p) != TOKEN_SOME && now(p) != TOKEN_EVERY) return parse_literal_expr(p, true, at);
-    parse_illegal(p, now(p) == TOKEN_SOME ? "illegal negation of 'some'" : "illegal negation of 'every'");
+    parse_illegal(p, now(p) == TOKEN_SOME ? "illegal negation of 'some'"
+                                          : "illegal negation of 'every'");
     return NULL;
 }
 

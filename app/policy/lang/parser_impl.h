@@ -12,7 +12,7 @@ struct parse_error {
     struct parse_error *before;
     struct ast_location at;
     struct parse_hint *hints;
-    str message;      /* empty: "unexpected TOKEN token", and `note` after a colon if there is one */
+    str message; /* empty: "unexpected TOKEN token", and `note` after a colon if there is one */
     const char *note;
     enum token token;
 };
@@ -96,8 +96,9 @@ str parse_text(const struct parser *p, u32 from, u32 to);
 str parse_lexeme(const struct parser *p); /* of the current token */
 /* `start` with its text running to the end of the token before the current one. */
 struct ast_location parse_span(const struct parser *p, struct ast_location start);
-void parse_error_at(struct parser *p, struct ast_location at, const char *fmt, ...) PRINTF_LIKE(3, 4);
-void parse_illegal(struct parser *p, const char *note); /* "unexpected X token: note"; NULL: no note */
+void parse_error_at(struct parser *p, struct ast_location at, const char *fmt, ...)
+    PRINTF_LIKE(3, 4);
+void parse_illegal(struct parser *p, const char *note); /* "unexpected X token: note"; or NULL */
 void parse_illegal_format(struct parser *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void parse_hint(struct parser *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
 str parse_print(struct parser *p, const char *fmt, ...) PRINTF_LIKE(2, 3); /* text in the heap */
@@ -135,7 +136,8 @@ struct ast_term *parse_string(struct parser *p);
 struct ast_term *parse_template(struct parser *p, bool raw);
 
 /* ---- parser_body.c ---- */
-struct ast_body *parse_query(struct parser *p, bool one, enum token end); /* one: up to `;` or blank */
+/* `one`: up to `;` or a blank. */
+struct ast_body *parse_query(struct parser *p, bool one, enum token end);
 struct ast_body *parse_braced(struct parser *p, enum token end);
 struct ast_expr *parse_literal(struct parser *p);
 struct ast_expr *parse_expr(struct parser *p);
@@ -143,7 +145,8 @@ struct ast_expr *parse_attach_with(struct parser *p, struct ast_expr *e);
 struct ast_expr *parse_not_braces(struct parser *p, struct ast_location not_at);
 bool parse_is_negated(struct parser *p);
 struct ast_expr *expr_new(struct parser *p, enum ast_expr_kind kind);
-struct ast_expr *expr_not(struct parser *p, struct ast_body *body, bool braces, struct ast_location at);
+struct ast_expr *expr_not(struct parser *p, struct ast_body *body, bool braces,
+                          struct ast_location at);
 struct ast_body *body_of(struct parser *p, struct ast_expr *e);
 
 /* ---- parser_logical.c ---- */
@@ -155,13 +158,15 @@ struct ast_expr *parse_logical_chain(struct parser *p, struct operand left);
 struct ast_expr *parse_fold_logical(struct parser *p, struct operand left);
 /* At `(`: a group of conditions. False: it is none and nothing was read. With true and no body an
  * error was recorded. */
-bool parse_logical_group(struct parser *p, bool operand_place, const char *prefix, struct operand *out);
+bool parse_logical_group(struct parser *p, bool operand_place, const char *prefix,
+                         struct operand *out);
 /* `{ ... } and ...`: true when it was one, `*out` NULL on error. */
 bool parse_logical_braces(struct parser *p, struct ast_expr **out);
 bool body_is_ambiguous_union(const struct ast_body *b);
 void parse_error_ambiguous_union(struct parser *p, struct ast_location at, const struct ast_body *b,
                                  const char *prefix);
-void parse_error_operand_braces(struct parser *p, struct ast_location at, str operand, const char *op);
+void parse_error_operand_braces(struct parser *p, struct ast_location at, str operand,
+                                const char *op);
 void parse_error_with_on_operand(struct parser *p, struct ast_location at, const char *op);
 
 /* ---- parser_rule.c ---- */

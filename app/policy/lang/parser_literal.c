@@ -58,7 +58,8 @@ struct ast_term *parse_number(struct parser *p) {
     bool minus = now(p) == TOKEN_SUB, dot;
     if (minus) {
         parse_scan(p);
-        if (now(p) != TOKEN_NUMBER && now(p) != TOKEN_DOT) return number_failed(p, "expected number");
+        if (now(p) != TOKEN_NUMBER && now(p) != TOKEN_DOT)
+            return number_failed(p, "expected number");
     }
     dot = now(p) == TOKEN_DOT;
     if (dot) {
@@ -70,7 +71,8 @@ struct ast_term *parse_number(struct parser *p) {
         !(s.len > 2 && (s.ptr[1] == 'e' || s.ptr[1] == 'E')))
         return number_failed(p, "expected number without leading zero");
     if (minus || dot) s = parse_print(p, "%s%s%.*s", minus ? "-" : "", dot ? "0." : "", STR(s));
-    if (dot && str_find_byte(str_skip(s, 3), '.') < s.len - 3) return number_failed(p, "invalid float");
+    if (dot && str_find_byte(str_skip(s, 3), '.') < s.len - 3)
+        return number_failed(p, "invalid float");
     value v = number_too_big(s) ? UNDEFINED : value_number(p->heap, s);
     if (!value_defined(v)) {
         parse_error_at(p, parse_here(p), "number too big");
@@ -114,7 +116,9 @@ static bool unescape_u(str s, size_t *i, char *to, size_t *n) {
     if (c < 0) return false;
     *i += 4;
     if (c >= 0xd800 && c < 0xe000) {
-        s32 low = *i + 2 < s.len && s.ptr[*i + 1] == '\\' && s.ptr[*i + 2] == 'u' ? read_u4(s, *i + 3) : -1;
+        s32 low = *i + 2 < s.len && s.ptr[*i + 1] == '\\' && s.ptr[*i + 2] == 'u'
+                      ? read_u4(s, *i + 3)
+                      : -1;
         if (c < 0xdc00 && low >= 0xdc00 && low < 0xe000) {
             c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
             *i += 6;
@@ -179,7 +183,8 @@ struct ast_term *parse_string(struct parser *p) {
 /* ---- Template strings ---- */
 
 struct parts { struct ast_part *items; u32 count, room; };
-static bool parts_add(struct parser *p, struct parts *to, struct ast_term *text, struct ast_expr *e) {
+static bool parts_add(struct parser *p, struct parts *to, struct ast_term *text,
+                      struct ast_expr *e) {
     if (to->count == to->room) {
         u32 room = MAX(to->room * 2, 4u);
         struct ast_part *grown = heap_alloc(p->heap, room * sizeof(*grown));
@@ -210,7 +215,8 @@ static bool add_text(struct parser *p, struct parts *to, bool first, bool raw) {
 }
 
 static bool expr_is_call_of(const struct ast_expr *e, const char *name) {
-    if (e->kind != AST_EXPR_CALL || e->terms[0]->kind != AST_REF || e->terms[0]->count != 1) return false;
+    if (e->kind != AST_EXPR_CALL || e->terms[0]->kind != AST_REF || e->terms[0]->count != 1)
+        return false;
     const struct ast_term *head = e->terms[0]->terms[0];
     return head->kind == AST_VAR && str_eq(head->var, str_from_c(name));
 }
@@ -238,7 +244,8 @@ static bool add_expr(struct parser *p, struct parts *to) {
         return false;
     }
     bool scalar = e->kind == AST_EXPR_TERM && e->terms[0]->kind <= AST_STRING;
-    if (plain && scalar ? !parts_add(p, to, e->terms[0], NULL) : !parts_add(p, to, NULL, e)) return false;
+    if (plain && scalar ? !parts_add(p, to, e->terms[0], NULL) : !parts_add(p, to, NULL, e))
+        return false;
     if (now(p) == TOKEN_RBRACE) return true;
     parse_error_at(p, parse_here(p), "expected } to end template string expression");
     return false;

@@ -25,9 +25,11 @@ void parse_error_with_on_operand(struct parser *p, struct ast_location at, const
                   "expression to apply it to the whole expression", op);
     parse_error_at(p, at, "`with` modifier is not allowed on operand of `%s`", op);
 }
-void parse_error_operand_braces(struct parser *p, struct ast_location at, str operand, const char *op) {
+void parse_error_operand_braces(struct parser *p, struct ast_location at, str operand,
+                                const char *op) {
     parse_hint(p, "wrap the operand to keep the value: `(%.*s) %s ...`", STR(operand), op);
-    parse_error_at(p, at, "operand of `%s` cannot begin with `{` unless the braces hold a body", op);
+    parse_error_at(p, at, "operand of `%s` cannot begin with `{` unless the braces hold a body",
+                   op);
 }
 
 /* `{ a | b }`: was a comprehension meant? Parentheses or the call or(a, b) leave no doubt. */
@@ -45,9 +47,11 @@ void parse_error_ambiguous_union(struct parser *p, struct ast_location at, const
     struct ast_location e = b->exprs[0]->at;
     size_t from = e.head - at.head, to = from + e.len;
     bool inside = e.file && e.head > at.head && to <= braces.len;
-    parse_hint(p, "write `%s(%.*s)` for the comprehension, or `%s%.*s%s%.*s%s%.*s` for the set union",
-               prefix, STR(braces), prefix, STR(str_take(braces, inside ? from : 0)), inside ? "(" : "",
-               STR(inside ? text_of(p, e) : S("")), inside ? ")" : "", STR(str_skip(braces, inside ? to : 0)));
+    parse_hint(p,
+               "write `%s(%.*s)` for the comprehension, or `%s%.*s%s%.*s%s%.*s` for the set union",
+               prefix, STR(braces), prefix, STR(str_take(braces, inside ? from : 0)),
+               inside ? "(" : "", STR(inside ? text_of(p, e) : S("")), inside ? ")" : "",
+               STR(str_skip(braces, inside ? to : 0)));
     parse_error_at(p, at, "ambiguous `{ ... | ... }` operand: read as a body holding a set-union "
                           "expression, not as a comprehension");
 }
@@ -58,7 +62,8 @@ static const struct ast_expr *void_calls_only(const struct ast_body *b) {
         const struct ast_expr *e = b->exprs[i];
         if (e->negated || e->kind != AST_EXPR_CALL || e->terms[0]->kind != AST_REF) return NULL;
         const struct ast_term *op = e->terms[0];
-        if (op->count != 1 || op->terms[0]->kind != AST_VAR || !str_eq(op->terms[0]->var, S("print")))
+        if (op->count != 1 || op->terms[0]->kind != AST_VAR ||
+            !str_eq(op->terms[0]->var, S("print")))
             return NULL;
     }
     return b->count ? b->exprs[0] : NULL;
@@ -66,8 +71,9 @@ static const struct ast_expr *void_calls_only(const struct ast_body *b) {
 static void check_void_calls(struct parser *p, const struct ast_body *b, const char *op) {
     const struct ast_expr *e = void_calls_only(b);
     if (!e) return;
-    parse_hint(p, "`print` produces no value and always succeeds, so the operand can never fail; move "
-                  "it out of the operand, or add an expression that can fail");
+    parse_hint(p,
+               "`print` produces no value and always succeeds, so the operand can never fail; move "
+               "it out of the operand, or add an expression that can fail");
     parse_error_at(p, e->at, "operand of `%s` cannot consist only of calls to `print`", op);
 }
 
@@ -115,7 +121,8 @@ static struct operand parse_operand(struct parser *p, const char *op) {
     struct ast_expr *e = parse_expr(p);
     if (!e) return operand_of(p, NULL);
     e->at = parse_span(p, start);
-    if (negated && p->not_bodies) return operand_of(p, expr_not(p, body_of(p, e), false, parse_span(p, not_at)));
+    if (negated && p->not_bodies)
+        return operand_of(p, expr_not(p, body_of(p, e), false, parse_span(p, not_at)));
     e->negated = negated;
     return operand_of(p, e);
 }
@@ -201,7 +208,8 @@ static bool is_negated(const struct ast_body *b) {
 }
 
 /* `(a with x as 1)`: its own scope, if it is an operand. */
-static bool group_with(struct parser *p, bool operand_place, struct operand *out, struct ast_location open) {
+static bool group_with(struct parser *p, bool operand_place, struct operand *out,
+                       struct ast_location open) {
     struct ast_location with_at = parse_here(p);
     if (!parse_attach_with(p, out->body->exprs[0])) return out->body = NULL, true;
     if (at_logical(p)) {
@@ -248,7 +256,8 @@ static bool read_group(struct parser *p, u32 saved, bool operand_place, const ch
     if (is_logical(out->body) || is_negated(out->body)) return close_group(p, out, open);
     return false; /* (a == b): a term */
 }
-bool parse_logical_group(struct parser *p, bool operand_place, const char *prefix, struct operand *out) {
+bool parse_logical_group(struct parser *p, bool operand_place, const char *prefix,
+                         struct operand *out) {
     *out = (struct operand){0};
     if (!parse_enter(p)) return true;
     struct ast_location open = parse_here(p);

@@ -100,12 +100,14 @@ static struct ast_term *import_path(struct parser *p) {
 static bool check_root(struct parser *p, const struct ast_term *path) {
     static const char *const roots[] = {"data", "input", "future", "rego"};
     for (size_t i = 0; i < ARRAY_LEN(roots); i++)
-        if (path->terms[0]->kind == AST_VAR && str_eq(path->terms[0]->var, str_from_c(roots[i]))) return true;
+        if (path->terms[0]->kind == AST_VAR && str_eq(path->terms[0]->var, str_from_c(roots[i])))
+            return true;
     str got = parse_print_term(p, path->terms[0]);
     parse_hint(p, "if this is unexpected, try updating OPA");
-    parse_error_at(p, path->at,
-                   "unexpected import path, must begin with one of: {data, future, input, rego}, got: %.*s",
-                   STR(got));
+    parse_error_at(
+        p, path->at,
+        "unexpected import path, must begin with one of: {data, future, input, rego}, got: %.*s",
+        STR(got));
     return false;
 }
 static bool parse_alias(struct parser *p, struct ast_import *imp) {
@@ -122,7 +124,8 @@ static void check_last_part(struct parser *p, const struct ast_term *path) {
     str name = part_name(path, path->count - 1);
     if (!token_is_reserved(name, p->options.version == REGO_V1, 0)) return;
     parse_hint(p, "import a different path or use an alias");
-    parse_error_at(p, last->at, "unexpected import path, must not end with a keyword, got: %.*s", STR(name));
+    parse_error_at(p, last->at, "unexpected import path, must not end with a keyword, got: %.*s",
+                   STR(name));
 }
 
 static void import_future(struct parser *p, const struct ast_import *imp) {
@@ -227,13 +230,14 @@ static void check_v1(const struct ast_rule *r, struct policy_errors *errors) {
     const struct ast_head *h = r->head;
     const char *what = h->arg_count ? "function" : "rule";
     if (h->ref->count < 2 && token_is_reserved(h->name, true, 0))
-        policy_error_add(errors, POLICY_PARSE_ERROR, &r->at, "%.*s keyword cannot be used for rule name",
-                         STR(h->name));
+        policy_error_add(errors, POLICY_PARSE_ERROR, &r->at,
+                         "%.*s keyword cannot be used for rule name", STR(h->name));
     if (r->generated_body && h->generated_value)
         policy_error_add(errors, POLICY_PARSE_ERROR, &r->at,
                          "%s must have value assignment and/or body declaration", what);
     if (!r->generated_body && !h->has_if && !r->is_default)
-        policy_error_add(errors, POLICY_PARSE_ERROR, &r->at, "`if` keyword is required before %s body", what);
+        policy_error_add(errors, POLICY_PARSE_ERROR, &r->at,
+                         "`if` keyword is required before %s body", what);
     if (!h->value && !h->has_contains)
         policy_error_add(errors, POLICY_PARSE_ERROR, &r->at,
                          "`contains` keyword is required for partial set rules");

@@ -86,17 +86,22 @@ static struct ast_head *head_again(struct parser *p, const struct ast_head *h) {
 
 /* ---- Heads ---- */
 
-static void head_value_failed(struct parser *p, const struct ast_head *h, bool assign, bool is_default) {
+static void head_value_failed(struct parser *p, const struct ast_head *h, bool assign,
+                              bool is_default) {
     if (p->trials) return;
     str name = parse_print_term(p, h->ref);
     if (!assign)
-        parse_illegal_format(p, "expected rule value term (e.g., %.*s[<nil>] = <VALUE> { ... })", STR(name));
+        parse_illegal_format(p, "expected rule value term (e.g., %.*s[<nil>] = <VALUE> { ... })",
+                             STR(name));
     else if (h->arg_count)
-        parse_illegal_format(p, "expected function value term (e.g., %.*s(...) := <VALUE> { ... })", STR(name));
+        parse_illegal_format(p, "expected function value term (e.g., %.*s(...) := <VALUE> { ... })",
+                             STR(name));
     else if (is_default)
-        parse_illegal_format(p, "expected default rule value term (e.g., default %.*s := <VALUE>)", STR(name));
+        parse_illegal_format(p, "expected default rule value term (e.g., default %.*s := <VALUE>)",
+                             STR(name));
     else
-        parse_illegal_format(p, "expected rule value term (e.g., %.*s := <VALUE> { ... })", STR(name));
+        parse_illegal_format(p, "expected rule value term (e.g., %.*s := <VALUE> { ... })",
+                             STR(name));
 }
 static void parse_head_value(struct parser *p, struct ast_head *h, bool is_default) {
     h->assign = now(p) == TOKEN_ASSIGN;
@@ -122,7 +127,8 @@ static void parse_head_contains(struct parser *p, struct ast_head *h) {
     h->key = parse_infix(p);
     if (h->key) return;
     str name = parse_print_term(p, h->ref);
-    parse_illegal_format(p, "expected rule key term (e.g., %.*s contains <VALUE> { ... })", STR(name));
+    parse_illegal_format(p, "expected rule key term (e.g., %.*s contains <VALUE> { ... })",
+                         STR(name));
 }
 
 static struct ast_head *head_of_call(struct parser *p, struct ast_term *call) {
@@ -187,7 +193,8 @@ static bool check_default_term(struct ast_walk *w, struct ast_term **t) {
     struct default_check *c = w->arg;
     u8 kind = (*t)->kind;
     if (kind == AST_VAR || kind == AST_REF || kind == AST_CALL) {
-        parse_error_at(c->p, c->at, "illegal default rule (value cannot contain %s)", term_kind_name(*t));
+        parse_error_at(c->p, c->at, "illegal default rule (value cannot contain %s)",
+                       term_kind_name(*t));
         c->ok = false;
         return false;
     }
@@ -210,7 +217,8 @@ static bool check_default(struct parser *p, struct ast_rule *r) {
         } else {
             for (u32 k = 0; k < i; k++)
                 if (h->args[k]->kind == AST_VAR && str_eq(h->args[k]->var, h->args[i]->var)) {
-                    parse_error_at(p, r->at, "illegal default rule (arguments cannot be repeated %.*s)",
+                    parse_error_at(p, r->at,
+                                   "illegal default rule (arguments cannot be repeated %.*s)",
                                    STR(h->args[i]->var));
                     check.ok = false;
                     break;
@@ -262,7 +270,8 @@ static bool parse_else_value(struct parser *p, struct ast_rule *r) {
     return r->head->value != NULL;
 }
 /* At `else`; `relocate`: the body gets the whole rule's place once that is known. */
-static struct ast_rule *parse_one_else(struct parser *p, const struct ast_head *head, bool *relocate) {
+static struct ast_rule *parse_one_else(struct parser *p, const struct ast_head *head,
+                                       bool *relocate) {
     struct ast_rule *r = rule_new(p, parse_here(p));
     if (!r || !(r->head = head_again(p, head))) return NULL;
     r->head->generated_value = false;
@@ -321,7 +330,8 @@ static bool parse_else(struct parser *p, struct ast_rule *r) {
 }
 
 static bool add_rule(struct parser *p, struct ast_rule *r) {
-    return parse_add_statement(p, (struct statement){.kind = STATEMENT_RULE, .at = r->at, .rule = r});
+    return parse_add_statement(p,
+                               (struct statement){.kind = STATEMENT_RULE, .at = r->at, .rule = r});
 }
 /* `{ ... }` behind a rule: the same head with another body. */
 static bool parse_more_bodies(struct parser *p, const struct ast_rule *first) {
@@ -410,7 +420,8 @@ static bool invalid_ref(struct parser *p, const struct ast_term *ref, str *why) 
 }
 
 /* p = v, f(x) = v, p[x] = v */
-static struct ast_rule *rule_of_equality(struct parser *p, struct ast_expr *e, bool assign, str *why) {
+static struct ast_rule *rule_of_equality(struct parser *p, struct ast_expr *e, bool assign,
+                                         str *why) {
     if (e->count < 3) return *why = S("assignment requires two operands"), NULL;
     struct ast_term *left = e->terms[1], *right = e->terms[2], *name = left;
     if (left->kind == AST_CALL) name = left->terms[0];

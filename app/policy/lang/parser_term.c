@@ -21,7 +21,8 @@ static u32 depth_of_terms(struct ast_term *const *terms, u32 count) {
     for (u32 i = 0; i < count; i++) d = MAX(d, terms[i]->depth);
     return d;
 }
-static struct ast_term *term_new(struct parser *p, enum ast_term_kind kind, struct ast_location at) {
+static struct ast_term *term_new(struct parser *p, enum ast_term_kind kind,
+                                 struct ast_location at) {
     struct ast_term *t = heap_alloc(p->heap, sizeof(*t));
     if (t) *t = (struct ast_term){.kind = (u8)kind, .at = at};
     return t;
@@ -47,7 +48,8 @@ static struct ast_term *name_new(struct parser *p, str head, str rest, struct as
     struct ast_term *nodes = heap_alloc(p->heap, (count + 1) * sizeof(*nodes));
     struct ast_term **list = heap_alloc(p->heap, count * sizeof(struct ast_term *));
     if (!nodes || !list) return NULL;
-    nodes[0] = (struct ast_term){.kind = AST_REF, .at = at, .terms = list, .count = count, .depth = 1};
+    nodes[0] =
+        (struct ast_term){.kind = AST_REF, .at = at, .terms = list, .count = count, .depth = 1};
     nodes[1] = (struct ast_term){.kind = AST_VAR, .at = at, .var = head};
     list[0] = &nodes[1];
     if (count == 2) {
@@ -75,8 +77,9 @@ bool term_is_call_of(const struct ast_term *t, const char *dotted) {
     for (u32 i = 0; i < op->count; i++) {
         if (!str_split(&rest, '.', &part)) return false;
         const struct ast_term *have = op->terms[i];
-        if (have->kind == AST_VAR ? !str_eq(have->var, part)
-                                  : have->kind != AST_STRING || !str_eq(value_str(have->scalar), part))
+        if (have->kind == AST_VAR
+                ? !str_eq(have->var, part)
+                : have->kind != AST_STRING || !str_eq(value_str(have->scalar), part))
             return false;
     }
     return rest.len == 0;
@@ -259,7 +262,8 @@ static struct ast_term *close_ref(struct parser *p, u32 base, struct ast_locatio
 }
 static struct ast_term *parse_ref(struct parser *p, struct ast_term *head, u32 offset);
 /* At the `(` of a call whose operator is on the scratch list. */
-static struct ast_term *parse_ref_call(struct parser *p, u32 base, struct ast_location at, u32 offset) {
+static struct ast_term *parse_ref_call(struct parser *p, u32 base, struct ast_location at,
+                                       u32 offset) {
     struct ast_term *op = close_ref(p, base, parse_retext(at, offset, p->s.now.offset));
     struct ast_term *call = op ? parse_call(p, op, offset) : NULL;
     if (!call) return NULL;
@@ -359,7 +363,8 @@ static struct ast_term *parse_array(struct parser *p) {
         struct ast_term *t = parse_one_term(p);
         if (t && now(p) == TOKEN_OR && !comma) {
             bool go_on;
-            struct ast_term *c = try_comprehension(p, AST_ARRAY_COMPREHENSION, NULL, t, TOKEN_RBRACK, &go_on);
+            struct ast_term *c =
+                try_comprehension(p, AST_ARRAY_COMPREHENSION, NULL, t, TOKEN_RBRACK, &go_on);
             if (!go_on) return c;
         }
         if (t) t = parse_in(p, t, false, offset);
@@ -377,8 +382,10 @@ static struct ast_term *parse_array(struct parser *p) {
 }
 
 /* Sorts by the language's order; of equal terms the first stays, and gets the last one's partner
- * (`with`, the values of an object, moves along; NULL for a set). Merge sort: stable, no worst case. */
-static void sort_terms(struct ast_term **keys, struct ast_term **with, struct ast_term **spare, u32 n) {
+ * (`with`, the values of an object, moves along; NULL for a set). Merge sort: stable, no worst
+ * case. */
+static void sort_terms(struct ast_term **keys, struct ast_term **with, struct ast_term **spare,
+                       u32 n) {
     if (n < 2) return;
     u32 half = n / 2;
     sort_terms(keys, with, spare, half);
@@ -468,8 +475,8 @@ static bool parse_pairs_rest(struct parser *p) {
     return true;
 }
 /* Behind the first pair, at `,` or `}`. */
-static struct ast_term *parse_object_rest(struct parser *p, struct ast_term *key, struct ast_term *v,
-                                          u32 base) {
+static struct ast_term *parse_object_rest(struct parser *p, struct ast_term *key,
+                                          struct ast_term *v, u32 base) {
     if (!parse_push(p, key) || !parse_push(p, v)) return NULL;
     if (now(p) == TOKEN_COMMA) {
         parse_scan(p);
@@ -481,8 +488,8 @@ static bool at_end_of_pair(const struct parser *p) {
     return now(p) == TOKEN_RBRACE || now(p) == TOKEN_COMMA;
 }
 /* At the `:` behind the first key. */
-static struct ast_term *parse_object(struct parser *p, struct ast_term *key, bool maybe_comprehension,
-                                     u32 base) {
+static struct ast_term *parse_object(struct parser *p, struct ast_term *key,
+                                     bool maybe_comprehension, u32 base) {
     parse_scan(p);
     u32 saved = parse_save(p), offset = p->s.now.offset;
     struct ast_term *v = parse_one_term(p), *result = NULL;
@@ -515,7 +522,8 @@ static struct ast_term *parse_braces(struct parser *p, u32 base) {
     if (!t) return NULL;
     if (now(p) == TOKEN_OR && !comma) {
         bool go_on;
-        struct ast_term *c = try_comprehension(p, AST_SET_COMPREHENSION, NULL, t, TOKEN_RBRACE, &go_on);
+        struct ast_term *c =
+            try_comprehension(p, AST_SET_COMPREHENSION, NULL, t, TOKEN_RBRACE, &go_on);
         if (!go_on) return c;
         t = parse_in(p, t, false, offset);
         if (!t) return NULL;
@@ -652,7 +660,8 @@ __attribute__((noinline)) static bool memo_take(struct parser *p, struct ast_ter
 /* Small ones are read again as quickly as they are found. */
 static bool worth_a_memo(const struct parser *p, enum token first, u32 offset) {
     return p->s.now.offset - offset > 32 || first == TOKEN_LBRACE || first == TOKEN_LBRACK ||
-           first == TOKEN_LPAREN || first == TOKEN_TEMPLATE_PART || first == TOKEN_RAW_TEMPLATE_PART;
+           first == TOKEN_LPAREN || first == TOKEN_TEMPLATE_PART ||
+           first == TOKEN_RAW_TEMPLATE_PART;
 }
 
 struct ast_term *parse_one_term(struct parser *p) {
