@@ -14,8 +14,7 @@ struct format_options {
  * REGO_V0_COMPAT_V1 here, and what v1 forbids is an error. RC_INVALID: see `errors`. */
 rc_t format_source(struct heap *h, str file_name, str text, const struct parse_options *parse,
                    const struct format_options *o, struct buf *out, struct policy_errors *errors);
-/* The same of a tree. It is changed on the way: imports are added or dropped, else heads renamed.
- */
+/* The same of a tree, which is changed: imports are added or dropped, heads of else renamed. */
 rc_t format_module(struct heap *h, struct ast_module *m, const struct format_options *o,
                    struct buf *out, struct policy_errors *errors);
 rc_t format_rule(struct heap *h, struct ast_rule *r, const struct format_options *o,
