@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* json.c — JSON in: a strict scan, then cJSON's tree in an arena.
  *
- *   text -> json_scan: the grammar of RFC 8259, UTF-8 of RFC 3629, depth -> cJSON -> json_check_tree
+ *   text -> json_scan: grammar of RFC 8259, UTF-8 of RFC 3629, depth -> cJSON -> json_check_tree
  *
  * The scan keeps no stack but one bit per level (object or array), so hostile nesting costs
  * nothing. Where the RFC leaves a choice ("i_" in JSONTestSuite) we choose: a byte order mark, a

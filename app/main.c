@@ -9,7 +9,8 @@
  * everything, sleeps, and is there to stop everything when no other fiber can be had.
  *
  * Without a usable disk the appliance still answers: probes say 503 and why, modules that need the
- * database answer 503, the console says what to do, and the conductor tries again until it works. */
+ * database answer 503, the console says what to do, and the conductor tries again until it
+ * works. */
 #include "app/access/access.h"
 #include "app/config/config.h"
 #include "app/gateway/gateway.h"

@@ -21,20 +21,23 @@ enum route_access {
     ACCESS_ADMIN,  /* role admin */
 };
 
-struct route_param { /* for OpenAPI and for checking: queries outside the list are refused with 400 */
+/* for OpenAPI and for checking: queries outside the list are refused with 400 */
+struct route_param {
     const char *name, *type; /* "string" "integer" "boolean" */
     const char *help;
 };
 struct route {
     enum http_method method;
-    const char *pattern;    /* "/api/v1/policies/{id}"; {id} matches one segment; "/x/{rest...}" all */
+    /* "/api/v1/policies/{id}"; {id} matches one segment; "/x/{rest...}" all */
+    const char *pattern;
     void (*handle)(struct request *rq); /* on a fiber; answers exactly once */
     enum route_access access;
     const char *permission; /* "policies:document:read"; the resource and verb access_decide sees */
     const char *summary;    /* OpenAPI */
     const char *tag;        /* OpenAPI group */
     const struct route_param *query; /* NULL-name ended; NULL: none */
-    const char *body_schema, *answer_schema; /* JSON Schema text or "#Name" into app/schemas; NULL: none */
+    /* JSON Schema text or "#Name" into app/schemas; NULL: none */
+    const char *body_schema, *answer_schema;
     int success;            /* status of a good answer; 0 = 200 */
     bool idempotency_key;   /* POST honours Idempotency-Key */
     bool quiet;             /* no access-log line, never shed (health, metrics) */

@@ -28,8 +28,8 @@ void page_json(struct request *rq, struct json_writer *w, const struct page *pag
         json_null(w, "next");
 }
 
-void page_answer(struct request *rq, const struct page *page, size_t bytes_max, page_items_fn *items,
-                 void *arg, const char *what) {
+void page_answer(struct request *rq, const struct page *page, size_t bytes_max,
+                 page_items_fn *items, void *arg, const char *what) {
     struct json_writer w;
     struct db_txn *t;
     u64 total = 0;

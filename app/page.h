@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* page.h — every list has one shape: `items`, `total` (after filters), `limit`, `offset`, `next` (the
- * address of the next page with the same filters, or null). */
+/* page.h — every list has one shape: `items`, `total` (after filters), `limit`, `offset`, `next`
+ * (the address of the next page with the same filters, or null). */
 #pragma once
 #include "app/reply.h"
 
@@ -11,5 +11,5 @@ void page_json(struct request *rq, struct json_writer *w, const struct page *pag
 typedef rc_t page_items_fn(struct db_txn *t, struct request *rq, const struct page *page,
                            struct json_writer *w, u64 *out_total, void *arg);
 /* Answers with one page, read in one snapshot; at most `bytes_max` of it. */
-void page_answer(struct request *rq, const struct page *page, size_t bytes_max, page_items_fn *items,
-                 void *arg, const char *what);
+void page_answer(struct request *rq, const struct page *page, size_t bytes_max,
+                 page_items_fn *items, void *arg, const char *what);

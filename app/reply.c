@@ -84,7 +84,8 @@ void reply_rc(struct request *rq, rc_t rc, const char *what) {
         reply_problem(rq, 503, "busy", "%s: too much at once; try again in a moment.", what);
     else
         reply_problem(rq, 503, "unavailable",
-                      "%s: a part of the appliance is unavailable; nothing was acknowledged.", what);
+                      "%s: a part of the appliance is unavailable; nothing was acknowledged.",
+                      what);
 }
 
 void reply_json(struct request *rq, int status, struct json_writer *w) {

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bios.S — from a BIOS to bios_main.c: stage 1 (the MBR), the way into 32-bit mode, and the way back for
- * each BIOS call.
+/* bios.S — from a BIOS to bios_main.c: stage 1 (the MBR), the way into 32-bit mode, and the way
+ * back for each BIOS call.
  *
  *   0x0600..0x7c00   stack, growing down           0x8000..0xffff   stage 2: this file, bios_main.c
  *   0x7c00..0x7dff   stage 1, as the BIOS loads it  0x10000..0x17fff bounce buffer for disk reads
  *
  * The first 440 bytes of the linked binary's second section are stage 1; mkimage.py puts them into
- * the MBR and the rest into the BIOS boot partition. All data a BIOS call touches lies below 64 KiB,
- * so that segment 0 reaches it. What it leaves to bios_main.c: everything that can be said in C. */
+ * the MBR and the rest into the BIOS boot partition. All data a BIOS call touches lies below 64
+ * KiB, so that segment 0 reaches it. What it leaves to bios_main.c: everything that can be said
+ * in C. */
 #include "image/layout.h"
 
-/* ---- Stage 1: read stage 2, jump. Offset 3 names us (tools/run.sh and efi.c look there). -------- */
+/* ---- Stage 1: read stage 2, jump. Offset 3 names us (tools/run.sh and efi.c look there). ----- */
         .section .stage1, "ax"
         .code16
 stage1: jmp     1f
@@ -59,7 +60,7 @@ packet1:
 text1:  .asciz  "OpenPolicy: the boot disk cannot be read\r\n"
         .org    440                             /* disk signature and partition table follow */
 
-/* ---- Stage 2 ------------------------------------------------------------------------------------- */
+/* ---- Stage 2 --------------------------------------------------------------------------------- */
         .section .stage2, "ax"
         .code16
         jmp     1f

@@ -4,9 +4,9 @@
  *   slot headers -> ELF in 32 KiB reads -> [sum] and each segment's bytes to their place -> PVH
  *
  * Runs in 32-bit protected mode with paging off; each disk read drops to the BIOS and comes back
- * (bios.S). The ELF streams through a buffer below 64 KiB: its segments are filled as the bytes pass,
- * and entered only when the sum over all of them was right. Says on the screen and on the first
- * serial port what is wrong, and stops. */
+ * (bios.S). The ELF streams through a buffer below 64 KiB: its segments are filled as the bytes
+ * pass, and entered only when the sum over all of them was right. Says on the screen and on the
+ * first serial port what is wrong, and stops. */
 #include "image/boot.h"
 
 struct bios_packet { /* INT 13h extensions, AH=42h */
@@ -30,7 +30,7 @@ static struct slot slots[2];
 static struct start_info info;
 static char command_line[LINE_BYTES_MAX];
 
-/* ---- Saying ------------------------------------------------------------------------------------ */
+/* ---- Saying ---------------------------------------------------------------------------------- */
 
 static uint8_t in8(uint16_t port) {
     uint8_t v;
@@ -46,7 +46,7 @@ static void say(const char *text) {
     }
 }
 
-/* ---- Reading ----------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 static bool read_blocks(uint64_t block, uint32_t count) { /* into BOUNCE */
     for (int attempt = 0; attempt < 3; attempt++) {
@@ -75,7 +75,8 @@ static void place(const struct plan *p, uint64_t at, const uint8_t *bytes, uint3
         uint64_t from = at > s->offset ? at : s->offset;
         uint64_t end = at + n < s->offset + s->file_bytes ? at + n : s->offset + s->file_bytes;
         if (from >= end) continue;
-        memcpy((void *)(uintptr_t)(s->to + (from - s->offset)), bytes + (from - at), (size_t)(end - from));
+        memcpy((void *)(uintptr_t)(s->to + (from - s->offset)), bytes + (from - at),
+               (size_t)(end - from));
     }
 }
 
@@ -90,7 +91,8 @@ static const char *load(uint64_t slot_block, const struct slot *s, struct plan *
         if (at == 0) {
             const char *wrong = plan_make(p, BOUNCE, n, s->elf_bytes);
             if (wrong) return wrong;
-            if (!range_is_ram(p->start, p->end)) return "it does not fit into this machine's memory";
+            if (!range_is_ram(p->start, p->end))
+                return "it does not fit into this machine's memory";
             for (uint32_t i = 0; i < p->count; i++) {
                 struct segment *g = &p->segments[i];
                 memset((void *)(uintptr_t)(g->to + g->file_bytes), 0,
@@ -103,7 +105,7 @@ static const char *load(uint64_t slot_block, const struct slot *s, struct plan *
     return plan_enter(p, (const void *)(uintptr_t)p->note.to);
 }
 
-/* ---- Telling ----------------------------------------------------------------------------------- */
+/* ---- Telling --------------------------------------------------------------------------------- */
 
 static uint32_t rsdp_in(uint32_t from, uint32_t to) {
     for (uint32_t at = from; at < to; at += 16) {

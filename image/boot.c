@@ -3,7 +3,8 @@
  *
  * Compiled twice, 32-bit for the BIOS loader and 64-bit for the UEFI one, and once more for the
  * host, where tests/unit/image_boot_test.c feeds it broken slots and ELFs. Everything read from the
- * disk is checked against the sizes it came with; sums of two 64-bit numbers never wrap unnoticed. */
+ * disk is checked against the sizes it came with; sums of two 64-bit numbers never wrap
+ * unnoticed. */
 #include "image/boot.h"
 
 uint32_t boot_crc(uint32_t crc, const void *bytes, size_t n) {
@@ -16,7 +17,7 @@ uint32_t boot_crc(uint32_t crc, const void *bytes, size_t n) {
     return ~crc;
 }
 
-/* ---- Slots ------------------------------------------------------------------------------------- */
+/* ---- Slots ----------------------------------------------------------------------------------- */
 
 bool slot_valid(const struct slot *s) {
     return !memcmp(s->magic, "OPSLOT1", 8) && s->sequence &&
@@ -33,7 +34,7 @@ void slot_order(const struct slot *a, const struct slot *b, const struct slot **
     *second = b_first ? a : b;
 }
 
-/* ---- ELF --------------------------------------------------------------------------------------- */
+/* ---- ELF ------------------------------------------------------------------------------------- */
 
 struct elf_head {
     uint8_t ident[16];
@@ -79,7 +80,8 @@ static const char *segment_add(struct plan *p, const struct elf_program *h, uint
     if (!h->memory_bytes) return NULL;
     if (p->count == SEGMENT_MAX) return "too many segments";
     if (!inside(h->offset, h->file_bytes, elf_bytes)) return "a segment lies outside the file";
-    if (h->file_bytes > h->memory_bytes || h->to < LOWEST || !inside(h->to, h->memory_bytes, HIGHEST))
+    if (h->file_bytes > h->memory_bytes || h->to < LOWEST ||
+        !inside(h->to, h->memory_bytes, HIGHEST))
         return "a segment lies outside memory";
     p->segments[p->count++] = (struct segment){h->offset, h->file_bytes, h->to, h->memory_bytes};
     if (h->to < p->start) p->start = h->to;
@@ -122,7 +124,7 @@ const char *plan_enter(struct plan *p, const void *note) {
     return NULL;
 }
 
-/* ---- The command line ---------------------------------------------------------------------------- */
+/* ---- The command line ------------------------------------------------------------------------ */
 
 #ifdef BOOT_NO_PORTS /* the host's tests have no ports */
 static size_t append_read(char *to, size_t room) { return (void)to, (void)room, 0; }
@@ -137,7 +139,13 @@ static uint8_t port_in8(uint16_t port) {
 }
 
 /* QEMU docs/specs/fw_cfg: select a key at 0x510, read its bytes at 0x511. */
-enum { FW_SELECT = 0x510, FW_DATA = 0x511, FW_SIGNATURE = 0, FW_DIRECTORY = 0x19, FW_FILES_MAX = 256 };
+enum {
+    FW_SELECT = 0x510,
+    FW_DATA = 0x511,
+    FW_SIGNATURE = 0,
+    FW_DIRECTORY = 0x19,
+    FW_FILES_MAX = 256
+};
 
 static void fw_read(void *to, size_t n) {
     for (size_t i = 0; i < n; i++) ((uint8_t *)to)[i] = port_in8(FW_DATA);
@@ -182,7 +190,7 @@ void boot_command_line(char to[LINE_BYTES_MAX], const struct slot *slot) {
     to[more ? from + more : n] = 0;
 }
 
-/* ---- Without a library --------------------------------------------------------------------------- */
+/* ---- Without a library ----------------------------------------------------------------------- */
 
 #ifndef BOOT_NO_PORTS
 void *memcpy(void *to, const void *from, size_t n) {

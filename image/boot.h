@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* ---- Telling the kernel ------------------------------------------------------------------------ */
+/* ---- Telling the kernel ---------------------------------------------------------------------- */
 
 enum { MEMORY_RAM = 1, MEMORY_RESERVED = 2, MEMORY_ACPI = 3, MEMORY_NVS = 4 };
 struct memory_entry {
@@ -22,11 +22,12 @@ struct start_info {
     uint64_t modules, command_line, rsdp, memmap;
     uint32_t memmap_entries, reserved;
 };
-_Static_assert(sizeof(struct memory_entry) == 24 && sizeof(struct start_info) == 56, "start_info.h");
+_Static_assert(sizeof(struct memory_entry) == 24 && sizeof(struct start_info) == 56,
+               "start_info.h");
 #define START_INFO_MAGIC 0x336ec578u
 #define LINE_BYTES_MAX 2048u
 
-/* ---- Small things a loader has no library for -------------------------------------------------- */
+/* ---- Small things a loader has no library for ------------------------------------------------ */
 
 void *memcpy(void *to, const void *from, size_t n);
 void *memset(void *to, int byte, size_t n);
@@ -36,7 +37,7 @@ uint32_t boot_crc(uint32_t crc, const void *bytes, size_t n); /* begin with 0 */
 /* The command line: the slot's words, then those of QEMU's fw_cfg opt/org.openpolicy/append. */
 void boot_command_line(char to[LINE_BYTES_MAX], const struct slot *slot);
 
-/* ---- Slots and ELF ----------------------------------------------------------------------------- */
+/* ---- Slots and ELF --------------------------------------------------------------------------- */
 
 bool slot_valid(const struct slot *s);
 /* The slots in the order to try: *first is NULL when neither is valid. */

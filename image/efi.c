@@ -41,8 +41,8 @@ struct boot_services { /* the members between those used are only counted */
     void *tpl[2];
     status_t(EFIAPI *allocate_pages)(int how, int type, uint64_t pages, uint64_t *address);
     status_t(EFIAPI *free_pages)(uint64_t address, uint64_t pages);
-    status_t(EFIAPI *memory_map)(uint64_t *bytes, void *map, uint64_t *key, uint64_t *descriptor_bytes,
-                                 uint32_t *version);
+    status_t(EFIAPI *memory_map)(uint64_t *bytes, void *map, uint64_t *key,
+                                 uint64_t *descriptor_bytes, uint32_t *version);
     status_t(EFIAPI *allocate_pool)(int type, uint64_t bytes, void **out);
     status_t(EFIAPI *free_pool)(void *p);
     void *events[6];
@@ -94,7 +94,8 @@ struct block_io {
     uint64_t revision;
     struct block_media *media;
     void *reset;
-    status_t(EFIAPI *read)(struct block_io *, uint32_t media, uint64_t block, uint64_t bytes, void *to);
+    status_t(EFIAPI *read)(struct block_io *, uint32_t media, uint64_t block, uint64_t bytes,
+                           void *to);
 };
 
 static const struct guid loaded_image_guid = {
@@ -126,7 +127,7 @@ static struct system_table *st;
 static struct boot_services *bs;
 static struct keep *keep;
 
-/* ---- Saying ------------------------------------------------------------------------------------ */
+/* ---- Saying ---------------------------------------------------------------------------------- */
 
 static void say(const char *text) {
     uint16_t wide[2] = {0, 0};
@@ -136,9 +137,10 @@ static void say(const char *text) {
     }
 }
 
-/* ---- Our own disk -------------------------------------------------------------------------------- */
+/* ---- Our own disk ---------------------------------------------------------------------------- */
 
-/* Is `outer` a device path that `inner` continues? Nodes: type, subtype, length (2); type 0x7f ends. */
+/* Is `outer` a device path that `inner` continues? Nodes: type, subtype, length (2); type 0x7f
+ * ends. */
 static bool path_begins(const uint8_t *inner, const uint8_t *outer) {
     while (outer[0] != 0x7f) {
         uint32_t n = (uint32_t)(outer[2] | outer[3] << 8);
@@ -149,7 +151,8 @@ static bool path_begins(const uint8_t *inner, const uint8_t *outer) {
     return true;
 }
 
-/* The whole disk of which the partition we were read from is a part; NULL: none carries our mark. */
+/* The whole disk of which the partition we were read from is a part; NULL: none carries our
+ * mark. */
 static struct block_io *disk_find(void *partition) {
     void *path = NULL, **handles;
     uint64_t count = 0;
@@ -199,7 +202,7 @@ static uint8_t *elf_read(struct block_io *disk, uint64_t slot_block, const struc
     return NULL;
 }
 
-/* ---- The memory map ------------------------------------------------------------------------------ */
+/* ---- The memory map -------------------------------------------------------------------------- */
 
 static uint32_t type_told(uint32_t efi_type) {
     switch (efi_type) {
@@ -214,8 +217,8 @@ static uint32_t type_told(uint32_t efi_type) {
     }
 }
 
-/* Fills keep->map. The kernel's own range counts as RAM: OVMF marks the save area of the sleep state
- * S3 below 16 MiB as ACPI NVS, and a machine that never sleeps may use it. */
+/* Fills keep->map. The kernel's own range counts as RAM: OVMF marks the save area of the sleep
+ * state S3 below 16 MiB as ACPI NVS, and a machine that never sleeps may use it. */
 static const char *map_tell(const struct plan *p, uint64_t bytes, uint64_t step) {
     uint32_t n = 0;
     uint64_t ram = 0;
@@ -226,7 +229,8 @@ static const char *map_tell(const struct plan *p, uint64_t bytes, uint64_t step)
         uint64_t from = start > p->start ? start : p->start, to = end < p->end ? end : p->end;
         if (from < to) {
             bool low_nvs = type == MEMORY_NVS && end <= 0x1000000;
-            if (type != MEMORY_RAM && !low_nvs) return "firmware keeps memory where the image belongs";
+            if (type != MEMORY_RAM && !low_nvs)
+                return "firmware keeps memory where the image belongs";
             ram += to - from;
             if (low_nvs) type = MEMORY_RAM;
         }
@@ -239,7 +243,8 @@ static const char *map_tell(const struct plan *p, uint64_t bytes, uint64_t step)
         keep->map[n++] = (struct memory_entry){start, end - start, type, 0};
     }
     keep->info.memmap_entries = n;
-    return ram >= ((p->end - p->start) & ~4095ull) ? NULL : "it does not fit into this machine's memory";
+    return ram >= ((p->end - p->start) & ~4095ull) ? NULL
+                                                   : "it does not fit into this machine's memory";
 }
 
 static uint64_t rsdp_find(void) {
@@ -256,7 +261,8 @@ static bool overlaps(const struct plan *p, const void *at, uint64_t bytes) {
 }
 
 /* Returns only when it failed. */
-static const char *enter(void *image, const struct plan *p, const uint8_t *elf, const struct slot *s) {
+static const char *enter(void *image, const struct plan *p, const uint8_t *elf,
+                         const struct slot *s) {
     uint64_t bytes, key, step;
     uint32_t version;
     boot_command_line(keep->command_line, s);
@@ -310,7 +316,8 @@ status_t EFIAPI efi_main(void *image, struct system_table *system) {
     slot_order(&keep->slots[0], &keep->slots[1], &order[0], &order[1]);
     for (int i = 0; i < 2 && order[i]; i++) {
         const char *wrong;
-        const uint8_t *elf = elf_read(disk, blocks[order[i] - keep->slots], order[i], &plan, &wrong);
+        const uint8_t *elf =
+            elf_read(disk, blocks[order[i] - keep->slots], order[i], &plan, &wrong);
         if (elf) wrong = enter(image, &plan, elf, order[i]);
         say(order[i] == &keep->slots[0] ? "OpenPolicy: image A: " : "OpenPolicy: image B: ");
         say(wrong);

@@ -9,8 +9,8 @@
  *   20480  image slot B: the same, or empty
  *   36864  data area: the partitions of storage/layout.h, or nothing
  *
- * Both loaders read the slots by block number, so that an update writes one slot and no file system:
- * they take the slot with the higher sequence whose sums are right, else the other one. */
+ * Both loaders read the slots by block number, so that an update writes one slot and no file
+ * system: they take the slot with the higher sequence whose sums are right, else the other one. */
 #pragma once
 #define BLOCK_BYTES 512
 #define STAGE2_BLOCK 64

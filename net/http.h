@@ -63,8 +63,7 @@ rc_t http_serve(const struct http_server_options *options, struct http_server **
 void http_server_drain(struct http_server *s); /* no new connections, idle ones close */
 bool http_server_drained(const struct http_server *s);
 
-/* ---- Reading ------------------------------------------------------------------------------------
- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 str http_field(const struct http_request *r, str name); /* case-insensitive; ptr NULL = absent */
 bool http_field_next(const struct http_request *r, str name, u32 *at, str *value); /* lists */
@@ -78,13 +77,13 @@ rc_t http_percent_decode(struct arena *a, str raw, bool plus_is_blank, str *out)
 rc_t http_body_read(struct http_exchange *x, void *to, size_t room, size_t *got);
 rc_t http_body_all(struct http_exchange *x, size_t bytes_max, str *out);
 
-/* ---- Answering ----------------------------------------------------------------------------------
- */
+/* ---- Answering ------------------------------------------------------------------------------- */
 
 /* Fields added before the answer begins; bytes are copied. Refuses CR, LF and NUL: RC_INVALID. */
 rc_t http_answer_field(struct http_exchange *x, str name, str value);
 /* Constant lines for every answer of a kind, "Name: value\r\n" each: not copied and not checked, so
- * they must live for ever and come from nobody. The last call stands; up to HTTP_LINES_MAX bytes. */
+ * they must live for ever and come from nobody. The last call stands; up to HTTP_LINES_MAX
+ * bytes. */
 #define HTTP_LINES_MAX 1024u
 void http_answer_lines(struct http_exchange *x, str lines);
 /* A whole answer. HEAD, 204 and 304 send no body but the right length. Once per exchange. */

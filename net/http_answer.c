@@ -73,7 +73,7 @@ const char *http_status_text(int status) {
     return "Unknown";
 }
 
-/* ---- Putting bytes together ------------------------------------------------------------------- */
+/* ---- Putting bytes together ------------------------------------------------------------------ */
 
 static char *put(char *p, str s) {
     if (s.len) memcpy(p, s.ptr, s.len);
@@ -126,7 +126,7 @@ str http_refusal_text(int status, const char *detail, bool close, char *to, size
     return str_of(to, (size_t)(p - to));
 }
 
-/* ---- The handler's fields --------------------------------------------------------------------- */
+/* ---- The handler's fields -------------------------------------------------------------------- */
 
 rc_t http_answer_field(struct http_exchange *x, str name, str value) {
     struct http_active *a = active_of(x);
@@ -144,7 +144,7 @@ void http_answer_lines(struct http_exchange *x, str lines) {
     active_of(x)->lines = lines;
 }
 
-/* ---- Heads ------------------------------------------------------------------------------------ */
+/* ---- Heads ----------------------------------------------------------------------------------- */
 
 static bool status_has_no_body(int status) {
     return status < 200 || status == 204 || status == 304;
@@ -179,7 +179,8 @@ static char *put_head(struct http_active *a, int status, str content_type, s64 l
 
 /* Bytes for a head and `more`, from the request's arena; NULL: it is used up. */
 static char *head_room(struct http_active *a, str content_type, size_t more) {
-    return arena_alloc(&a->arena, HEAD_OWN_MAX + content_type.len + a->lines.len + a->extra_len + more);
+    return arena_alloc(&a->arena,
+                       HEAD_OWN_MAX + content_type.len + a->lines.len + a->extra_len + more);
 }
 
 static bool content_type_fits(str t) {
@@ -190,7 +191,8 @@ static rc_t send_bytes(struct http_active *a, str bytes) {
     if (a->answer_failed) return RC_CLOSED;
     size_t took = 0;
     rc_t rc = stream_write_some(a->conn->stream, bytes, &took);
-    if (!rc && (took < bytes.len || stream_is_tls(a->conn->stream))) { /* the peer may have to read */
+    if (!rc && (took < bytes.len || stream_is_tls(a->conn->stream))) {
+        /* the peer may have to read */
         http_wait_begin(a);
         rc = stream_write(a->conn->stream, str_skip(bytes, took), HTTP_STALL_TIMEOUT_MS);
         http_wait_end(a);

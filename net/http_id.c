@@ -40,8 +40,7 @@ void http_id_next(char id[HTTP_ID_LEN + 1]) {
     id[HTTP_ID_LEN] = 0;
 }
 
-/* ---- Dates -------------------------------------------------------------------------------------
- */
+/* ---- Dates ----------------------------------------------------------------------------------- */
 
 static const char day_names[] = "ThuFriSatSunMonTueWed",
                   month_names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";

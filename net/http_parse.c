@@ -73,7 +73,7 @@ bool http_is_field_value(str s) {
     return skip_value(s.ptr, s.ptr + s.len) == s.ptr + s.len;
 }
 
-/* ---- Lines ------------------------------------------------------------------------------------ */
+/* ---- Lines ----------------------------------------------------------------------------------- */
 
 /* After the bytes of a line: exactly CR LF. RC_AGAIN: not all here. */
 static rc_t line_end(const char **p, const char *end, struct http_refusal *no) {
@@ -99,7 +99,8 @@ static const char *skip_value(const char *p, const char *end) {
     for (; end - p >= 16; p += 16) {
         __m128i b = _mm_loadu_si128((const __m128i *)(const void *)p);
         __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(b, below), b);
-        __m128i bad = _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(b, tab), control), _mm_cmpeq_epi8(b, del));
+        __m128i bad =
+            _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(b, tab), control), _mm_cmpeq_epi8(b, del));
         int mask = _mm_movemask_epi8(bad);
         if (mask) return p + __builtin_ctz((unsigned)mask);
     }
@@ -181,7 +182,7 @@ static rc_t field_line(const char **at, const char *end, struct http_field *f, b
     return RC_OK;
 }
 
-/* ---- Fields that frame the message ------------------------------------------------------------ */
+/* ---- Fields that frame the message ----------------------------------------------------------- */
 
 static rc_t content_length(struct http_head *h, str value, struct http_refusal *no) {
     uint64_t n;
@@ -316,7 +317,7 @@ bool http_scan_complete(struct http_scan *s, str bytes) {
     return false;
 }
 
-/* ---- Targets ---------------------------------------------------------------------------------- */
+/* ---- Targets --------------------------------------------------------------------------------- */
 
 rc_t http_target_check(const struct http_head *h, str *origin, struct http_refusal *no) {
     str t = h->target;
@@ -347,7 +348,7 @@ rc_t http_target_check(const struct http_head *h, str *origin, struct http_refus
     return RC_OK;
 }
 
-/* ---- Chunks ----------------------------------------------------------------------------------- */
+/* ---- Chunks ---------------------------------------------------------------------------------- */
 
 static int hex_value(char c) {
     if (!is(c, HEX)) return -1;
@@ -408,8 +409,8 @@ static rc_t chunk_size_end(struct http_chunks *c, char b, struct http_refusal *n
 static rc_t chunk_trailer_line(struct http_chunks *c, str bytes, size_t *used,
                                struct http_refusal *no) {
     static const char *const forbidden[] = {
-        "Content-Length", "Transfer-Encoding", "Host",  "Connection",    "Expect", "Content-Encoding",
-        "Content-Range",  "Authorization",     "Cookie", "Range",         "Upgrade"};
+        "Content-Length", "Transfer-Encoding", "Host",   "Connection", "Expect", "Content-Encoding",
+        "Content-Range",  "Authorization",     "Cookie", "Range",      "Upgrade"};
     const char *p = bytes.ptr;
     struct http_field f;
     bool underscore;

@@ -36,8 +36,7 @@ bool http_scan_complete(struct http_scan *scan, str bytes);
  * (a view of the target) and, from absolute-form, checks the authority. */
 rc_t http_target_check(const struct http_head *head, str *origin, struct http_refusal *no);
 
-/* ---- Chunked bodies (RFC 9112 7.1) --------------------------------------------------------------
- */
+/* ---- Chunked bodies (RFC 9112 7.1) ----------------------------------------------------------- */
 
 enum http_chunk_state {
     CHUNK_SIZE_FIRST,

@@ -14,8 +14,8 @@
  * When the process has as many connections as it may, the one idle longest makes room, or the one
  * whose request has been coming longest; when there is none the newcomer is reset.
  *
- * Always true: a connection is in the queue of its state, and in none while ACTIVE; `active` is set only
- * in ACTIVE; a connection is freed only with its stream closed. */
+ * Always true: a connection is in the queue of its state, and in none while ACTIVE; `active` is
+ * set only in ACTIVE; a connection is freed only with its stream closed. */
 #include "net/http_impl.h"
 #include "net/url.h"
 #include "kernel/base/log.h"
@@ -31,7 +31,8 @@ struct http_stats http_counters;
 static struct http_active *spare;
 static u32 spare_count;
 
-static struct http_conn_queue starved; /* whole requests for which no fiber was free, oldest first */
+/* whole requests for which no fiber was free, oldest first */
+static struct http_conn_queue starved;
 static bool starved_again;             /* one joined since starved_run looked */
 static void starved_run(void *arg);
 static struct loop_post starved_post = {.fn = starved_run};
@@ -45,7 +46,7 @@ void http_stats_get(struct http_stats *out) {
     *out = http_counters;
 }
 
-/* ---- Pools and lists -------------------------------------------------------------------------- */
+/* ---- Pools and lists ------------------------------------------------------------------------- */
 
 static struct http_active *active_new(void) {
     struct http_active *a = spare;
@@ -121,7 +122,7 @@ static void conn_rest(struct http_conn *c) {
     (void)timer_start(&c->timer, loop_now_ns() + HTTP_IDLE_TIMEOUT_MS * NS_PER_MS);
 }
 
-/* ---- Refusing --------------------------------------------------------------------------------- */
+/* ---- Refusing -------------------------------------------------------------------------------- */
 
 /* Without an exchange: answer what can be answered and close. The stream drains, so that the answer
  * reaches a peer that is still sending. */
@@ -155,7 +156,7 @@ static void conn_busy(struct http_conn *c, const struct http_head *head) {
     if (stream_peek(c->stream).len) on_readable(c);
 }
 
-/* ---- The exchange, on its fiber --------------------------------------------------------------- */
+/* ---- The exchange, on its fiber -------------------------------------------------------------- */
 
 static void exchange_end(struct http_active *a) {
     struct http_conn *c = a->conn;
@@ -184,7 +185,7 @@ static void exchange_run(void *arg) {
     exchange_end(a);
 }
 
-/* ---- From a head to an exchange --------------------------------------------------------------- */
+/* ---- From a head to an exchange -------------------------------------------------------------- */
 
 static enum http_method method_of(str m) {
     switch (m.len) {
@@ -288,7 +289,8 @@ static bool early_body_missing(struct http_conn *c, const struct http_head *h, s
 
 /* The request stays in its stream and is read again when a fiber ends. */
 static void starved_join(struct http_conn *c) {
-    if (c->state != CONN_STARVED) (void)timer_start(&c->timer, loop_now_ns() + STARVED_MS * NS_PER_MS);
+    if (c->state != CONN_STARVED)
+        (void)timer_start(&c->timer, loop_now_ns() + STARVED_MS * NS_PER_MS);
     c->state = CONN_STARVED;
     queue_join(c, &starved);
     starved_again = true;
@@ -414,18 +416,22 @@ static void on_readable(void *arg) {
         }
         if (!bytes.len || (blank && bytes.len == 1 && bytes.ptr[0] == '\r')) {
             if (stream_complete(c->stream)) conn_free(c, false);
-            else queue_join(c, &c->server->idle); /* nothing of a request yet: its idle time runs on */
+            /* nothing of a request yet: its idle time runs on */
+            else queue_join(c, &c->server->idle);
             return;
         }
     }
     if (c->state == CONN_EARLY_BODY && bytes.len < c->need) {
-        if (stream_complete(c->stream)) conn_refuse(c, 400, "The body of the request was cut short.");
+        if (stream_complete(c->stream))
+            conn_refuse(c, 400, "The body of the request was cut short.");
         return;
     }
     bool first = c->state == CONN_IDLE;
     /* One parse at first sight; later ones only when the end of the head is known to be here. */
-    if (first || c->state != CONN_HEAD || http_scan_complete(&c->scan, bytes)) conn_try_head(c, bytes);
-    else if (stream_complete(c->stream)) conn_refuse(c, 400, "The head of the request was cut short.");
+    if (first || c->state != CONN_HEAD || http_scan_complete(&c->scan, bytes))
+        conn_try_head(c, bytes);
+    else if (stream_complete(c->stream))
+        conn_refuse(c, 400, "The head of the request was cut short.");
 }
 
 static void on_closed(void *arg, rc_t why) {
@@ -450,7 +456,7 @@ static void on_timer(void *arg) {
     }
 }
 
-/* ---- Listening -------------------------------------------------------------------------------- */
+/* ---- Listening ------------------------------------------------------------------------------- */
 
 static void on_accepted(void *arg, struct stream *stream) {
     struct http_server *s = arg;

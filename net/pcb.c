@@ -293,8 +293,7 @@ void pcb_address_gone(const ip_addr_t *address) {
     }
 }
 
-/* ---- The clock ---------------------------------------------------------------------------------
- */
+/* ---- The clock ------------------------------------------------------------------------------- */
 
 u32 pcb_timer_interval_ms(void) {
     return table->count < TIMER_SPREAD_FROM ? TCP_TMR_INTERVAL : TCP_TMR_INTERVAL / TIMER_STEPS;
@@ -342,8 +341,7 @@ void pcb_timer(void) {
     table->timer_at = end == BUCKETS / 64 ? 0 : end;
 }
 
-/* ---- The door ----------------------------------------------------------------------------------
- */
+/* ---- The door -------------------------------------------------------------------------------- */
 
 static bool listening_on(u16 port) {
     for (struct tcp_pcb_listen *l = tcp_listen_pcbs.listen_pcbs; l; l = l->next)

@@ -26,8 +26,8 @@ uint32_t net_random_u32(void) {
     return value;
 }
 
-/* Sixty-four bytes, one add-with-carry each eight. In assembly because compilers keep the carry in a
- * register between the steps, which triples the count. */
+/* Sixty-four bytes, one add-with-carry each eight. In assembly because compilers keep the carry
+ * in a register between the steps, which triples the count. */
 static u64 add_block(const u8 *p, u64 sum) {
     __asm__("addq (%1), %0\n\tadcq 8(%1), %0\n\tadcq 16(%1), %0\n\tadcq 24(%1), %0\n\t"
             "adcq 32(%1), %0\n\tadcq 40(%1), %0\n\tadcq 48(%1), %0\n\tadcq 56(%1), %0\n\t"

@@ -14,7 +14,7 @@
 
 #define SEND_LEAST KIB(16) /* unsent bytes any stream may have */
 
-/* ---- Listening, connecting -------------------------------------------------------------------- */
+/* ---- Listening, connecting ------------------------------------------------------------------- */
 
 rc_t stream_listen(const struct stream_listen_options *o, struct stream_listener **out) {
     net_init();
@@ -93,7 +93,7 @@ void stream_events_set(struct stream *s, const struct stream_events *events, voi
         stream_queue(s, EVENT_READ);
 }
 
-/* ---- Reading ---------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 str stream_raw_peek(struct stream *s) {
     return str_of(s->rx.ptr + s->rx.at, s->rx.len);
@@ -141,7 +141,7 @@ rc_t stream_wait_more(struct stream *s, size_t have, u64 deadline_ns) {
     }
 }
 
-/* ---- Writing ---------------------------------------------------------------------------------- */
+/* ---- Writing --------------------------------------------------------------------------------- */
 
 u32 stream_raw_room(struct stream *s) {
     struct tcp_pcb *pcb = s->pcb;
@@ -215,7 +215,7 @@ void stream_flush(struct stream *s) {
     if (s->pcb) (void)tcp_output(s->pcb);
 }
 
-/* ---- Ending ----------------------------------------------------------------------------------- */
+/* ---- Ending ---------------------------------------------------------------------------------- */
 
 void stream_close(struct stream *s) {
     CHECK(s->state == STREAM_OPEN || s->state == STREAM_CONNECTING);

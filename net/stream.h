@@ -58,7 +58,8 @@ rc_t stream_write_some(struct stream *s, str bytes, size_t *took);
 rc_t stream_write_some_static(struct stream *s, str bytes, size_t *took);
 /* Fibers: all of it, parking for room; RC_TIMEOUT when nothing moved for `stall_ms`. */
 rc_t stream_write(struct stream *s, str bytes, u64 stall_ms);
-/* Parked calls on it return RC_TIMEOUT, as later ones that would park. What is buffered still goes. */
+/* Parked calls on it return RC_TIMEOUT, as later ones that would park. What is buffered still
+ * goes. */
 void stream_give_up(struct stream *s);
 void stream_flush(struct stream *s); /* now, rather than at the turn's end */
 void stream_close(struct stream *s); /* graceful: sends what is buffered, then the end */

@@ -52,8 +52,7 @@ u32 stream_max(void) {
     return streams->max;
 }
 
-/* ---- Lists --------------------------------------------------------------------------------------
- */
+/* ---- Lists ----------------------------------------------------------------------------------- */
 
 struct stream *stream_new(void) {
     struct stream *s = streams->spare;
@@ -136,8 +135,7 @@ void stream_dirty(struct stream *s) {
     streams->dirty = s;
 }
 
-/* ---- Delivery -----------------------------------------------------------------------------------
- */
+/* ---- Delivery -------------------------------------------------------------------------------- */
 
 static void deliver_accept(struct stream *s) {
     struct stream_listener *l = s->listener;
@@ -219,7 +217,7 @@ void stream_flush_all(void) {
     }
 }
 
-/* ---- lwIP calls us ---------------------------------------------------------------------------- */
+/* ---- lwIP calls us --------------------------------------------------------------------------- */
 
 static void drain_check(struct stream *s) {
     struct tcp_pcb *pcb = s->pcb;
@@ -360,7 +358,7 @@ err_t stream_on_connected(void *arg, struct tcp_pcb *pcb, err_t e) {
     return ERR_OK;
 }
 
-/* ---- Draining --------------------------------------------------------------------------------- */
+/* ---- Draining -------------------------------------------------------------------------------- */
 
 static void on_drain_timer(void *arg) {
     (void)arg;

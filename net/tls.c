@@ -37,7 +37,7 @@ void tls_stats_get(struct tls_stats *out) {
     tls_admit_stats(out);
 }
 
-/* ---- What the library asks of a machine ------------------------------------------------------- */
+/* ---- What the library asks of a machine ------------------------------------------------------ */
 
 void *tls_calloc(size_t count, size_t size) {
     size_t n;
@@ -74,7 +74,8 @@ psa_status_t mbedtls_psa_external_get_random(mbedtls_psa_external_random_context
     return PSA_SUCCESS;
 }
 
-static_assert(sizeof(mbedtls_threading_mutex_t) == sizeof(struct platform_lock), "one is the other");
+static_assert(sizeof(mbedtls_threading_mutex_t) == sizeof(struct platform_lock),
+              "one is the other");
 static struct platform_lock *lock_of(mbedtls_threading_mutex_t *m) {
     return (struct platform_lock *)&m->word;
 }
@@ -139,7 +140,7 @@ static int ticket_parse(void *arg, mbedtls_ssl_session *session, unsigned char *
     return e;
 }
 
-/* ---- Settings --------------------------------------------------------------------------------- */
+/* ---- Settings -------------------------------------------------------------------------------- */
 
 rc_t tls_settings_init(mbedtls_ssl_config *s, int endpoint) {
     static const uint16_t groups[] = {
@@ -200,7 +201,7 @@ rc_t tls_trust_add(str pem, struct diag *why) {
     return RC_INVALID;
 }
 
-/* ---- Who we are ------------------------------------------------------------------------------- */
+/* ---- Who we are ------------------------------------------------------------------------------ */
 
 struct tls_identity *tls_identity_current(void) {
     if (tls->current) tls->current->references++;

@@ -46,7 +46,7 @@ static struct timer stall_timer;
 static void work_off(void *unused);
 static struct loop_post work_post = {.fn = work_off};
 
-/* ---- Lines ------------------------------------------------------------------------------------ */
+/* ---- Lines ----------------------------------------------------------------------------------- */
 
 static void leave(struct tls_turn *t) {
     struct tls_line *l = t->line;
@@ -71,7 +71,7 @@ static void join(struct tls_turn *t, struct tls_line *l) {
     t->since_ns = platform_clock_ns();
 }
 
-/* ---- Bounds ----------------------------------------------------------------------------------- */
+/* ---- Bounds ---------------------------------------------------------------------------------- */
 
 /* Half of the budget may go to handshakes; the rest is for those who are through. */
 static u32 started_max(void) {
@@ -97,7 +97,7 @@ static void shed(struct tls_turn *t, rc_t why) {
     CHECK(!t->line && !t->started);
 }
 
-/* ---- Choosing --------------------------------------------------------------------------------- */
+/* ---- Choosing -------------------------------------------------------------------------------- */
 
 /* A place among those begun, taken from the client that has been silent longest if need be. */
 static bool place_found(void) {
@@ -141,7 +141,7 @@ static void work_off(void *unused) {
     stream_deliver();
 }
 
-/* ---- What sessions say ------------------------------------------------------------------------ */
+/* ---- What sessions say ----------------------------------------------------------------------- */
 
 void tls_turn_init(struct tls_turn *t, const struct tls_turn_calls *calls, u64 deadline_ns) {
     *t = (struct tls_turn){.calls = calls, .deadline_ns = deadline_ns};

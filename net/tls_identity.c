@@ -25,7 +25,7 @@
 #define DAY_NS (86400 * NS_PER_S)
 #define NAMES_MAX 16u
 
-/* ---- Making ----------------------------------------------------------------------------------- */
+/* ---- Making ---------------------------------------------------------------------------------- */
 
 struct make_job {
     str names;
@@ -128,7 +128,7 @@ rc_t tls_make_identity(str names, char *key_pem, size_t key_room, char *cert_pem
     return rc ? rc : job.rc;
 }
 
-/* ---- Reading ---------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 static rc_t parse_pem(str pem, struct diag *why, const char *what, char **z) {
     *z = memory_alloc(MEMORY_TLS, pem.len + 1);

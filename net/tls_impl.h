@@ -54,7 +54,8 @@ struct tls_turn {
     bool started, running;
 };
 void tls_turn_init(struct tls_turn *t, const struct tls_turn_calls *calls, u64 deadline_ns);
-rc_t tls_turn_ask(struct tls_turn *t); /* bytes to work on; RC_LIMIT: too many wait, the caller ends it */
+/* bytes to work on; RC_LIMIT: too many wait, the caller ends it */
+rc_t tls_turn_ask(struct tls_turn *t);
 void tls_turn_done(struct tls_turn *t, u64 busy_ns); /* the step is over */
 void tls_turn_end(struct tls_turn *t, bool finished); /* no more steps; may be said again */
 void tls_admit_again(void);                           /* memory has come back */

@@ -48,7 +48,7 @@ struct tls_session {
     bool dropped; /* before its turn came: not worth a goodbye */
 };
 
-/* ---- Bytes ------------------------------------------------------------------------------------ */
+/* ---- Bytes ----------------------------------------------------------------------------------- */
 
 static rc_t flat_add(struct flat *f, const void *bytes, u32 n) {
     if (f->at && f->at == f->at + f->len) f->at = 0;
@@ -121,7 +121,7 @@ static bool on_turn(struct tls_turn *turn);
 static void on_shed(struct tls_turn *turn, rc_t why);
 static const struct tls_turn_calls turn_calls = {on_turn, on_shed};
 
-/* ---- Birth and death -------------------------------------------------------------------------- */
+/* ---- Birth and death ------------------------------------------------------------------------- */
 
 static void session_free(struct tls_session *t) {
     CHECK(!t->working);
@@ -159,7 +159,8 @@ static void on_timeout(void *arg) {
 }
 
 /* The library's part. Out of memory half-way it drops its settings and keeps what it has made, and
- * mbedtls_ssl_free() then looks at settings that are not there (mbedTLS 3.6.7): so they come back. */
+ * mbedtls_ssl_free() then looks at settings that are not there (mbedTLS 3.6.7): so they come
+ * back. */
 static rc_t library_open(struct tls_session *t, const mbedtls_ssl_config *settings) {
     if (mbedtls_ssl_setup(&t->ssl, settings)) {
         t->ssl.MBEDTLS_PRIVATE(conf) = settings;
@@ -229,7 +230,7 @@ void tls_session_notify(struct stream *s) {
         (void)mbedtls_ssl_close_notify(&t->ssl);
 }
 
-/* ---- Handshake -------------------------------------------------------------------------------- */
+/* ---- Handshake ------------------------------------------------------------------------------- */
 
 static void step_on_worker(void *arg) {
     struct tls_session *t = arg;
@@ -336,7 +337,7 @@ bool tls_session_dropped(const struct stream *s) {
     return s->tls && s->tls->dropped;
 }
 
-/* ---- Records ---------------------------------------------------------------------------------- */
+/* ---- Records --------------------------------------------------------------------------------- */
 
 static void read_records(struct tls_session *t) {
     u32 max = stream_bytes_max();

@@ -3,7 +3,7 @@
  *
  *   checkpoint_frames not copied yet -> a background fiber copies, readers and writers go on
  *   log longer than log_frames       -> the next writer waits for a complete copy before it begins
- *   log full all the same            -> RC_FULL: a reader holds an old snapshot, or the disk is full
+ *   log full all the same            -> RC_FULL: a reader holds an old snapshot, or a full disk
  *
  * Copying runs on a connection of its own. Once all frames are copied and no reader looks at them
  * any more, SQLite starts the log over with the next commit, whose header is flushed before its
@@ -84,8 +84,8 @@ void checkpoint_consider(void) {
 }
 
 /* Old snapshots keep frames from being copied, and any snapshot that uses the log keeps it from
- * starting over. No frame is added meanwhile and whoever begins to read once all is copied takes all
- * from the database, so this ends with the longest of those who read already. One that stays
+ * starting over. No frame is added meanwhile and whoever begins to read once all is copied takes
+ * all from the database, so this ends with the longest of those who read already. One that stays
  * longer than READERS_WAIT_MS is not waited for, nor is it by the commits that follow soon. */
 static rc_t copy_all(bool *out_complete) {
     u64 now = platform_clock_ns(), until = now + (u64)READERS_WAIT_MS * NS_PER_MS;

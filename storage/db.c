@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* db.c — the database opens, closes and says how it is.
  *
- * Memory (the budget MEMORY_SQL): a quarter for the cache below the connections (pages.c), an eighth
- * for the writer's pages, an eighth for the readers', an eighth for the log's window (wal.c); the
- * rest is schemas, statements and sorting. A machine of 64 MiB gets two readers.
+ * Memory (the budget MEMORY_SQL): a quarter for the cache below the connections (pages.c), an
+ * eighth for the writer's pages, an eighth for the readers', an eighth for the log's window
+ * (wal.c); the rest is schemas, statements and sorting. A machine of 64 MiB gets two readers.
  *
  * Opening: volume -> stores -> recovery by the writer's first read -> migrations. Closing: a
  * checkpoint, after which the database partition is a plain SQLite file and the log is empty. */
@@ -59,8 +59,8 @@ static void limits_divide(void) {
     db->pages_hard = (u32)(s->pages.at.bytes / LAYOUT_PAGE_BYTES);
     reserve = MAX(db->pages_hard / 64, PAGES_HEADROOM_MIN);
     db->pages_soft = db->pages_hard - reserve;
-    /* What a checkpoint copies should still be in the log's window: read back from the disk, a frame
-     * costs more than it cost to write. */
+    /* What a checkpoint copies should still be in the log's window: read back from the disk, a
+     * frame costs more than it cost to write. */
     u32 near = s->wal.window_bytes_max / 4 * 3 / WAL_FRAME_BYTES;
     db->checkpoint_frames = MIN(MIN(CHECKPOINT_FRAMES, near), wal_frames_max(&s->wal) / 4);
     db->log_frames = db->checkpoint_frames * 3;

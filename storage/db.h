@@ -22,7 +22,8 @@ struct db_rows;  /* a running statement */
 
 struct db_schema { /* numbered migrations of one module, run in order at boot, once each */
     const char *module;
-    const char *const *steps; /* SQL; steps[0] makes version 1; NULL-ended; never edited, only added */
+    /* SQL; steps[0] makes version 1; NULL-ended; never edited, only added */
+    const char *const *steps;
 };
 
 rc_t db_open(const struct volume *v, const struct db_schema *const *schemas, struct diag *why);
@@ -57,9 +58,12 @@ struct db_value {
 #define DB_BLOB(s) ((struct db_value){DB_KIND_BLOB, 0, 0, (s)})
 
 /* Runs a statement that gives no rows (or whose rows do not matter). RC_CONFLICT: a UNIQUE, CHECK
- * or foreign key constraint; RC_FULL; RC_IO; RC_NO_MEMORY; RC_TIMEOUT (query deadline); RC_LIMIT. */
+ * or foreign key constraint; RC_FULL; RC_IO; RC_NO_MEMORY; RC_TIMEOUT (query deadline);
+ * RC_LIMIT. */
 #define db_run(t, sql, ...)                                                                        \
-    db_run_values(t, sql, (const struct db_value[]){__VA_ARGS__ __VA_OPT__(, ){DB_KIND_END, 0, 0, {NULL, 0}}})
+    db_run_values(                                                                                 \
+        t, sql,                                                                                    \
+        (const struct db_value[]){__VA_ARGS__ __VA_OPT__(, ){DB_KIND_END, 0, 0, {NULL, 0}}})
 rc_t db_run_values(struct db_txn *t, const char *sql, const struct db_value *values);
 s64 db_changes(struct db_txn *t); /* rows changed by the last db_run */
 s64 db_last_id(struct db_txn *t);
@@ -67,8 +71,9 @@ s64 db_last_id(struct db_txn *t);
 /* Rows. Column bytes live until the next db_next or db_done; copy what you keep. Nothing is copied
  * on the way in either: bytes given as values must live until db_done. At most 8 at once. */
 #define db_query(t, out, sql, ...)                                                                 \
-    db_query_values(t, out, sql,                                                                   \
-                    (const struct db_value[]){__VA_ARGS__ __VA_OPT__(, ){DB_KIND_END, 0, 0, {NULL, 0}}})
+    db_query_values(                                                                               \
+        t, out, sql,                                                                               \
+        (const struct db_value[]){__VA_ARGS__ __VA_OPT__(, ){DB_KIND_END, 0, 0, {NULL, 0}}})
 rc_t db_query_values(struct db_txn *t, struct db_rows **out, const char *sql,
                      const struct db_value *values);
 rc_t db_next(struct db_rows *r); /* RC_OK: a row; RC_NOT_FOUND: no more; else an error */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gpt.c — partition tables as bytes: check one, make one.
  *
- *   LBA 0: protective MBR | LBA 1: header -> entries (128 x 128 bytes) ... entries | last LBA: header
+ *   LBA 0: protective MBR | 1: header -> entries (128 x 128 bytes) ... entries | last LBA: header
  *
- * Always true: what gpt_header_read and gpt_entries_read accept has a right checksum, ranges that do
- * not wrap or overlap, and starts and lengths that are whole pages. Whether it fits the disk is
- * volume.c's question, because the answer differs for a disk that shrank.
- * Knows no disk: fuzzed as it stands. */
+ * Always true: what gpt_header_read and gpt_entries_read accept has a right checksum, ranges
+ * that do not wrap or overlap, and starts and lengths that are whole pages. Whether it fits the
+ * disk is volume.c's question, because the answer differs for a disk that shrank. Knows no disk:
+ * fuzzed as it stands. */
 #include "storage/gpt.h"
 
 static const u8 part_types[VOLUME_PART_COUNT][16] = {

@@ -20,15 +20,16 @@ u32 gpt_crc32(u32 crc, const void *bytes, size_t n); /* CRC-32 of ISO 3309; star
 
 /* Checks one header block found at `lba`. RC_NOT_FOUND: no signature; RC_CORRUPT: one that cannot
  * be right. The numbers are within the disk's range only as far as its own fields agree. */
-rc_t gpt_header_read(const void *block, u32 block_bytes, u64 lba, struct gpt *out, struct diag *why);
+rc_t gpt_header_read(const void *block, u32 block_bytes, u64 lba, struct gpt *out,
+                     struct diag *why);
 /* Checks the entry array (LAYOUT_GPT_TABLE_BYTES) against the header and finds our partitions.
  * RC_OK: all ours are there; RC_NOT_FOUND: a sound table without them; RC_CORRUPT. */
 rc_t gpt_entries_read(const void *entries, u32 block_bytes, struct gpt *in_out, struct diag *why);
 
 /* Divides a disk. RC_LIMIT: too small. */
 rc_t gpt_divide(u64 block_count, u32 block_bytes, struct gpt *out);
-/* Fills the entry array, a header block (primary or backup), the protective MBR. `ids`: one GUID for
- * the disk and one per partition, 16 bytes each. */
+/* Fills the entry array, a header block (primary or backup), the protective MBR. `ids`: one GUID
+ * for the disk and one per partition, 16 bytes each. */
 void gpt_entries_write(const struct gpt *g, const u8 *ids, void *entries);
 void gpt_header_write(const struct gpt *g, const void *entries, u32 block_bytes, u64 this_lba,
                       u64 other_lba, u64 entries_lba, void *block);

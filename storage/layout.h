@@ -14,14 +14,26 @@
 /* Partition types, as the 16 bytes on disk (RFC 4122 in GPT's mixed byte order). A disk with one
  * partition of each is a data disk of ours; a boot disk of ours may carry them too. */
 #define LAYOUT_TYPE_DATABASE /* 47379c77-035b-4537-a73f-6e0310795911 */                            \
-    { 0x77, 0x9c, 0x37, 0x47, 0x5b, 0x03, 0x37, 0x45, 0xa7, 0x3f, 0x6e, 0x03, 0x10, 0x79, 0x59, 0x11 }
+    {                                                                                              \
+        0x77, 0x9c, 0x37, 0x47, 0x5b, 0x03, 0x37, 0x45, 0xa7, 0x3f, 0x6e, 0x03, 0x10, 0x79, 0x59,  \
+            0x11                                                                                   \
+    }
 #define LAYOUT_TYPE_WAL /* bd166446-e0ce-47e5-abf1-69092a21754b */                                 \
-    { 0x46, 0x64, 0x16, 0xbd, 0xce, 0xe0, 0xe5, 0x47, 0xab, 0xf1, 0x69, 0x09, 0x2a, 0x21, 0x75, 0x4b }
+    {                                                                                              \
+        0x46, 0x64, 0x16, 0xbd, 0xce, 0xe0, 0xe5, 0x47, 0xab, 0xf1, 0x69, 0x09, 0x2a, 0x21, 0x75,  \
+            0x4b                                                                                   \
+    }
 #define LAYOUT_TYPE_CRASH /* a5bcb65c-0186-4d78-a054-e929cd7da2bd */                               \
-    { 0x5c, 0xb6, 0xbc, 0xa5, 0x86, 0x01, 0x78, 0x4d, 0xa0, 0x54, 0xe9, 0x29, 0xcd, 0x7d, 0xa2, 0xbd }
+    {                                                                                              \
+        0x5c, 0xb6, 0xbc, 0xa5, 0x86, 0x01, 0x78, 0x4d, 0xa0, 0x54, 0xe9, 0x29, 0xcd, 0x7d, 0xa2,  \
+            0xbd                                                                                   \
+    }
 /* A boot image slot (one ELF); the storage code never looks inside. */
 #define LAYOUT_TYPE_SLOT /* ba65c2b2-10ad-4251-b60d-a85fbfc0acb5 */                                \
-    { 0xb2, 0xc2, 0x65, 0xba, 0xad, 0x10, 0x51, 0x42, 0xb6, 0x0d, 0xa8, 0x5f, 0xbf, 0xc0, 0xac, 0xb5 }
+    {                                                                                              \
+        0xb2, 0xc2, 0x65, 0xba, 0xad, 0x10, 0x51, 0x42, 0xb6, 0x0d, 0xa8, 0x5f, 0xbf, 0xc0, 0xac,  \
+            0xb5                                                                                   \
+    }
 
 #define LAYOUT_PAGE_BYTES 4096u /* SQLite's page, and the unit partitions are made of */
 #define LAYOUT_ALIGN_BYTES (1u << 20)
@@ -94,8 +106,8 @@ static_assert(sizeof(struct layout_gpt_entry) == LAYOUT_GPT_ENTRY_BYTES, "UEFI 2
 
 /* ---- The first page of a new database -------------------------------------------------------- */
 
-/* https://sqlite.org/fileformat2.html 1.3: big-endian. A page with this and nothing else is a valid,
- * empty database in WAL mode, so SQLite never needs a rollback journal here. */
+/* https://sqlite.org/fileformat2.html 1.3: big-endian. A page with this and nothing else is a
+ * valid, empty database in WAL mode, so SQLite never needs a rollback journal here. */
 struct __attribute__((packed)) layout_sqlite_header {
     char magic[16]; /* "SQLite format 3\0" */
     u8 page_bytes[2];

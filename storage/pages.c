@@ -4,8 +4,8 @@
  *   read:  cache -> pages gathered by a checkpoint -> disk -> cache
  *   write: cache, then gathered with its neighbours (checkpoint) or straight to the disk
  *
- * Why a cache below SQLite's: a connection forgets all its pages whenever another one has committed.
- * Here they are found again by a copy of 4 KiB instead of a trip to the disk.
+ * Why a cache below SQLite's: a connection forgets all its pages whenever another one has
+ * committed. Here they are found again by a copy of 4 KiB instead of a trip to the disk.
  *
  * Always true: a page in the cache is what a read of the file must give; gathered pages are seen by
  * reads before they are on the disk, also after writing them failed. Only whole pages are written,

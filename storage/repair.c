@@ -3,15 +3,16 @@
  *
  *   error -> health falls -> every second or so: write, flush and read back a probe page
  *     only reads failed            -> healthy again
- *     a write or a flush failed    -> wait until nobody uses a connection, close them, wipe the first
- *                                     frame after the acknowledged ones, open anew through recovery
+ *     a write or a flush failed    -> wait until nobody uses a connection, close them, wipe
+ *                                     what follows the acknowledged frames, open anew, recover
  *
  * A flush that failed is never retried: the device may have dropped what it could not write and say
  * "done" the next time. What it holds is read back instead. The wipe makes sure that a commit whose
  * caller was told "failed" does not come back to life.
  *
- * A disk can die while nobody writes. So whoever asks how the database is (db_status_get: readiness,
- * metrics) sets off the same probe, every five seconds at most; a machine nobody asks stays quiet.
+ * A disk can die while nobody writes. So whoever asks how the database is (db_status_get:
+ * readiness, metrics) sets off the same probe, every five seconds at most; a machine nobody asks
+ * stays quiet.
  *
  * Always true: while store.failed is set nothing is written but probes; readers go on until the
  * moment of reopening and then wait for it. */

@@ -8,8 +8,8 @@
  * Values are bound without copies (the caller's bytes outlive the call; for rows: until db_done),
  * and all of a statement's parameters are bound each time, so none is left from an earlier use.
  *
- * Always true: a kept statement that is not busy is reset; a busy one is never dropped, and the same
- * text asked for meanwhile gets a statement of its own. */
+ * Always true: a kept statement that is not busy is reset; a busy one is never dropped, and the
+ * same text asked for meanwhile gets a statement of its own. */
 #include "kernel/base/log.h"
 #include "kernel/core/memory.h"
 #include "storage/db_impl.h"
@@ -259,8 +259,8 @@ bool db_column_null(struct db_rows *r, int column) {
 }
 
 str db_column_text(struct db_rows *r, int column) {
-    /* The value itself, asked three times, costs a third of asking for the column three times. It is
-     * an "unprotected" one, which means something where there are threads. */
+    /* The value itself, asked three times, costs a third of asking for the column three times.
+     * It is an "unprotected" one, which means something where there are threads. */
     sqlite3_value *v = sqlite3_column_value(r->statement->handle, column);
     int type = sqlite3_value_type(v);
     if (type == SQLITE_NULL) return (str){NULL, 0};

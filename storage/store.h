@@ -60,7 +60,8 @@ rc_t wal_open(struct wal *w, const struct volume *v, size_t window_bytes_max);
 void wal_recovered(struct wal *w, u64 committed_end);
 void wal_close(struct wal *w);
 rc_t wal_read(struct wal *w, u64 at, void *to, size_t n, bool *out_short);
-rc_t wal_write(struct wal *w, u64 at, const void *from, size_t n); /* RC_FULL: the partition's end */
+/* RC_FULL: the partition's end */
+rc_t wal_write(struct wal *w, u64 at, const void *from, size_t n);
 rc_t wal_sync(struct wal *w);   /* what was written is durable */
 rc_t wal_forget(struct wal *w); /* the log is empty, durably */
 rc_t wal_cut(struct wal *w, u64 at); /* durably no frame begins at byte `at` of the disk's log */
@@ -77,7 +78,8 @@ static inline u32 wal_frames_max(const struct wal *w) {
 struct store {
     struct pages pages;
     struct wal wal;
-    rc_t failed; /* the first device error of a write or flush; nothing is written while it is set */
+    /* the first device error of a write or flush; nothing is written while it is set */
+    rc_t failed;
     u64 read_errors;
     bool full;   /* the device said ENOSPC */
     void (*on_error)(void); /* a device error was seen; called once per error, must not park */

@@ -17,8 +17,8 @@
  * which SQLite made for processes that stop anywhere.
  *
  * Always true: after a device error on a write or a flush nothing more is written or flushed until
- * the store is opened anew, so a flush is never retried. Reads go on: the wal-index moves only after
- * a flush returned, so they see acknowledged rows only. */
+ * the store is opened anew, so a flush is never retried. Reads go on: the wal-index moves only
+ * after a flush returned, so they see acknowledged rows only. */
 #include "kernel/base/log.h"
 #include "kernel/core/disk.h"
 #include "kernel/core/fiber.h"
@@ -296,8 +296,8 @@ static int shm_unmap(sqlite3_file *base, int and_delete) {
     return SQLITE_OK;
 }
 
-/* WalIndexHdr in SQLite's wal.c: version, unused, change counter, two flags, page size, mxFrame, nPage. The
- * layout is part of the file format (https://sqlite.org/walformat.html 2.1). */
+/* WalIndexHdr in SQLite's wal.c: version, unused, change counter, two flags, page size, mxFrame,
+ * nPage. The layout is part of the file format (https://sqlite.org/walformat.html 2.1). */
 u32 vfs_wal_frames(void) {
     u32 frames = 0;
     if (vfs->piece_count) memcpy(&frames, (const u8 *)vfs->pieces[0] + 16, sizeof frames);

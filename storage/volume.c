@@ -6,7 +6,8 @@
  *                                                       -> anything else: say why, write nothing
  *
  * Always true: no write is issued to a disk before its verdict is OURS, HALF or BLANK; a disk that
- * is ours but damaged is never made anew, and while there is one no blank disk is taken in its place.
+ * is ours but damaged is never made anew, and while there is one no blank disk is taken in its
+ * place.
  *
  * Making is safe against a cut at any point:
  *
@@ -148,7 +149,8 @@ static rc_t judge_disk(u32 disk, struct look *l) {
     u64 made_with = gpt_mbr_blocks(l->bytes);
     rc_t first = table_read(disk, l, 1, &primary, &l->why);
     if (first == RC_IO) return first;
-    /* The other copy: where the primary says; or at the end; or at the end of the disk it once was. */
+    /* The other copy: where the primary says; or at the end; or at the end of the disk it once
+     * was. */
     u64 at = first ? last : primary.other_lba;
     rc_t second = table_read(disk, l, at, &backup, &backup_why);
     if (first && second && made_with && made_with - 1 != at)

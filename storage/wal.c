@@ -2,7 +2,7 @@
 /* wal.c — the write-ahead log partition, written in few large pieces.
  *
  *   log file:  | header 32 | frame 1: 24 + 4096 | frame 2 | ...           grows, then starts over
- *   window:             [start ............ dirty_from ##### dirty_to) end    the log's newest bytes
+ *   window:             [start ............ dirty_from ##### dirty_to) end   the log's newest bytes
  *   disk:      everything before dirty_from; blocks of 512 or 4096 bytes
  *
  * SQLite writes a frame in two calls and a commit in many; here they only land in the window, and
@@ -12,8 +12,8 @@
  *
  * What that asks of a disk: a block being rewritten when the power fails holds afterwards, byte for
  * byte, old or new content ("powersafe overwrite", SQLite's own assumption for WAL mode). The bytes
- * of acknowledged frames are the same in both. Bytes behind the last frame are zeroes or old frames,
- * which never count: their salts or running checksums do not fit.
+ * of acknowledged frames are the same in both. Bytes behind the last frame are zeroes or old
+ * frames, which never count: their salts or running checksums do not fit.
  *
  * Always true: start <= dirty_from <= dirty_to <= end, and end's block fits the ring; bytes outside
  * [dirty_from, dirty_to) are on the disk. Only the holder of SQLite's write lock writes. */

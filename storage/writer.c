@@ -6,15 +6,16 @@
  *           else -> COMMIT: one write, one flush, for all members; tell each; pass the turn
  *
  * While a commit waits for the disk it keeps the turn, so those who come meanwhile line up and make
- * the next group: under load a flush serves as many writers as arrive during the one before. Alone, a
- * writer never waits for company.
+ * the next group: under load a flush serves as many writers as arrive during the one before. Alone,
+ * a writer never waits for company.
  *
  * The first of a group needs no savepoint: if it rolls back nobody else is in. An error after which
- * SQLite gives the whole transaction up (disk full, no memory, the disk itself) takes the group with
- * it: every member hears the reason, and nothing of any of them remains.
+ * SQLite gives the whole transaction up (disk full, no memory, the disk itself) takes the group
+ * with it: every member hears the reason, and nothing of any of them remains.
  *
  * Always true: group_open exactly when the connection is inside a transaction that is not lost;
- * members in the list have ended their part and only wait; nobody is told RC_OK before the flush. */
+ * members in the list have ended their part and only wait; nobody is told RC_OK before the
+ * flush. */
 #include "kernel/base/log.h"
 #include "kernel/core/memory.h"
 #include "kernel/platform.h"

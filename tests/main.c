@@ -2,8 +2,8 @@
 /* main.c — runs the tests that TEST() registered, in the order of the file.
  *
  * Each test has TEST_SECONDS (sanitised code, a busy machine); a hang is a failure that names the
- * test. Output is a line per failed check, then `N passed, N failed`; the exit status is 0 only when
- * nothing failed and something ran. */
+ * test. Output is a line per failed check, then `N passed, N failed`; the exit status is 0 only
+ * when nothing failed and something ran. */
 #include "tests/test.h"
 #include <signal.h>
 #include <stdarg.h>
@@ -41,7 +41,7 @@ void test_fail(const char *file, int line, const char *fmt, ...) {
     failed_checks++;
 }
 
-/* ---- Memory that runs out: the linker sends every malloc of the test here ---------------------- */
+/* ---- Memory that runs out: the linker sends every malloc of the test here -------------------- */
 
 static u64 fail_nth, fail_count; /* relaxed: faults are for tests whose code runs on one thread */
 static bool fail_for_ever;
@@ -82,7 +82,7 @@ void *__wrap_realloc(void *p, size_t n) {
     return fails_now() ? NULL : __real_realloc(p, n);
 }
 
-/* ---- Pages that end where they end -------------------------------------------------------------- */
+/* ---- Pages that end where they end ----------------------------------------------------------- */
 
 /* [unmapped | pages | unmapped]; the pages hold s.len bytes, rounded up. */
 static char *guard(size_t len, size_t *out_bytes) {

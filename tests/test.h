@@ -42,22 +42,23 @@ void test_fail(const char *file, int line, const char *fmt, ...) PRINTF_LIKE(3, 
     do {                                                                                           \
         s64 g_ = (s64)(got_), w_ = (s64)(want_);                                                   \
         if (g_ != w_)                                                                              \
-            test_fail(__FILE__, __LINE__, "%s is %lld (0x%llx), not %s = %lld (0x%llx)", #got_,     \
-                      (long long)g_, (unsigned long long)g_, #want_, (long long)w_,                 \
+            test_fail(__FILE__, __LINE__, "%s is %lld (0x%llx), not %s = %lld (0x%llx)", #got_,    \
+                      (long long)g_, (unsigned long long)g_, #want_, (long long)w_,                \
                       (unsigned long long)w_);                                                     \
     } while (0)
 #define EXPECT_RC(got_, want_)                                                                     \
     do {                                                                                           \
         rc_t g_ = (got_), w_ = (want_);                                                            \
         if (g_ != w_)                                                                              \
-            test_fail(__FILE__, __LINE__, "%s is %s, not %s", #got_, rc_name(g_), rc_name(w_));     \
+            test_fail(__FILE__, __LINE__, "%s is %s, not %s", #got_, rc_name(g_), rc_name(w_));    \
     } while (0)
 #define EXPECT_OK(got_) EXPECT_RC(got_, RC_OK)
 #define EXPECT_STR(got_, want_)                                                                    \
     do {                                                                                           \
         str g_ = (got_), w_ = (want_);                                                             \
         if (!str_eq(g_, w_))                                                                       \
-            test_fail(__FILE__, __LINE__, "%s is \"%.*s\", not \"%.*s\"", #got_, STR(g_), STR(w_)); \
+            test_fail(__FILE__, __LINE__, "%s is \"%.*s\", not \"%.*s\"", #got_, STR(g_),          \
+                      STR(w_));                                                                    \
     } while (0)
 #define CHECK_EQ EXPECT_EQ
 #define CHECK_STR EXPECT_STR
@@ -75,7 +76,7 @@ bool test_panics(void (*fn)(void *arg), void *arg, const char *word);
 #define EXPECT_PANIC(fn, arg, word)                                                                \
     do {                                                                                           \
         if (!test_panics((fn), (arg), (word)))                                                     \
-            test_fail(__FILE__, __LINE__, "%s does not panic with \"%s\"", #fn, (word));            \
+            test_fail(__FILE__, __LINE__, "%s does not panic with \"%s\"", #fn, (word));           \
     } while (0)
 
 void test_exit(int status) NORETURN; /* for a fake platform_die: leaves at once, keeps coverage */
@@ -83,7 +84,7 @@ void test_exit(int status) NORETURN; /* for a fake platform_die: leaves at once,
 u64 test_seed(void);   /* of this run; printed at its start */
 u64 test_random(void); /* from the seed: the same in every run with it */
 
-/* The nth malloc, calloc or realloc from now (1: the next) of anything linked into the test finds no
- * memory, with for_ever all after it; 0: none fails any more. Returns how many failed since it was
- * last set: none means the case never got so far. */
+/* The nth malloc, calloc or realloc from now (1: the next) of anything linked into the test
+ * finds no memory, with for_ever all after it; 0: none fails any more. Returns how many failed
+ * since it was last set: none means the case never got so far. */
 u64 test_malloc_fail(u64 nth, bool for_ever);

@@ -12,8 +12,8 @@
  * so counting costs one add per block. Blocks left early by an exception count whole. The plugin
  * interface (version 1, QEMU 4.2 to 8.x) is exported by QEMU, but no Debian package carries its
  * header: the few prototypes used are written here. The inline add always goes to one address, so
- * with more than one vCPU a callback per block is used instead; the total is the sum over the slots,
- * made by the reader (slot 0 of the file is only used with one vCPU). */
+ * with more than one vCPU a callback per block is used instead; the total is the sum over the
+ * slots, made by the reader (slot 0 of the file is only used with one vCPU). */
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,9 +38,11 @@ enum { INLINE_ADD_U64 = 0, CB_NO_REGS = 0 };
 typedef void (*tb_trans_fn)(qemu_plugin_id_t id, struct qemu_plugin_tb *tb);
 typedef void (*vcpu_fn)(unsigned vcpu, void *arg);
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id, tb_trans_fn fn);
-void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *tb, int op, void *ptr, uint64_t imm);
+void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *tb, int op, void *ptr,
+                                              uint64_t imm);
 uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
-void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, vcpu_fn fn, int flags, void *arg);
+void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, vcpu_fn fn, int flags,
+                                          void *arg);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 
 #define SLOTS 512u /* one page */
@@ -48,7 +50,8 @@ size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 #define MARKS 8u   /* the slots behind those */
 #define EXPORTED __attribute__((visibility("default")))
 EXPORTED extern int qemu_plugin_version;
-EXPORTED int qemu_plugin_install(qemu_plugin_id_t id, const struct info *info, int argc, char **argv);
+EXPORTED int qemu_plugin_install(qemu_plugin_id_t id, const struct info *info, int argc,
+                                 char **argv);
 
 EXPORTED int qemu_plugin_version = 1;
 static uint64_t *counts;
@@ -75,7 +78,8 @@ static void look_for_marks(struct qemu_plugin_tb *tb) {
 static void block_translated_single(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
     (void)id;
     look_for_marks(tb);
-    qemu_plugin_register_vcpu_tb_exec_inline(tb, INLINE_ADD_U64, counts, qemu_plugin_tb_n_insns(tb));
+    qemu_plugin_register_vcpu_tb_exec_inline(tb, INLINE_ADD_U64, counts,
+                                             qemu_plugin_tb_n_insns(tb));
 }
 
 static void block_translated_many(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
@@ -101,6 +105,7 @@ int qemu_plugin_install(qemu_plugin_id_t id, const struct info *info, int argc, 
     if (map == MAP_FAILED) return -1; /* QEMU says that the plugin did not load, and ends */
     counts = map;
     int many = !info->system_emulation || info->system.smp_vcpus > 1;
-    qemu_plugin_register_vcpu_tb_trans_cb(id, many ? block_translated_many : block_translated_single);
+    qemu_plugin_register_vcpu_tb_trans_cb(id,
+                                          many ? block_translated_many : block_translated_single);
     return 0;
 }

@@ -26,8 +26,10 @@ enum { INLINE_ADD_U64 = 0, CB_NO_REGS = 0 };
 typedef void (*vcpu_fn)(unsigned vcpu, void *arg);
 typedef void (*tb_trans_fn)(qemu_plugin_id_t id, struct qemu_plugin_tb *tb);
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id, tb_trans_fn fn);
-void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *tb, int op, void *ptr, uint64_t imm);
-void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, vcpu_fn fn, int flags, void *arg);
+void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *tb, int op, void *ptr,
+                                              uint64_t imm);
+void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, vcpu_fn fn, int flags,
+                                          void *arg);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
 
@@ -73,7 +75,8 @@ static void block_translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
     uint64_t address = qemu_plugin_tb_vaddr(tb);
     struct row *r = row_find(blocks, address, qemu_plugin_tb_n_insns(tb));
     if (r) qemu_plugin_register_vcpu_tb_exec_inline(tb, INLINE_ADD_U64, &r->runs, 1);
-    if (callers) qemu_plugin_register_vcpu_tb_exec_cb(tb, block_ran, CB_NO_REGS, (void *)(uintptr_t)address);
+    if (callers)
+        qemu_plugin_register_vcpu_tb_exec_cb(tb, block_ran, CB_NO_REGS, (void *)(uintptr_t)address);
 }
 
 static struct table *table_open(const char *path) {

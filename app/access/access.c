@@ -98,8 +98,7 @@ void access_decide(const struct access_question *q, struct access_answer *out) {
         out->why = "your role does not allow this";
 }
 
-/* ---- Refusing
- * ------------------------------------------------------------------------------------- */
+/* ---- Refusing -------------------------------------------------------------------------------- */
 
 enum { REFUSALS = 64, REFUSAL_QUIET_S = 10 };
 static struct { u64 hash, at_ns; } refusals[REFUSALS]; /* the newest question of each slot */
@@ -146,8 +145,7 @@ bool access_check(struct request *rq, str permission, str resource_id, str owner
     return false;
 }
 
-/* ---- The module
- * ------------------------------------------------------------------------------------ */
+/* ---- The module ------------------------------------------------------------------------------ */
 
 static rc_t access_phase(struct request *rq) {
     const struct route *route = rq->route;

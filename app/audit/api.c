@@ -93,8 +93,7 @@ void audit_list_get(struct request *rq) {
     page_answer(rq, &page, ANSWER_MAX, list_items, &f, "Reading the audit log");
 }
 
-/* ---- Export
- * ------------------------------------------------------------------------------------------- */
+/* ---- Export ---------------------------------------------------------------------------------- */
 
 /* The next rows after *id as lines of JSON into `out`; *count of them. */
 static rc_t export_some(struct filter *f, const char *sql, s64 *id, struct buf *out, u32 *count) {
@@ -154,8 +153,7 @@ void audit_export_get(struct request *rq) {
         log_warn("audit", "an export broke off", "rc=%s", rc_name(rc));
 }
 
-/* ---- Verify
- * --------------------------------------------------------------------------------------------- */
+/* ---- Verify ---------------------------------------------------------------------------------- */
 
 void audit_verify_get(struct request *rq) {
     struct json_writer w;

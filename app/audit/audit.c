@@ -151,8 +151,7 @@ rc_t audit_add_alone(struct request *rq, const struct audit_event *event) {
     return db_write_end(t, audit_add(t, rq, event));
 }
 
-/* ---- Checking
- * --------------------------------------------------------------------------------------- */
+/* ---- Checking -------------------------------------------------------------------------------- */
 
 enum { VERIFY_ROWS = 32 }; /* per turn of the loop: about 100 us of hashing */
 
@@ -197,8 +196,7 @@ rc_t audit_verify(u64 *out_rows, s64 *out_row) {
     }
 }
 
-/* ---- The module
- * -------------------------------------------------------------------------------------- */
+/* ---- The module ------------------------------------------------------------------------------ */
 
 static const struct route_param list_query[] = {
     {"action", "string", "Exact action, such as user.login."},

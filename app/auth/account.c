@@ -60,8 +60,7 @@ void me_put(struct request *rq) {
         user_answer(rq, 200, &user, false);
 }
 
-/* ---- Password
- * ---------------------------------------------------------------------------------------- */
+/* ---- Password -------------------------------------------------------------------------------- */
 
 static rc_t password_write(struct request *rq, str phc, s64 *out_ended) {
     struct db_txn *t;
@@ -129,8 +128,7 @@ void change_password_post(struct request *rq) {
         reply_empty(rq, 204);
 }
 
-/* ---- Registration
- * ------------------------------------------------------------------------------------- */
+/* ---- Registration ---------------------------------------------------------------------------- */
 
 void register_post(struct request *rq) {
     /* "role" is known so that old clients may send it; nobody looks at it. */

@@ -35,8 +35,7 @@ static const char *const steps[] = {
 };
 static const struct db_schema auth_schema = {.module = "auth", .steps = steps};
 
-/* ---- PHASE_AUTH
- * --------------------------------------------------------------------------------------- */
+/* ---- PHASE_AUTH ------------------------------------------------------------------------------ */
 
 static rc_t unauthorized(struct request *rq, const char *why) {
     log_info("auth", "a token was refused", "why=\"%s\"", why);
@@ -65,8 +64,7 @@ rc_t auth_phase(struct request *rq) {
     return rc;
 }
 
-/* ---- The module
- * ----------------------------------------------------------------------------------------- */
+/* ---- The module ------------------------------------------------------------------------------ */
 
 static rc_t auth_start(struct diag *why) {
     rc_t rc = tls_init(); /* the library's locks; signatures need them with or without TLS */

@@ -5,8 +5,7 @@
 #include "app/module.h"
 #include "app/reply.h"
 
-/* ---- Sizes; each bound is enforced where the bytes come in -------------------------------------
- */
+/* ---- Sizes; each bound is enforced where the bytes come in ----------------------------------- */
 
 enum {
     EMAIL_MIN = 3,
@@ -24,8 +23,7 @@ enum {
     SESSIONS_PER_USER_MAX = 50, /* the oldest ends */
 };
 
-/* ---- base64url.c -------------------------------------------------------------------------------
- */
+/* ---- base64url.c ----------------------------------------------------------------------------- */
 
 #define BASE64_LEN(bytes) (((bytes)*4 + 2) / 3) /* letters without padding; add one for the NUL */
 #define BASE64_BYTES(letters) ((letters) / 4 * 3 + ((letters) % 4 ? (letters) % 4 - 1 : 0))
@@ -36,8 +34,7 @@ rc_t base64_decode(str text, void *to, size_t room, size_t *out_len);
 size_t base64url_encode(const void *bytes, size_t n, char *to);
 size_t base64_encode(const void *bytes, size_t n, char *to);
 
-/* ---- es256.c: arithmetic, any thread, slow ------------------------------------------------------
- */
+/* ---- es256.c: arithmetic, any thread, slow --------------------------------------------------- */
 
 #define SHA256_BYTES 32u
 #define ES256_SIGNATURE_BYTES 64u
@@ -54,8 +51,7 @@ rc_t es256_sign(const struct es256_key *key, str message, u8 out[ES256_SIGNATURE
 /* RC_DENIED: not by this key, or not a signature at all. */
 rc_t es256_verify(const u8 public_key[64], str message, const u8 signature[ES256_SIGNATURE_BYTES]);
 
-/* ---- jwt.c: the text of a token, no cryptography
- * -------------------------------------------------- */
+/* ---- jwt.c: the text of a token, no cryptography --------------------------------------------- */
 
 struct jwt_expected {
     str issuer, audience, kid;
@@ -76,8 +72,7 @@ str jwt_unsigned(struct arena *a, str issuer, str audience, str kid, str user_id
                  str token_id, str role, s64 issued_s);
 str jwt_signed(struct arena *a, str unsigned_part, const u8 signature[ES256_SIGNATURE_BYTES]);
 
-/* ---- password.c
- * ----------------------------------------------------------------------------------- */
+/* ---- password.c ------------------------------------------------------------------------------ */
 
 /* The rule a new password breaks, as a sentence; NULL: fine. `email` may be empty. */
 const char *password_weakness(str password, str email);
@@ -91,8 +86,7 @@ rc_t password_start(void);
 void password_stop(void);
 void password_trim(void); /* gives idle memory back now: nobody is about to log in */
 
-/* ---- delay.c: failed logins cost time
- * --------------------------------------------------------------- */
+/* ---- delay.c: failed logins cost time -------------------------------------------------------- */
 
 /* Counts a try before its password is looked at, so that a burst of them cannot pass together.
  * Returns 0: go on; otherwise the nanoseconds to wait (nothing was counted). */
@@ -101,8 +95,7 @@ void delay_succeeded(str account, const struct net_address *peer, u64 now_ns); /
 void delay_returned(str account, const struct net_address *peer, u64 now_ns);  /* was not judged */
 rc_t delay_start(void);                                                        /* keys the table */
 
-/* ---- token_cache.c: tokens already verified
- * ------------------------------------------------------------ */
+/* ---- token_cache.c: tokens already verified -------------------------------------------------- */
 
 struct token_proof { /* views live until the next change of the cache: copy before parking */
     str token, user_id, session_id, token_id, role, email;
@@ -118,8 +111,7 @@ void token_cache_put(const struct token_proof *proof, u64 generation);
 void token_cache_drop_session(str session_id);
 void token_cache_drop_user(str user_id);
 
-/* ---- user.c
- * ---------------------------------------------------------------------------------------------- */
+/* ---- user.c ---------------------------------------------------------------------------------- */
 
 struct user { /* texts in the arena given */
     str id, email, name, role, state, phc;
@@ -145,16 +137,15 @@ bool user_email_member(struct request *rq, const cJSON *body, bool required, str
 bool user_password_acceptable(struct request *rq, str password, str email);
 /* Hashed into `phc`, which *out views; false: answered (503 when too many hash at once). */
 bool user_password_hash(struct request *rq, str password, char phc[PHC_ROOM], str *out);
-/* One write: the account and the row that tells of it, whose resource is filled in. false: answered,
- * a taken address with 409. */
+/* One write: the account and the row that tells of it, whose resource is filled in. false:
+ * answered, a taken address with 409. */
 struct audit_event;
 bool user_create(struct request *rq, struct user *user, struct audit_event *event,
                  const char *what);
 void user_answer(struct request *rq, int status, const struct user *user, bool for_admin);
 void user_email_taken(struct request *rq);
 
-/* ---- session.c: one per login, ended by logout, carried by a rotating refresh token
- * ------------------- */
+/* ---- session.c: one per login, ended by logout, carried by a rotating refresh token ---------- */
 
 struct session_start {
     str session_id, refresh_token; /* in the arena; the only time the token is seen */
@@ -176,8 +167,7 @@ rc_t session_end_all(struct db_txn *t, str user_id, str except_id, s64 *out_coun
 rc_t session_owner(struct db_txn *t, struct arena *a, str session_id, str user_id,
                    struct user *out);
 
-/* ---- token.c: the signing key and what is made with it
- * -------------------------------------------------- */
+/* ---- token.c: the signing key and what is made with it --------------------------------------- */
 
 rc_t token_start(struct diag *why); /* loads or makes the key */
 rc_t token_issue(struct arena *a, const struct user *user, str session_id, str *out);
@@ -188,8 +178,7 @@ void jwks_get(struct request *rq);
 u64 auth_now_ns(void); /* wall clock, never before the newest time this database has seen */
 void auth_now_floor(u64 utc_ns);
 
-/* ---- Routes
- * --------------------------------------------------------------------------------------------- */
+/* ---- Routes ---------------------------------------------------------------------------------- */
 
 void login_post(struct request *rq), refresh_post(struct request *rq),
     logout_post(struct request *rq);

@@ -55,8 +55,7 @@ void session_answer(struct request *rq, int status, const struct user *user, str
     reply_json(rq, status, &w);
 }
 
-/* ---- Login
- * ------------------------------------------------------------------------------------------ */
+/* ---- Login ----------------------------------------------------------------------------------- */
 
 struct attempt {
     str email, password;
@@ -210,8 +209,7 @@ void login_post(struct request *rq) {
     }
 }
 
-/* ---- Refresh
- * ----------------------------------------------------------------------------------------- */
+/* ---- Refresh --------------------------------------------------------------------------------- */
 
 static rc_t refresh_write(struct db_txn *t, struct request *rq, str token,
                           struct session_refresh *out, struct user *user) {
@@ -267,8 +265,7 @@ void refresh_post(struct request *rq) {
         reply_problem(rq, 401, "refresh_refused", "The refresh token is not valid; log in again.");
 }
 
-/* ---- Logout
- * ------------------------------------------------------------------------------------------ */
+/* ---- Logout ---------------------------------------------------------------------------------- */
 
 static rc_t logout_write(struct request *rq, bool all, s64 *out_count) {
     struct db_txn *t;

@@ -36,8 +36,7 @@ enum {
 #define SLOT_BYTES ((size_t)COST_KIB * 1024)
 #define SMALL_HEAP MIB(160) /* below, the first slot is taken at start and kept */
 
-/* ---- Rules
- * --------------------------------------------------------------------------------------- */
+/* ---- Rules ----------------------------------------------------------------------------------- */
 
 enum { DECORATION_MAX = 8 }; /* more than that around a common word is worth something */
 static const char *const common[] = {
@@ -138,8 +137,7 @@ const char *password_weakness(str password, str email) {
     return NULL;
 }
 
-/* ---- Slots
- * ---------------------------------------------------------------------------------------- */
+/* ---- Slots ----------------------------------------------------------------------------------- */
 
 struct slot {
     u8 *memory;
@@ -230,8 +228,7 @@ static void slot_give(struct slot *s) {
     if (!wait_queue_wake_one(&waiting) && timer_start_after_ms(&s->idle, IDLE_MS)) slot_idle(s);
 }
 
-/* ---- Hashing
- * ---------------------------------------------------------------------------------------- */
+/* ---- Hashing --------------------------------------------------------------------------------- */
 
 struct hashing { /* handed to a worker whole */
     struct slot *slot;

@@ -26,8 +26,7 @@ struct refresh_parts {
 };
 static_assert(sizeof(struct refresh_parts) == REFRESH_BYTES, "the parts have no padding");
 
-/* ---- Texts
- * ---------------------------------------------------------------------------------------- */
+/* ---- Texts ----------------------------------------------------------------------------------- */
 
 static rc_t parts_parse(str token, struct refresh_parts *out) {
     size_t n;
@@ -72,8 +71,7 @@ static str hash_of(const void *bytes, size_t n, u8 to[SHA256_BYTES]) {
     return str_of((const char *)to, SHA256_BYTES);
 }
 
-/* ---- The grace table
- * -------------------------------------------------------------------------------- */
+/* ---- The grace table ------------------------------------------------------------------------- */
 
 enum { GRACE_SLOTS = 64 };
 static struct grace {
@@ -104,8 +102,7 @@ static bool grace_find(struct arena *a, str token, str *out) {
     return false;
 }
 
-/* ---- Rows
- * -------------------------------------------------------------------------------------------- */
+/* ---- Rows ------------------------------------------------------------------------------------ */
 
 rc_t session_begin(struct db_txn *t, struct request *rq, str user_id, struct session_start *out) {
     struct refresh_parts parts;

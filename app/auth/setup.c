@@ -22,8 +22,7 @@
 enum { CODE_LETTERS = 12, CODE_TRIES = 10, CONFIGURED_MIN = 8, COMPARE_AFTER_MS = 2000 };
 static const char alphabet[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/* ---- The code
- * --------------------------------------------------------------------------------------- */
+/* ---- The code -------------------------------------------------------------------------------- */
 
 /* Letters typed in any case, with any hyphens; O, I and L are read as the digits they look like. */
 static bool code_normalise(str typed, char to[CODE_LETTERS]) {
@@ -128,8 +127,7 @@ static rc_t code_try(struct request *rq, const char typed[CODE_LETTERS]) {
     return RC_DENIED;
 }
 
-/* ---- The routes
- * --------------------------------------------------------------------------------------- */
+/* ---- The routes ------------------------------------------------------------------------------ */
 
 void setup_get(struct request *rq) {
     struct json_writer w;
@@ -218,8 +216,7 @@ void setup_post(struct request *rq) {
         session_answer(rq, 201, &user, session.session_id, session.refresh_token);
 }
 
-/* ---- The configured administrator
- * ----------------------------------------------------------------------- */
+/* ---- The configured administrator ------------------------------------------------------------ */
 
 static struct {
     char email[EMAIL_MAX + 1], password[PASSWORD_MAX + 1], recorded_phc[PHC_ROOM], user_id[40];
@@ -342,7 +339,8 @@ static rc_t configured_read(str *email, str *password, struct diag *why) {
     if (wrong || str_to_c(secret, configured.password, sizeof configured.password)) {
         diag_set(why, "the configured administrator was not made: %s",
                  wrong ? wrong : "bad password");
-        *email = str_of(NULL, 0); /* half a pair is none: nobody gets an account without a password */
+        /* half a pair is none: nobody gets an account without a password */
+        *email = str_of(NULL, 0);
         return RC_INVALID;
     }
     *password = str_from_c(configured.password);

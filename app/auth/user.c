@@ -155,7 +155,7 @@ bool user_password_acceptable(struct request *rq, str password, str email) {
     return !weak;
 }
 
-/* ---- What several routes answer ---------------------------------------------------------------- */
+/* ---- What several routes answer -------------------------------------------------------------- */
 
 void user_answer(struct request *rq, int status, const struct user *user, bool for_admin) {
     struct json_writer w;

@@ -25,8 +25,7 @@ static bool state_member(struct request *rq, const cJSON *body, str *out) {
     return false;
 }
 
-/* ---- List
- * --------------------------------------------------------------------------------------------- */
+/* ---- List ------------------------------------------------------------------------------------ */
 
 #define USERS_WHERE                                                                                \
     " FROM user WHERE (?1 IS NULL OR role=?1) AND (?2 IS NULL OR state=?2)"                        \
@@ -70,8 +69,7 @@ void users_get(struct request *rq) {
     page_answer(rq, &page, ANSWER_MAX, users_items, &f, "Listing the accounts");
 }
 
-/* ---- Create
- * --------------------------------------------------------------------------------------------- */
+/* ---- Create ---------------------------------------------------------------------------------- */
 
 void users_post(struct request *rq) {
     static const char *const members[] = {"email", "password", "name", "role", NULL};
@@ -98,8 +96,7 @@ void users_post(struct request *rq) {
     user_answer(rq, 201, &user, true);
 }
 
-/* ---- One account
- * ------------------------------------------------------------------------------------------ */
+/* ---- One account ----------------------------------------------------------------------------- */
 
 static rc_t read_one(struct request *rq, struct user *out) {
     struct db_txn *t;

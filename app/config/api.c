@@ -307,7 +307,8 @@ const struct module_schema config_schemas[] = {
     {"ConfigOption",
      "{\"type\":\"object\",\"properties\":{\"key\":{\"type\":\"string\"},\"value\":{\"type\":"
      "[\"string\",\"integer\",\"boolean\",\"null\"]},\"type\":{\"enum\":[\"text\",\"integer\","
-     "\"boolean\",\"choice\",\"duration\",\"secret\"]},\"source\":{\"enum\":[\"default\",\"stored\","
+     "\"boolean\",\"choice\",\"duration\",\"secret\"]},\"source\":{\"enum\":[\"default\","
+     "\"stored\","
      "\"machine configuration\",\"command line\"]},\"writable\":{\"type\":\"boolean\"},"
      "\"restart_needed\":{\"type\":\"boolean\"},\"version\":{\"type\":\"integer\"},"
      "\"help\":{\"type\":\"string\"}},\"required\":[\"key\",\"value\",\"type\",\"source\"]}"},
@@ -315,8 +316,9 @@ const struct module_schema config_schemas[] = {
      "{\"type\":\"object\",\"properties\":{\"version\":{\"type\":\"integer\"},\"total\":{\"type\":"
      "\"integer\"},\"items\":{\"type\":\"array\",\"items\":{\"$ref\":"
      "\"#/components/schemas/ConfigOption\"}}},\"required\":[\"version\",\"items\",\"total\"]}"},
-    {"ConfigValue", "{\"type\":\"object\",\"properties\":{\"value\":{\"type\":[\"string\",\"integer\","
-                    "\"boolean\"]}},\"required\":[\"value\"],\"additionalProperties\":false}"},
+    {"ConfigValue",
+     "{\"type\":\"object\",\"properties\":{\"value\":{\"type\":[\"string\",\"integer\","
+     "\"boolean\"]}},\"required\":[\"value\"],\"additionalProperties\":false}"},
     {"ConfigValues", "{\"type\":\"object\",\"minProperties\":1,\"additionalProperties\":{\"type\":"
                      "[\"string\",\"integer\",\"boolean\"]}}"},
     {"ConfigChanges",

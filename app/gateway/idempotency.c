@@ -112,9 +112,10 @@ static rc_t answer_earlier(struct request *rq, const struct earlier *e) {
         reply_problem(rq, 422, "idempotency_key_reused",
                       "This Idempotency-Key was used for another request; take a new one.");
     else if (!e->finished)
-        reply_problem(rq, 409, "idempotency_unknown",
-                      "The first attempt was interrupted and its outcome is not known: look whether "
-                      "it took effect before you try with a new key.");
+        reply_problem(
+            rq, 409, "idempotency_unknown",
+            "The first attempt was interrupted and its outcome is not known: look whether "
+            "it took effect before you try with a new key.");
     else
         replay(rq, e);
     return RC_CONFLICT;
@@ -149,12 +150,12 @@ static rc_t record_row(struct request *rq, str key, int status, str type, str bo
         rc = db_run(t, "DELETE FROM idempotency WHERE owner=?1 AND key=?2",
                     DB_TEXT(rq->actor.user_id), DB_TEXT(key));
     else
-        rc = db_run(t,
-                    "UPDATE idempotency SET status=?3, content_type=?4, location=?5, etag=?6, body=?7"
-                    " WHERE owner=?1 AND key=?2",
-                    DB_TEXT(rq->actor.user_id), DB_TEXT(key), DB_INT(status), DB_TEXT(type),
-                    DB_TEXT(rq->location), DB_TEXT(rq->etag),
-                    DB_BLOB(body.ptr ? body : S("")));
+        rc = db_run(
+            t,
+            "UPDATE idempotency SET status=?3, content_type=?4, location=?5, etag=?6, body=?7"
+            " WHERE owner=?1 AND key=?2",
+            DB_TEXT(rq->actor.user_id), DB_TEXT(key), DB_INT(status), DB_TEXT(type),
+            DB_TEXT(rq->location), DB_TEXT(rq->etag), DB_BLOB(body.ptr ? body : S("")));
     return db_write_end(t, rc);
 }
 

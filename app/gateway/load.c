@@ -6,8 +6,8 @@
  *   is the heap? -> no request for QUIET_MS -> it stops (an idle machine is not woken for nothing)
  *
  * Late means late twice running. One late sample is a pause (a host that gave the CPU to somebody
- * else, one long turn): nothing has piled up behind it that refusing requests would help, and it was
- * seen to cost a hundred good requests their answer.
+ * else, one long turn): nothing has piled up behind it that refusing requests would help, and it
+ * was seen to cost a hundred good requests their answer.
  *
  * Health, metrics and the administrator's routes are never shed: they are how one finds out. */
 #include "app/gateway/gateway_impl.h"

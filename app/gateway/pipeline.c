@@ -232,7 +232,8 @@ static void access_line(struct request *rq, u64 duration_ns) {
     UNINITIALIZED char path[256], peer[46];
     UNINITIALIZED struct line l;
     l.len = 0;
-    line_put(&l, S("method="), str_take(rq->http->method_text, 16)); /* a token, so it needs no quotes */
+    /* a token, so it needs no quotes */
+    line_put(&l, S("method="), str_take(rq->http->method_text, 16));
     line_put(&l, S(" path="), str_from_c(log_quote(rq->http->path, path, sizeof path)));
     line_number(&l, S(" status="), (u64)rq->x->status);
     line_number(&l, S(" bytes="), rq->x->bytes_sent);

@@ -19,7 +19,8 @@ struct router_match {
 rc_t router_open(struct router **out); /* RC_NO_MEMORY */
 /* RC_INVALID: malformed pattern; RC_CONFLICT: method and pattern exist; RC_LIMIT. */
 rc_t router_add(struct router *r, const struct module *m, const struct route *route);
-/* RC_NOT_FOUND: no such path. RC_DENIED: the path exists, the method does not (out->allow tells). */
+/* RC_NOT_FOUND: no such path. RC_DENIED: the path exists, the method does not (out->allow
+ * tells). */
 rc_t router_find(const struct router *r, enum http_method method, str path,
                  struct router_match *out);
 void router_close(struct router *r);

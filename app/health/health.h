@@ -14,7 +14,8 @@ struct health_check {
 rc_t health_check_add(const struct health_check *check); /* RC_LIMIT; harmless when added already */
 bool health_ready(void);
 enum health_state health_overall(void);
-const char *health_state_name(enum health_state s); /* "starting" "healthy" "degraded" "unhealthy" */
+/* "starting" "healthy" "degraded" "unhealthy" */
+const char *health_state_name(enum health_state s);
 /* Why the database could not be opened at boot; empty: it could. */
 void health_storage_failed(const char *why);
 /* Members of the object that is open: used_bytes, heap_bytes, pressure_percent, budgets. */

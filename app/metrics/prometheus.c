@@ -70,7 +70,8 @@ static void simple(struct buf *b, const char *name, const char *type, const char
 }
 
 static void write_table(struct buf *b) {
-#define COUNTER(id, name, help) simple(b, name, "counter", help, (double)metric_values[METRIC_##id]);
+#define COUNTER(id, name, help)                                                                    \
+    simple(b, name, "counter", help, (double)metric_values[METRIC_##id]);
 #define COUNTER_READ(id, name, help, read) simple(b, name, "counter", help, read());
 #define GAUGE(id, name, help, read) simple(b, name, "gauge", help, read());
 #include "app/metrics/counter.def"

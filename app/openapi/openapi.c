@@ -130,7 +130,8 @@ static void write_operation_id(struct json_writer *w, const struct route *r) {
     str method = http_method_name(r->method);
     for (size_t i = 0; i < method.len; i++) id[n++] = (char)(method.ptr[i] | 0x20);
     for (const char *p = r->pattern; *p && n < sizeof id - 1; p++) {
-        bool word = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9');
+        bool word =
+            (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9');
         if (word)
             id[n++] = *p;
         else if (id[n - 1] != '_')

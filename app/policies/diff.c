@@ -119,8 +119,7 @@ static rc_t make_script(struct diff *d) {
     return rc;
 }
 
-/* ---- Writing
- * ------------------------------------------------------------------------------------------ */
+/* ---- Writing --------------------------------------------------------------------------------- */
 
 /* Where the hunk that begins at or after `at` begins and ends in the script; false: no more. */
 static bool next_hunk(const struct diff *d, size_t at, size_t *from, size_t *to) {

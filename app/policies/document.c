@@ -13,8 +13,7 @@
 #include "app/metrics/metrics.h"
 #include "app/policies/policies_impl.h"
 
-/* ---- Members of a body
- * ------------------------------------------------------------------------------ */
+/* ---- Members of a body ----------------------------------------------------------------------- */
 
 static const char *const content_members[] = {"title",        "summary", "body",     "category",
                                               "jurisdiction", "tags",    "priority", "impact",
@@ -118,8 +117,7 @@ static bool content_members_read(struct request *rq, const cJSON *body, bool cre
            word_member(rq, body, "language", "en fr", &p->language);
 }
 
-/* ---- Answers
- * -------------------------------------------------------------------------------------------- */
+/* ---- Answers --------------------------------------------------------------------------------- */
 
 static void document_answer(struct request *rq, int status, const struct policy *p) {
     struct json_writer w;
@@ -162,8 +160,7 @@ void policy_get(struct request *rq) {
     document_answer(rq, 200, &p);
 }
 
-/* ---- Writing
- * -------------------------------------------------------------------------------------------- */
+/* ---- Writing --------------------------------------------------------------------------------- */
 
 static rc_t audit(struct db_txn *t, struct request *rq, const struct policy *p, const char *action,
                   str from) {
@@ -306,8 +303,7 @@ void policy_put(struct request *rq) {
         document_answer(rq, 200, &p);
 }
 
-/* ---- Workflow
- * --------------------------------------------------------------------------------------------- */
+/* ---- Workflow -------------------------------------------------------------------------------- */
 
 static rc_t status_write(struct request *rq, const struct policy *before, const struct policy *p,
                          str comment) {
@@ -378,9 +374,7 @@ void policy_status_post(struct request *rq) {
         document_answer(rq, 200, &p);
 }
 
-/* ---- Removing
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- Removing -------------------------------------------------------------------------------- */
 
 static rc_t delete_write(struct request *rq, const struct policy *p) {
     struct audit_event event = {

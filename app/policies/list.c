@@ -12,8 +12,7 @@
 
 enum { ANSWER_MAX = 4 << 20 };
 
-/* ---- What may be seen
- * ------------------------------------------------------------------------------- */
+/* ---- What may be seen ------------------------------------------------------------------------ */
 
 static bool may_read(const struct actor *who, enum status s, str owner) {
     struct access_answer answer;
@@ -47,8 +46,7 @@ static void filter_visible(struct request *rq, struct filter *f) {
         f->where = sql;
 }
 
-/* ---- Filters
- * ------------------------------------------------------------------------------------------ */
+/* ---- Filters --------------------------------------------------------------------------------- */
 
 static bool filter_text(struct request *rq, struct filter *f, const char *name,
                         const char *condition) {
@@ -99,8 +97,7 @@ static bool filter_search(struct request *rq, struct filter *f, bool required, s
     return true;
 }
 
-/* ---- Sorting
- * -------------------------------------------------------------------------------------------- */
+/* ---- Sorting --------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name, *sql;
@@ -133,8 +130,7 @@ static bool order_read(struct request *rq, bool ranked, struct arena *a, str *ou
     return false;
 }
 
-/* ---- Snippets
- * --------------------------------------------------------------------------------------------- */
+/* ---- Snippets -------------------------------------------------------------------------------- */
 
 struct snippet_job {
     const struct search *search;
@@ -159,9 +155,7 @@ static void cut_snippets(void *arg) {
     }
 }
 
-/* ---- Listing
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- Listing --------------------------------------------------------------------------------- */
 
 struct listing {
     struct filter filter;
@@ -261,9 +255,7 @@ void policies_search_get(struct request *rq) {
     list(rq, true);
 }
 
-/* ---- Counts
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- Counts ---------------------------------------------------------------------------------- */
 
 /* One array of {name, count}, most first. */
 static rc_t facet(struct db_txn *t, struct json_writer *w, const struct filter *f,

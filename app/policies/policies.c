@@ -153,8 +153,7 @@ static const struct route policies_routes[] = {
     {.pattern = NULL},
 };
 
-/* ---- Schemas
- * -------------------------------------------------------------------------------------------- */
+/* ---- Schemas --------------------------------------------------------------------------------- */
 
 #define TEXT "{\"type\":\"string\"}"
 #define TEXT_MAX(n) "{\"type\":\"string\",\"maxLength\":" #n "}"
@@ -170,30 +169,11 @@ static const struct route policies_routes[] = {
     "\"published\","                                                                               \
     "\"archived\"]}"
 #define TAGS "{\"type\":\"array\",\"maxItems\":20,\"items\":{\"type\":\"string\",\"maxLength\":50}}"
-#define CONTENT                                                                                           \
-    "\"title\":{\"type\":\"string\",\"minLength\":10,\"maxLength\":300},\"summary\":" TEXT_MAX(           \
-        4000) ",\"body\":" TEXT_MAX(262144) ",\"category\":" TEXT_MAX(100) ",\"jurisdiction\""            \
-                                                                           ":" TEXT_MAX(100) ",\""        \
-                                                                                             "tag"        \
-                                                                                             "s\""        \
-                                                                                             ":" TAGS     \
-                                                                                             ",\""        \
-                                                                                             "pri"        \
-                                                                                             "ori"        \
-                                                                                             "ty"         \
-                                                                                             "\""         \
-                                                                                             ":" PRIORITY \
-                                                                                             ",\""        \
-                                                                                             "imp"        \
-                                                                                             "act"        \
-                                                                                             "\""         \
-                                                                                             ":" IMPACT   \
-                                                                                             ",\""        \
-                                                                                             "lan"        \
-                                                                                             "gua"        \
-                                                                                             "ge"         \
-                                                                                             "\""         \
-                                                                                             ":" LANGUAGE
+#define TITLE "{\"type\":\"string\",\"minLength\":10,\"maxLength\":300}"
+#define CONTENT                                                                                    \
+    "\"title\":" TITLE ",\"summary\":" TEXT_MAX(4000) ",\"body\":" TEXT_MAX(262144)                \
+    ",\"category\":" TEXT_MAX(100) ",\"jurisdiction\":" TEXT_MAX(100) ",\"tags\":" TAGS            \
+    ",\"priority\":" PRIORITY ",\"impact\":" IMPACT ",\"language\":" LANGUAGE
 #define PAGE_OF(item)                                                                              \
     "{\"type\":\"object\",\"required\":[\"items\",\"total\",\"limit\",\"next\"],\"properties\":{"  \
     "\"items\":{\"type\":\"array\",\"items\":" item "},\"total\":" INTEGER ",\"limit\":" INTEGER   \

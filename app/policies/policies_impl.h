@@ -4,8 +4,7 @@
 #include "app/module.h"
 #include "app/reply.h"
 
-/* ---- Bounds -----------------------------------------------------------------------------------
- */
+/* ---- Bounds ---------------------------------------------------------------------------------- */
 
 enum {
     TITLE_MIN = 10,  /* characters */
@@ -21,8 +20,7 @@ enum {
     QUERY_WORDS_MAX = 16,
 };
 
-/* ---- workflow.c: the life of a document
- * ------------------------------------------------------------ */
+/* ---- workflow.c: the life of a document ------------------------------------------------------ */
 
 enum status {
     STATUS_DRAFT,
@@ -39,8 +37,7 @@ bool status_may_become(enum status from, enum status to);
 bool status_editable(enum status s);
 const char *status_permission(enum status to); /* what access_decide is asked for the step */
 
-/* ---- stem.c: words as the index knows them
- * ----------------------------------------------------------- */
+/* ---- stem.c: words as the index knows them --------------------------------------------------- */
 
 enum language { ENGLISH, FRENCH };
 #define WORD_MAX 64u
@@ -56,8 +53,7 @@ size_t word_stem(enum language language, char *text, size_t len);
 /* All words of `text`, stemmed, joined by blanks: what FTS5 indexes. */
 rc_t text_stem(enum language language, str text, struct buf *out);
 
-/* ---- search.c
- * ------------------------------------------------------------------------------------------ */
+/* ---- search.c -------------------------------------------------------------------------------- */
 
 struct search {
     str match; /* an FTS5 expression, in the arena */
@@ -74,8 +70,7 @@ rc_t search_parse(struct arena *a, str text, struct search *out);
 /* HTML-escaped piece of `text` around the best matches, those in <mark>. ptr NULL: no room. */
 str search_snippet(struct arena *a, const struct search *s, str text);
 
-/* ---- diff.c
- * ---------------------------------------------------------------------------------------------- */
+/* ---- diff.c ---------------------------------------------------------------------------------- */
 
 struct diff_stats {
     u64 added, removed;
@@ -84,8 +79,7 @@ struct diff_stats {
  * texts: in a job. RC_NO_MEMORY; RC_LIMIT: the writer is full. */
 rc_t diff_json(struct json_writer *w, str from, str to, struct diff_stats *out);
 
-/* ---- store.c
- * --------------------------------------------------------------------------------------------- */
+/* ---- store.c --------------------------------------------------------------------------------- */
 
 struct policy {                                                 /* texts in the arena given */
     s64 num;                                                    /* row */
@@ -114,20 +108,18 @@ str version_name(s64 version, char to[24]); /* 3: "1.2" */
 bool version_parse(str text, s64 *out);
 void policy_json(struct json_writer *w, const char *key, const struct policy *p, bool with_body);
 
-/* ---- index.c: the search index, a moment behind the documents
- * -------------------------------------------- */
+/* ---- index.c: the search index, a moment behind the documents -------------------------------- */
 
 rc_t search_index_stale(struct db_txn *t, const struct policy *p); /* its content changed */
 rc_t search_index_drop(struct db_txn *t, const struct policy *p);  /* before its row is deleted */
-void search_index_later(void);                                     /* after a commit with new content */
+/* after a commit with new content */
+void search_index_later(void);
 /* Parks until everything committed before the call can be found. */
 rc_t search_index_catch_up(void);
 rc_t search_index_start(struct diag *why);
 void search_index_stop(void);
 
-/* ---- Routes
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- Routes ---------------------------------------------------------------------------------- */
 
 /* The document of the path if the actor may read it; answers 404 itself otherwise. */
 bool policy_fetch(struct request *rq, struct policy *out);

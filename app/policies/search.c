@@ -13,8 +13,7 @@
 
 enum { SNIPPET_BYTES = 240, SNIPPET_LEAD = 60 };
 
-/* ---- Parsing
- * ---------------------------------------------------------------------------------------- */
+/* ---- Parsing --------------------------------------------------------------------------------- */
 
 static rc_t add_word(struct search *s, const struct word *w, bool prefix) {
     if (s->count == QUERY_WORDS_MAX) return RC_LIMIT;
@@ -86,8 +85,7 @@ rc_t search_parse(struct arena *a, str text, struct search *out) {
     return out->count ? RC_OK : RC_INVALID;
 }
 
-/* ---- Snippets
- * ----------------------------------------------------------------------------------------- */
+/* ---- Snippets -------------------------------------------------------------------------------- */
 
 /* Which word of the search this one is; -1: none. */
 static int matches(const struct search *s, const struct word *w) {

@@ -12,8 +12,7 @@
  * longer than WORD_MAX; positions point into the text given. */
 #include "app/policies/policies_impl.h"
 
-/* ---- Splitting and folding
- * ------------------------------------------------------------------------- */
+/* ---- Splitting and folding ------------------------------------------------------------------- */
 
 /* U+00C0 .. U+017F by their ASCII letters; '?' = not a letter. Two letters where one becomes two.
  */
@@ -133,8 +132,7 @@ bool word_next(str text, size_t *at, struct word *out) {
     return out->len > 0;
 }
 
-/* ---- English: Porter
- * ---------------------------------------------------------------------------------- */
+/* ---- English: Porter ------------------------------------------------------------------------- */
 
 struct stem {
     char *w;
@@ -295,8 +293,7 @@ static size_t english(char *text, size_t len) {
     return s.n;
 }
 
-/* ---- French: light
- * ------------------------------------------------------------------------------------ */
+/* ---- French: light --------------------------------------------------------------------------- */
 
 static void french_inflection(struct stem *s) {
     if (s->n > 4 && ends(s, "aux"))
@@ -309,10 +306,11 @@ static void french_inflection(struct stem *s) {
 static size_t french(char *text, size_t len) {
     static const str endings[] = {
         /* longest first; without the e that is gone already */
-        S("issement"), S("ablement"), S("iblement"), S("ateur"), S("atric"), S("ation"), S("ition"), S("ution"),
-        S("ement"),    S("ment"),     S("ion"),      S("iqu"),   S("ism"),   S("ist"),   S("abl"),   S("ibl"),
-        S("enc"),      S("anc"),      S("eur"),      S("eus"),   S("ier"),   S("ell"),   S("ant"),   S("ent"),
-        S("iv"),       S("if"),       S("el"),       S("al"),    S("er"),    S("ir"),    S("it"),    S("eu"),
+        S("issement"), S("ablement"), S("iblement"), S("ateur"), S("atric"), S("ation"), S("ition"),
+        S("ution"),    S("ement"),    S("ment"),     S("ion"),   S("iqu"),   S("ism"),   S("ist"),
+        S("abl"),      S("ibl"),      S("enc"),      S("anc"),   S("eur"),   S("eus"),   S("ier"),
+        S("ell"),      S("ant"),      S("ent"),      S("iv"),    S("if"),    S("el"),    S("al"),
+        S("er"),       S("ir"),       S("it"),       S("eu"),
     };
     struct stem s = {text, len, len};
     if (len <= 3) return len;
@@ -332,9 +330,7 @@ static size_t french(char *text, size_t len) {
     return s.n;
 }
 
-/* ---- Both
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- Both ------------------------------------------------------------------------------------ */
 
 size_t word_stem(enum language language, char *text, size_t len) {
     for (size_t i = 0; i < len; i++)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* store.c — rows of policy documents.
  *
- *    policy          what is now; revision counts every change (ETag), version every change of content
+ *    policy          what is now; revision counts every change (ETag), version those of content
  *    policy_version  the contents before that: 1.0, 1.1, ... written when a newer one replaces them
  *    policy_tag      tag -> document, for filters and counts
- *    policy_event    who did what after the creation: the history people read (audit is for auditors)
+ *    policy_event    who did what after the creation: for people (audit is for auditors)
  *    policy_fts      stems of the content; contentless, so a text is stored once   (index.c)
  *    policy_stale    whose content is newer than its stems                         (index.c)
  *
@@ -59,7 +59,8 @@ static const char *const steps[] = {
     " contentless_delete=1, tokenize=\"unicode61 remove_diacritics 2\");"
     "CREATE TABLE policy_stale(num INTEGER PRIMARY KEY, version INTEGER NOT NULL) STRICT;"
     "CREATE VIEW policy_content AS " NEWEST_VERSION
-    " UNION ALL SELECT policy,version,title,summary,body,category,jurisdiction,tags,priority,impact,"
+    " UNION ALL SELECT "
+    "policy,version,title,summary,body,category,jurisdiction,tags,priority,impact,"
     "language,author_id,author,created_ns FROM policy_version;"
     "CREATE VIEW policy_history AS SELECT num AS policy,1 AS revision,created_ns AS at_ns,"
     "author_id AS actor_id,author AS actor,'create' AS action,'' AS from_status,"
@@ -70,8 +71,7 @@ static const char *const steps[] = {
 };
 const struct db_schema policies_schema = {.module = "policies", .steps = steps};
 
-/* ---- Small things
- * --------------------------------------------------------------------------------- */
+/* ---- Small things ---------------------------------------------------------------------------- */
 
 str version_name(s64 version, char to[24]) {
     char *at = to + 24;
@@ -122,8 +122,7 @@ void policy_json(struct json_writer *w, const char *key, const struct policy *p,
     json_time(w, "published_at", p->published_ns);
 }
 
-/* ---- Reading
- * ---------------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 rc_t policy_read(struct db_rows *r, struct arena *a, struct policy *out) {
     str *const texts[] = {&out->id,           &out->title,   &out->summary,   &out->category,
@@ -158,8 +157,7 @@ rc_t policy_by_id(struct db_txn *t, struct arena *a, str id, struct policy *out)
     return rc;
 }
 
-/* ---- Writing
- * -------------------------------------------------------------------------------------------- */
+/* ---- Writing --------------------------------------------------------------------------------- */
 
 static rc_t tags_write(struct db_txn *t, const struct policy *p) {
     if (str_eq(p->tags, S("[]"))) return RC_OK;

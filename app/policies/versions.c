@@ -69,8 +69,7 @@ static void no_such_version(struct request *rq) {
                   "There is no such version; they are named 1.0, 1.1 ...");
 }
 
-/* ---- Versions
- * ----------------------------------------------------------------------------------------- */
+/* ---- Versions -------------------------------------------------------------------------------- */
 
 static rc_t versions_items(struct db_txn *t, struct request *rq, const struct page *page,
                            struct json_writer *w, u64 *out_total, void *arg) {
@@ -121,9 +120,7 @@ void policy_version_get(struct request *rq) {
     reply_json(rq, 200, &w);
 }
 
-/* ---- Diff
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- Diff ------------------------------------------------------------------------------------ */
 
 struct diff_job {
     struct json_writer *w;
@@ -210,8 +207,7 @@ void policy_diff_get(struct request *rq) {
         reply_rc(rq, rc, "Comparing the versions");
 }
 
-/* ---- History
- * ---------------------------------------------------------------------------------------------- */
+/* ---- History --------------------------------------------------------------------------------- */
 
 static rc_t history_items(struct db_txn *t, struct request *rq, const struct page *page,
                           struct json_writer *w, u64 *out_total, void *arg) {
@@ -219,7 +215,8 @@ static rc_t history_items(struct db_txn *t, struct request *rq, const struct pag
     struct db_rows *r = NULL;
     char version[24];
     (void)rq;
-    rc_t rc = db_query(t, &r, "SELECT count(*) FROM policy_history WHERE policy=?1", DB_INT(p->num));
+    rc_t rc =
+        db_query(t, &r, "SELECT count(*) FROM policy_history WHERE policy=?1", DB_INT(p->num));
     if (rc == RC_OK && (rc = db_next(r)) == RC_OK) *out_total = (u64)db_column_int(r, 0);
     db_done(r);
     if (rc) return rc;

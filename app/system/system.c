@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* system.c — the machine as a whole over HTTP.
  *
- *   GET  /api/v1/system           version, machine, uptime, boot stamps, memory table, addresses (admin)
+ *   GET  /api/v1/system           version, machine, uptime, boot, memory, addresses (admin)
  *   GET  /api/v1/system/public    what the landing page shows to anyone
  *   POST /api/v1/system/restart   clean stop, then start again (admin, audited)
  *   POST /api/v1/system/poweroff  clean stop (admin, audited)
@@ -182,10 +182,11 @@ static const struct route routes[] = {
     {0},
 };
 static const struct module_schema schemas[] = {
-    {"System", "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"version\":"
-               "{\"type\":\"string\"},\"machine\":{\"type\":\"string\"},\"uptime_seconds\":{\"type\":"
-               "\"number\"},\"boot\":{\"type\":\"object\"},\"memory\":{\"type\":\"object\"},"
-               "\"network\":{\"type\":\"object\"}},\"required\":[\"version\",\"uptime_seconds\"]}"},
+    {"System",
+     "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"version\":"
+     "{\"type\":\"string\"},\"machine\":{\"type\":\"string\"},\"uptime_seconds\":{\"type\":"
+     "\"number\"},\"boot\":{\"type\":\"object\"},\"memory\":{\"type\":\"object\"},"
+     "\"network\":{\"type\":\"object\"}},\"required\":[\"version\",\"uptime_seconds\"]}"},
     {"SystemPublic",
      "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"version\":{\"type\":"
      "\"string\"},\"status\":{\"type\":\"string\"},\"ready\":{\"type\":\"boolean\"},\"time\":{"

@@ -39,7 +39,8 @@ struct identity {
     char key[4096], chain[4096];
 };
 
-/* What the certificate is to be valid for: our name, the addresses we have by now, the operator's. */
+/* What the certificate is to be valid for: our name, the addresses we have by now, the
+ * operator's. */
 static void names_for(char *to, size_t room) {
     struct link_status link;
     str host = config_text("net.hostname"), extra = config_text("tls.names");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* web_assets.h — the embedded pages and assets; the table is made by tools/embed.py at build time. */
+/* web_assets.h — the embedded pages and assets; the table is made by tools/embed.py at build
+ * time. */
 #pragma once
 #include "net/http.h"
 

@@ -3,8 +3,9 @@
  * console first, then to the crash record on disk, then the machine ends. Uses no heap and takes no
  * lock.
  *
- * The first thread to panic speaks; others wait for the end it brings, and bring it themselves if it
- * does not come within OTHERS_NS. A panic inside a panic stores what has been said and ends. */
+ * The first thread to panic speaks; others wait for the end it brings, and bring it themselves
+ * if it does not come within OTHERS_NS. A panic inside a panic stores what has been said and
+ * ends. */
 #include "kernel/base/panic.h"
 #include "kernel/base/log.h"
 #include "kernel/platform.h"

@@ -147,7 +147,8 @@ void clock_refine(void) {
     u64 period = 1ull << against.bits;
     u64 wraps = (guess + period / 2 - ticks) / period; /* whole turns, by the present rate */
     if (guess + period / 2 < ticks) wraps = 0;
-    u64 hz = (u64)((unsigned __int128)(tsc - mark_tsc) * against.hz / (wraps * period + ticks + !ticks));
+    u64 hz =
+        (u64)((unsigned __int128)(tsc - mark_tsc) * against.hz / (wraps * period + ticks + !ticks));
     bool sane = hz > now_is.hz - now_is.hz / 20 && hz < now_is.hz + now_is.hz / 20;
     if (sane) rate_set(hz);
     u64 up = platform_clock_ns();

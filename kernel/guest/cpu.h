@@ -111,7 +111,8 @@ static inline void irq_restore(irq_state_t flags) {
 }
 /* Takes what is pending, now: `sti` alone only takes effect after the next instruction. */
 static inline void irq_window(void) { __asm__ volatile("sti\n\tnop\n\tcli" ::: "memory"); }
-/* Sleeps until an interrupt; nothing can slip in between the two. Interrupts are off again after. */
+/* Sleeps until an interrupt; nothing can slip in between the two. Interrupts are off again
+ * after. */
 static inline void irq_sleep(void) { __asm__ volatile("sti\n\thlt\n\tcli" ::: "memory"); }
 static inline NORETURN void cpu_stop(void) {
     for (;;) __asm__ volatile("cli\n\thlt");

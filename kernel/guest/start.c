@@ -90,7 +90,8 @@ static void machine_start(u32 magic, u64 info) {
     ram_start(&handoff);
     page_start(&handoff);
     trap_start();
-    if (qemu && fwcfg_file(S("opt/org.openpolicy/config"), CONFIG_BYTES_MAX, &config_json) == RC_LIMIT)
+    if (qemu &&
+        fwcfg_file(S("opt/org.openpolicy/config"), CONFIG_BYTES_MAX, &config_json) == RC_LIMIT)
         log_error("boot", "the configuration file is too long and was ignored", "bytes_max=%d",
                   CONFIG_BYTES_MAX);
     under_test = qemu && debug_exit_start();

@@ -193,7 +193,8 @@ static void put_place(u64 at, void (*put)(str)) {
         char hex[8];
         int n = 0;
         for (int shift = 28; shift >= 0; shift -= 4)
-            if (n || offset >> shift & 15 || !shift) hex[n++] = "0123456789abcdef"[offset >> shift & 15];
+            if (n || offset >> shift & 15 || !shift)
+                hex[n++] = "0123456789abcdef"[offset >> shift & 15];
         add(&l, (str){hex, (size_t)n});
     }
     add(&l, S("\n"));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* trap_entry.S — entry of every exception and interrupt, the stack switch, and the other CPUs' first
- * instructions (trampoline). The frame it builds is struct trap_frame. Vector state (SSE) is not
- * saved here: interrupt-side code is compiled without it, and smp.c saves it when it switches. */
+/* trap_entry.S — entry of every exception and interrupt, the stack switch, and the other CPUs'
+ * first instructions (trampoline). The frame it builds is struct trap_frame. Vector state (SSE)
+ * is not saved here: interrupt-side code is compiled without it, and smp.c saves it when it
+ * switches. */
 
     .section .text.trap, "ax"
     .code64

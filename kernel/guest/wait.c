@@ -104,7 +104,8 @@ static NORETURN void reset(void) {
         u16 bytes;
         u64 at;
     } __attribute__((packed)) nothing = {0, 0};
-    __asm__ volatile("lidt %0\n\tint3" ::"m"(nothing)); /* no handler for the handler: triple fault */
+    /* no handler for the handler: triple fault */
+    __asm__ volatile("lidt %0\n\tint3" ::"m"(nothing));
     cpu_stop();
 }
 

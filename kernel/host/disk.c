@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* disk.c — a file (or a block device) as a disk. One thread per disk does the waiting:
  *
- *   submit -> [ asked, bounded ] -> thread: pread, pwrite, fdatasync -> [ answered ] -> poll: done()
+ *   submit -> [ asked, bounded ] -> thread: pread, pwrite, fdatasync -> [ answered ] -> poll: done
  *
  * Always true: operations of one disk are done in the order submitted, so a flush covers all that
  * was written before it; at most DISK_QUEUE_MAX are in flight; one process has the file, by a lock

@@ -54,7 +54,8 @@ static rc_t stream_open(const char *path, struct nic_info *out) {
         return RC_OK;
     }
     struct stat st;
-    if (lstat(path, &st) == 0) { /* nobody answers there: a socket left over, or a slip of the pen */
+    if (lstat(path, &st) == 0) {
+        /* nobody answers there: a socket left over, or a slip of the pen */
         if (!S_ISSOCK(st.st_mode)) host_refuse("--net stream:%s: exists and is no socket", path);
         unlink(path);
     }

@@ -88,7 +88,8 @@ enum sim_tear {
     SIM_ALL,      /* everything */
     SIM_TORN,     /* each 512-byte sector of each write by the toss of a coin */
     SIM_REVERSED, /* everything, the later writes first: the earlier of two overlapping ones wins */
-    SIM_TAIL,     /* of each write the sectors from some one on: its end came before its beginning */
+    /* of each write the sectors from some one on: its end came before its beginning */
+    SIM_TAIL,
     SIM_SUBSET,   /* write i when bit i of `seed` is set: for all subsets of up to 64 */
 };
 u32 sim_disk_open_writes(u32 disk, u64 entries);   /* how many "of the rest" there are */

@@ -365,7 +365,8 @@ void sim_disk_state(u32 disk, u64 entries, enum sim_tear tear, u64 seed, u8 *ima
         case SIM_REVERSED: apply(e, image, 0); break;
         case SIM_TORN: apply(e, image, sim_mix(seed ^ sim_mix(i)) | 1); break;
         case SIM_TAIL:
-            apply_part(e, image, 0, sim_mix(seed ^ sim_mix(i)) % (entry_bytes(e) / SECTOR + 1) * SECTOR);
+            apply_part(e, image, 0,
+                       sim_mix(seed ^ sim_mix(i)) % (entry_bytes(e) / SECTOR + 1) * SECTOR);
             break;
         case SIM_SUBSET:
             if (bit < 64 && seed >> bit & 1) apply(e, image, 0);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* storage_fuzz.h — a simulated disk with a made volume and a small database; an input edits its bytes,
- * and then the appliance starts from it. Whatever is there: an error or rows, never a crash. */
+/* storage_fuzz.h — a simulated disk with a made volume and a small database; an input edits its
+ * bytes, and then the appliance starts from it. Whatever is there: an error or rows, never a
+ * crash. */
 #pragma once
 #include "kernel/base/log.h"
 #include "kernel/core/disk.h"

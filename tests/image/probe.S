@@ -6,7 +6,7 @@
  * as `name=hex` lines and ends QEMU with status 21 (or 22 when the table is not one):
  *
  *   cr0= flags of the CPU mode       magic= version= rsdp= map= (entries)   append=the command line
- *   ram= bytes of RAM in the map     rsdt= first four bytes at rsdp          bss=0 when it was zeroed
+ *   ram= bytes of RAM in the map     rsdt= first four bytes at rsdp        bss=0 when it was zeroed
  *
  * What it leaves to others: everything. Its .bss is large enough to need the loader's zeroing. */
         .section .note.PVH, "a", @note

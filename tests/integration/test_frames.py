@@ -242,7 +242,8 @@ class Nonsense:
             head = self.ip_head(6, len(segment))
             if r.random() < 0.8:  # with the right sum, so that it goes deeper
                 pseudo = head[12:20] + struct.pack("!BBH", 0, 6, len(segment))
-                segment = segment[:16] + struct.pack("!H", internet_sum(pseudo + segment[:16] + b"\0\0" + segment[18:])) + segment[18:]
+                checksum = internet_sum(pseudo + segment[:16] + b"\0\0" + segment[18:])
+                segment = segment[:16] + struct.pack("!H", checksum) + segment[18:]
             return self.peer.ethernet(0x0800, head + segment, to)
         if kind == 9:  # IPv6 with odd extension headers; neighbour and router messages
             body = self.bytes(r.randint(0, 300))

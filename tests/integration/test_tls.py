@@ -62,7 +62,8 @@ class Tls(AppliancePerClass):
             with self.subTest(" ".join(arguments)):
                 out = self.s_client(*arguments)
                 self.assertNotEqual(out.returncode, 0, out.stdout[-400:])
-                self.assertRegex(out.stderr + out.stdout, r"alert|no cipher|unsupported|wrong version|unexpected eof|no protocols")
+                self.assertRegex(out.stderr + out.stdout, r"alert|no cipher|unsupported|wrong version|"
+                                                          r"unexpected eof|no protocols")
 
     def test_renegotiation_and_compression_are_off(self):
         out = self.s_client("-tls1_2")

@@ -92,7 +92,8 @@ TEST(documents_are_refused_whole_and_the_key_named) {
     refuses_json("{" GOOD "\"net.hostnam\":\"y\"}", "net.hostnam");
     refuses_json("{" GOOD "\"http.plain\":\"perhaps\"}", "http.plain wants true or false");
     refuses_json("{" GOOD "\"http.plain\":1}", "http.plain");
-    refuses_json("{" GOOD "\"log.level\":\"loud\"}", "log.level wants one of: debug info warn error");
+    refuses_json("{" GOOD "\"log.level\":\"loud\"}",
+                 "log.level wants one of: debug info warn error");
     refuses_json("{" GOOD "\"log.level\":null}", "log.level");
     refuses_json("{" GOOD "\"net.address\":\"192.0.2.2\"}", "net.address");
     refuses_json("{" GOOD "\"net.address\":\"192.0.2.2/33\"}", "net.address");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* app_disk_test.c — every change, while the nth write, flush or read of the disk fails, or the disk is
- * full: the client hears 503 or 507 and what was acknowledged is there; when the disk works again
- * the appliance does so too, by itself, with its audit log whole. */
+/* app_disk_test.c — every change, while the nth write, flush or read of the disk fails, or the
+ * disk is full: the client hears 503 or 507 and what was acknowledged is there; when the disk
+ * works again the appliance does so too, by itself, with its audit log whole. */
 #include "tests/unit/whole.h"
 
 #define POLICIES "/api/v1/policies"
@@ -15,7 +15,8 @@ static int change(int which) {
     snprintf(target, sizeof target, POLICIES "/%s", made);
     switch (which) {
     case 0:
-        snprintf(body, sizeof body, "{\"title\":\"Document number %06u\",\"tags\":[\"t%u\"]}", number, number);
+        snprintf(body, sizeof body, "{\"title\":\"Document number %06u\",\"tags\":[\"t%u\"]}",
+                 number, number);
         return ask(HTTP_POST, POLICIES, ADA, body);
     case 1:
         snprintf(body, sizeof body, "{\"summary\":\"change %u\"}", number);
@@ -28,7 +29,8 @@ static int change(int which) {
         snprintf(body, sizeof body, "{\"value\":\"n%u.example.org\"}", number);
         return ask(HTTP_PUT, "/api/v1/config/tls.names", ROOT, body);
     default:
-        snprintf(body, sizeof body, "{\"name\":\"Person %u\",\"email\":\"p%u@example.org\"}", number, number);
+        snprintf(body, sizeof body, "{\"name\":\"Person %u\",\"email\":\"p%u@example.org\"}",
+                 number, number);
         return ask(HTTP_PUT, "/api/v1/auth/users/none", ROOT, body);
     }
 }
@@ -86,7 +88,8 @@ TEST(writes_that_fail) {
     begin();
     for (int which = 0; which < CHANGES; which++)
         for (u64 nth = 1; nth <= 6; nth++)
-            for (int for_ever = 0; for_ever < 2; for_ever++) suffer(which, DISK_WRITE, nth, RC_IO, for_ever);
+            for (int for_ever = 0; for_ever < 2; for_ever++)
+                suffer(which, DISK_WRITE, nth, RC_IO, for_ever);
     EXPECT(refused >= CHANGES);
 }
 
@@ -95,7 +98,8 @@ TEST(flushes_that_fail) {
     refused = 0;
     for (int which = 0; which < CHANGES; which++)
         for (u64 nth = 1; nth <= 3; nth++)
-            for (int for_ever = 0; for_ever < 2; for_ever++) suffer(which, DISK_FLUSH, nth, RC_IO, for_ever);
+            for (int for_ever = 0; for_ever < 2; for_ever++)
+                suffer(which, DISK_FLUSH, nth, RC_IO, for_ever);
     EXPECT(refused >= CHANGES);
 }
 
@@ -119,8 +123,12 @@ static void reopen(void *done) {
     *(bool *)done = true;
 }
 TEST(reads_that_fail) {
-    static const char *const targets[] = {POLICIES, POLICIES "/stats", "/api/v1/auth/me", "/api/v1/auth/users",
-                                          "/api/v1/auth/audit-logs", "/api/v1/config-changes"};
+    static const char *const targets[] = {POLICIES,
+                                          POLICIES "/stats",
+                                          "/api/v1/auth/me",
+                                          "/api/v1/auth/users",
+                                          "/api/v1/auth/audit-logs",
+                                          "/api/v1/config-changes"};
     begin();
     refused = 0;
     for (size_t i = 0; i < ARRAY_LEN(targets); i++)
@@ -132,8 +140,8 @@ TEST(reads_that_fail) {
             int status = ask(HTTP_GET, targets[i], ROOT, NULL);
             sim_disk_fail(0, DISK_READ, 0, RC_OK, false);
             if (status != 200 && status != 503)
-                test_fail(__FILE__, __LINE__, "%s, read %llu: %d %s", targets[i], (unsigned long long)nth, status,
-                          fake.body);
+                test_fail(__FILE__, __LINE__, "%s, read %llu: %d %s", targets[i],
+                          (unsigned long long)nth, status, fake.body);
             refused += status == 503;
             wait_until_well();
             EXPECT_EQ(ask(HTTP_GET, targets[i], ROOT, NULL), 200);

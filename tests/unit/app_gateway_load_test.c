@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* app_gateway_load_test.c — shedding: who is refused, when it ends, and that an idle machine sleeps. */
+/* app_gateway_load_test.c — shedding: who is refused, when it ends, and that an idle machine
+ * sleeps. */
 #include "app/gateway/load.c"
 #include "tests/test.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* app_life_test.c — the whole program on the simulated machine, life after life: requests over a bad
- * wire, a disk that fails, clean stops, kills and power cuts. What a client was told is true in every
- * life that follows: each acknowledged change is there, the audit chain is intact, the database is
- * well, and the same seed does it all again, event for event.
+/* app_life_test.c — the whole program on the simulated machine, life after life: requests over a
+ * bad wire, a disk that fails, clean stops, kills and power cuts. What a client was told is true in
+ * every life that follows: each acknowledged change is there, the audit chain is intact, the
+ * database is well, and the same seed does it all again, event for event.
  *
  * SEEDS=n runs so many seeds (4); SEED=n begins there, and is what a failure prints: `make sim`. */
 #include "app/main.c"
@@ -12,7 +12,7 @@
 
 #define POLICIES "/api/v1/policies"
 
-/* ---- Starting and stopping -------------------------------------------------------------------- */
+/* ---- Starting and stopping ------------------------------------------------------------------- */
 
 static void ask_a_little(void *arg) {
     (void)arg;
@@ -24,7 +24,8 @@ static void ask_a_little(void *arg) {
     struct buf out;
     buf_open(&out, 8192);
     run_status(S(""), &out);
-    LIFE_EXPECT(str_find(buf_str(&out), S("192.0.2.2")) < buf_str(&out).len, "%s", "the screen has no address");
+    LIFE_EXPECT(str_find(buf_str(&out), S("192.0.2.2")) < buf_str(&out).len, "%s",
+                "the screen has no address");
     run_stop(S(""), &out);
     buf_close(&out);
 }
@@ -33,7 +34,8 @@ TEST(it_starts_answers_and_stops) {
     life_machine(1);
     EXPECT_EQ(life_run(ask_a_little, NULL, 60), 0);
     life_judge(__FILE__, __LINE__, 1);
-    EXPECT(strstr(record->console, "OpenPolicy Appliance") && strstr(record->console, "http://192.0.2.2/"));
+    EXPECT(strstr(record->console, "OpenPolicy Appliance") &&
+           strstr(record->console, "http://192.0.2.2/"));
     EXPECT(strstr(record->console, "first answer") && strstr(record->console, "Stopped."));
     u64 first = record->trace;
     life_machine(1);
@@ -48,7 +50,8 @@ TEST(it_starts_answers_and_stops) {
 static void restart_by_api(void *arg) {
     (void)arg;
     LIFE_EXPECT(life_login() == 200, "%s", client.answer);
-    LIFE_EXPECT(life_ask("POST", "/api/v1/system/restart", record->token, NULL, NULL) == 202, "%s", client.answer);
+    LIFE_EXPECT(life_ask("POST", "/api/v1/system/restart", record->token, NULL, NULL) == 202, "%s",
+                client.answer);
     fiber_sleep_ms(20000);
     life_end(1); /* it should have gone long since */
 }
@@ -67,7 +70,7 @@ TEST(a_restart_and_the_power_button) {
     life_over();
 }
 
-/* ---- A disk that is not ours, then is --------------------------------------------------------- */
+/* ---- A disk that is not ours, then is -------------------------------------------------------- */
 
 static u8 *foreign;
 static void without_storage(void *arg) {
@@ -79,10 +82,12 @@ static void without_storage(void *arg) {
     fiber_sleep_ms(4000); /* it looks again and again, and says it once */
     const char *said = strstr(record->console, "STORAGE NOT AVAILABLE");
     LIFE_EXPECT(said && !strstr(said + 1, "STORAGE NOT AVAILABLE"), "%s", record->console);
-    LIFE_EXPECT(memcmp(sim_disk_bytes(0), foreign, LIFE_DISK_BYTES) == 0, "%s", "the foreign disk was written");
+    LIFE_EXPECT(memcmp(sim_disk_bytes(0), foreign, LIFE_DISK_BYTES) == 0, "%s",
+                "the foreign disk was written");
     memset(foreign, 0, LIFE_DISK_BYTES); /* the operator blanks it */
     sim_disk_load(0, foreign);
-    for (int i = 0; i < 100 && life_ask("GET", "/readyz", NULL, NULL, NULL) != 200; i++) fiber_sleep_ms(100);
+    for (int i = 0; i < 100 && life_ask("GET", "/readyz", NULL, NULL, NULL) != 200; i++)
+        fiber_sleep_ms(100);
     LIFE_EXPECT(strstr(record->console, "Storage is available now."), "%s", record->console);
     LIFE_EXPECT(life_login() == 200, "%s", client.answer);
     LIFE_EXPECT(life_ask("GET", POLICIES, record->token, NULL, NULL) == 200, "%s", client.answer);
@@ -98,13 +103,15 @@ TEST(a_foreign_disk_is_refused_until_it_is_blank) {
     life_over();
 }
 
-/* ---- The last panic is shown ------------------------------------------------------------------ */
+/* ---- The last panic is shown ----------------------------------------------------------------- */
 
 static void look_for_panic(void *arg) {
     (void)arg;
     LIFE_EXPECT(life_login() == 200, "%s", client.answer);
-    LIFE_EXPECT(life_ask("GET", "/api/v1/logs?limit=1000", record->token, NULL, NULL) == 200, "%s", client.answer);
-    LIFE_EXPECT(strstr(client.body, "the last run ended in a panic") && strstr(client.body, "told to panic"),
+    LIFE_EXPECT(life_ask("GET", "/api/v1/logs?limit=1000", record->token, NULL, NULL) == 200, "%s",
+                client.answer);
+    LIFE_EXPECT(strstr(client.body, "the last run ended in a panic") &&
+                    strstr(client.body, "told to panic"),
                 "%s", client.body);
     life_stop();
 }
@@ -121,7 +128,7 @@ TEST(a_panic_is_told_by_the_next_life) {
     life_over();
 }
 
-/* ---- Many lives of many seeds ------------------------------------------------------------------ */
+/* ---- Many lives of many seeds ---------------------------------------------------------------- */
 
 enum { DOCUMENTS = 48, CANDIDATES = 6, LIVES = 6, STEPS = 24 };
 
@@ -148,8 +155,8 @@ static bool signed_in(void) {
     for (int i = 0; i < 20; i++) {
         int status = life_login();
         if (status == 200) return true;
-        LIFE_EXPECT(status == 0 || status == 503 || status == 507 || status == 429, "login: %d %s", status,
-                    client.body);
+        LIFE_EXPECT(status == 0 || status == 503 || status == 507 || status == 429, "login: %d %s",
+                    status, client.body);
         fiber_sleep_ms(500);
     }
     return false;
@@ -159,7 +166,8 @@ static void create(void) {
     char body[512];
     if (ledger->count == DOCUMENTS) return;
     u32 n = ++ledger->number;
-    snprintf(body, sizeof body, "{\"title\":\"Document number %06u\",\"summary\":\"%u\",\"body\":\"%*s\"}", n, n,
+    snprintf(body, sizeof body,
+             "{\"title\":\"Document number %06u\",\"summary\":\"%u\",\"body\":\"%*s\"}", n, n,
              (int)sim_random(200), "x");
     int status = life_ask("POST", POLICIES, record->token, NULL, body);
     if (status == 201) {
@@ -169,8 +177,8 @@ static void create(void) {
         ledger->count++; /* last: a cut in between may find it or not */
         ledger->acknowledged++;
     } else {
-        LIFE_EXPECT(status == 0 || status == 503 || status == 507 || status == 401, "create: %d %s", status,
-                    client.body);
+        LIFE_EXPECT(status == 0 || status == 503 || status == 507 || status == 401, "create: %d %s",
+                    status, client.body);
         ledger->unknown++;
     }
 }
@@ -187,8 +195,8 @@ static void change(struct document *d) {
         d->may[0] = n, d->may_count = 1;
         ledger->acknowledged++;
     } else {
-        LIFE_EXPECT(status == 0 || status == 503 || status == 507 || status == 401, "change %s: %d %s", d->id,
-                    status, client.body);
+        LIFE_EXPECT(status == 0 || status == 503 || status == 507 || status == 401,
+                    "change %s: %d %s", d->id, status, client.body);
         ledger->unknown++;
     }
 }
@@ -199,12 +207,13 @@ static bool check(struct document *d) {
     snprintf(target, sizeof target, POLICIES "/%s", d->id);
     int status = life_ask("GET", target, record->token, NULL, NULL);
     if (status == 0 || status == 503 || status == 401) return false;
-    LIFE_EXPECT(status == 200, "life %u (%s): %s: %d %s", ledger->life, ledger->trouble, d->id, status, client.body);
+    LIFE_EXPECT(status == 200, "life %u (%s): %s: %d %s", ledger->life, ledger->trouble, d->id,
+                status, client.body);
     u32 says = (u32)strtoul(life_member("summary"), NULL, 10);
     bool fine = false;
     for (u32 i = 0; i < d->may_count; i++) fine |= d->may[i] == says;
-    LIFE_EXPECT(fine, "life %u (%s): %s says %u, not %u (of %u)", ledger->life, ledger->trouble, d->id, says,
-                d->may[0], d->may_count);
+    LIFE_EXPECT(fine, "life %u (%s): %s says %u, not %u (of %u)", ledger->life, ledger->trouble,
+                d->id, says, d->may[0], d->may_count);
     d->may[0] = says, d->may_count = 1; /* what was read is committed: it stays */
     ledger->checked++;
     return true;
@@ -222,15 +231,19 @@ static void check_everything(void) {
                 (void)signed_in();
             }
         }
-        LIFE_EXPECT(read, "life %u (%s): document %u cannot be read: %s", ledger->life, ledger->trouble, i, client.body);
+        LIFE_EXPECT(read, "life %u (%s): document %u cannot be read: %s", ledger->life,
+                    ledger->trouble, i, client.body);
     }
-    LIFE_EXPECT(life_ask("GET", "/api/v1/auth/audit-logs/verify", record->token, NULL, NULL) == 200 &&
+    LIFE_EXPECT(life_ask("GET", "/api/v1/auth/audit-logs/verify", record->token, NULL, NULL) ==
+                        200 &&
                     strstr(client.body, "\"intact\":true"),
                 "%s", client.body);
-    LIFE_EXPECT(life_ask("POST", "/api/v1/system/integrity-check", record->token, NULL, NULL) == 200 &&
+    LIFE_EXPECT(life_ask("POST", "/api/v1/system/integrity-check", record->token, NULL, NULL) ==
+                        200 &&
                     strstr(client.body, "\"ok\":true"),
                 "%s", client.body);
-    LIFE_EXPECT(life_ask("GET", "/api/v1/auth/audit-logs?action=policy.create&limit=1", record->token, NULL, NULL) == 200 &&
+    LIFE_EXPECT(life_ask("GET", "/api/v1/auth/audit-logs?action=policy.create&limit=1",
+                         record->token, NULL, NULL) == 200 &&
                     strtoul(life_member("total"), NULL, 10) >= ledger->count,
                 "%u documents: %s", ledger->count, client.body);
 }
@@ -240,24 +253,34 @@ static void make_trouble(void) {
     switch (sim_random(9)) {
     case 0:
         note("bad-wire");
-        in = (struct sim_wire){.loss = 80, .duplicate = 50, .reorder = 100, .corrupt = 50, .truncate = 20};
+        in = (struct sim_wire){
+            .loss = 80, .duplicate = 50, .reorder = 100, .corrupt = 50, .truncate = 20};
         out = in;
         break;
     case 1: note("slow-wire"), in.delay_ns_max = out.delay_ns_max = 80 * NS_PER_MS; break;
-    case 2: note("write-fails"), sim_disk_fail(0, DISK_WRITE, 1 + sim_random(8), RC_IO, sim_random(2)); break;
-    case 3: note("flush-fails"), sim_disk_fail(0, DISK_FLUSH, 1 + sim_random(4), RC_IO, sim_random(2)); break;
+    case 2:
+        note("write-fails"), sim_disk_fail(0, DISK_WRITE, 1 + sim_random(8), RC_IO, sim_random(2));
+        break;
+    case 3:
+        note("flush-fails"), sim_disk_fail(0, DISK_FLUSH, 1 + sim_random(4), RC_IO, sim_random(2));
+        break;
     case 4: note("read-fails"), sim_disk_fail(0, DISK_READ, 1 + sim_random(8), RC_IO, false); break;
     case 5: note("full"), sim_disk_full(0, true); break;
     case 6: note("stall"), sim_disk_stall(0, sim_random(5 * NS_PER_S)); break;
-    case 7: note("garbage"), (void)life_ask("BREW", "/%%", NULL, "Transfer-Encoding: lies", "x"); break;
-    default: note("clock"), sim_wall_step((s64)sim_random(3600 * NS_PER_S) - (s64)(600 * NS_PER_S)); break;
+    case 7:
+        note("garbage"), (void)life_ask("BREW", "/%%", NULL, "Transfer-Encoding: lies", "x");
+        break;
+    default:
+        note("clock"), sim_wall_step((s64)sim_random(3600 * NS_PER_S) - (s64)(600 * NS_PER_S));
+        break;
     }
     sim_wire_set(&in, &out);
 }
 static void end_trouble(void) {
     struct sim_wire well = {0};
     sim_wire_set(&well, &well);
-    for (int verb = DISK_READ; verb <= DISK_FLUSH; verb++) sim_disk_fail(0, (enum disk_verb)verb, 0, RC_OK, false);
+    for (int verb = DISK_READ; verb <= DISK_FLUSH; verb++)
+        sim_disk_fail(0, (enum disk_verb)verb, 0, RC_OK, false);
     sim_disk_full(0, false);
 }
 
@@ -278,7 +301,8 @@ static void one_life(void *arg) {
         else if (pick < 8) change(&ledger->documents[sim_random(ledger->count)]);
         else if (pick < 9) (void)check(&ledger->documents[sim_random(ledger->count)]);
         else (void)life_ask("GET", POLICIES "/search?q=document", record->token, NULL, NULL);
-        if (life_ask("GET", "/api/v1/auth/me", record->token, NULL, NULL) == 401) (void)life_login();
+        if (life_ask("GET", "/api/v1/auth/me", record->token, NULL, NULL) == 401)
+            (void)life_login();
     }
     end_trouble();
     if (sim_random(3) == 0) note("kill"), life_end(7);
@@ -304,16 +328,18 @@ static u64 many_lives(u64 seed) {
             break;
         }
         if (!ended_well)
-            test_fail(__FILE__, __LINE__, "seed %llu, life %u (%s): ended with %d\n%s", (unsigned long long)seed,
-                      ledger->life, ledger->trouble, status, record->console);
+            test_fail(__FILE__, __LINE__, "seed %llu, life %u (%s): ended with %d\n%s",
+                      (unsigned long long)seed, ledger->life, ledger->trouble, status,
+                      record->console);
         life_judge(__FILE__, __LINE__, seed);
         if (status == 7) sim_disk_cut(0, seed); /* the plug was pulled, too */
         mark = mark * 31 + sim_trace_hash() + (u64)status;
     }
     mark = mark * 31 + ledger->acknowledged * 1000003u + ledger->unknown;
-    printf("seed %llu: %u requests, %u answers; %u changes acknowledged, %u unknown, %u reads checked\n",
-           (unsigned long long)seed, record->requests, record->answers, ledger->acknowledged, ledger->unknown,
-           ledger->checked);
+    printf("seed %llu: %u requests, %u answers; %u changes acknowledged, %u unknown, %u reads "
+           "checked\n",
+           (unsigned long long)seed, record->requests, record->answers, ledger->acknowledged,
+           ledger->unknown, ledger->checked);
     if (!lying) EXPECT(ledger->acknowledged > 10 && ledger->checked > 20);
     life_over();
     alarm(60); /* each seed has its own minute */

@@ -15,7 +15,8 @@ static void expect_line(const char *text, const char *level, const char *area, c
 TEST(splits_what_the_log_writes) {
     expect_line("2026-01-31T12:00:00.123Z warn  storage \"disk read failed\" block=12 rc=RC_IO",
                 "warn", "storage", "disk read failed", "block=12 rc=RC_IO");
-    expect_line("t error net \"a \\\"quoted\\\" word\"", "error", "net", "a \\\"quoted\\\" word", "");
+    expect_line("t error net \"a \\\"quoted\\\" word\"", "error", "net", "a \\\"quoted\\\" word",
+                "");
     expect_line("t info boot plain x=1", "info", "boot", "plain", "x=1");
 }
 

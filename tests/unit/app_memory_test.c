@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* app_memory_test.c — every route, while the nth allocation of its request finds no memory, once and
- * for ever: the client is told to come back (503) or gets the whole answer; it is never told
- * something that is not so (that it is a stranger, that the thing is gone, that its body was wrong),
- * and nothing is half done or done without its audit row. */
+/* app_memory_test.c — every route, while the nth allocation of its request finds no memory, once
+ * and for ever: the client is told to come back (503) or gets the whole answer; it is never told
+ * something that is not so (that it is a stranger, that the thing is gone, that its body was
+ * wrong), and nothing is half done or done without its audit row. */
 #include "tests/unit/whole.h"
 
 #define POLICIES "/api/v1/policies"
@@ -13,7 +13,8 @@ static char id[64], token[1024], etag[16]; /* of what the step acts on */
 static void take_id(void) { EXPECT_OK(str_to_c(whole_text("id"), id, sizeof id)); }
 static void new_draft(void) {
     EXPECT_EQ(ask(HTTP_POST, POLICIES, ADA,
-                  "{\"title\":\"Clean Water Act\",\"body\":\"one\\ntwo\\n\",\"summary\":\"s\",\"tags\":[\"a\"]}"),
+                  "{\"title\":\"Clean Water "
+                  "Act\",\"body\":\"one\\ntwo\\n\",\"summary\":\"s\",\"tags\":[\"a\"]}"),
               201);
     take_id();
     snprintf(etag, sizeof etag, "\"1\"");
@@ -23,7 +24,9 @@ static void new_version(void) {
     new_draft();
     snprintf(target, sizeof target, POLICIES "/%s", id);
     whole.fields[0][0] = "If-Match", whole.fields[0][1] = etag;
-    EXPECT_EQ(ask(HTTP_PUT, target, ADA, "{\"body\":\"one\\n2\\n\",\"title\":\"Cleaner Water Act\"}"), 200);
+    EXPECT_EQ(
+        ask(HTTP_PUT, target, ADA, "{\"body\":\"one\\n2\\n\",\"title\":\"Cleaner Water Act\"}"),
+        200);
 }
 static void insert_user(void *arg) { whole_add_user(arg); }
 static char address[64];
@@ -36,7 +39,8 @@ static void new_user(void) {
     snprintf(target, sizeof target, USERS "?q=%s", address);
     EXPECT_EQ(ask(HTTP_GET, target, ROOT, NULL), 200);
     const cJSON *user = cJSON_GetArrayItem(whole_member("items"), 0);
-    snprintf(id, sizeof id, "%s", user ? cJSON_GetStringValue(cJSON_GetObjectItem(user, "id")) : "none");
+    snprintf(id, sizeof id, "%s",
+             user ? cJSON_GetStringValue(cJSON_GetObjectItem(user, "id")) : "none");
 }
 static void new_session(void) {
     EXPECT_EQ(ask(HTTP_POST, "/api/v1/auth/login", GUEST,
@@ -63,37 +67,50 @@ struct step {
 static const struct step steps[] = {
     {HTTP_GET, "/api/v1/auth/me", ADA, NULL, 200, forget_tokens, 0, 0},
     {HTTP_PUT, "/api/v1/auth/me", ADA, "{\"name\":\"Ada\"}", 200, NULL, 0, 0},
-    {HTTP_POST, POLICIES, ADA, "{\"title\":\"Clean Water Act\",\"tags\":[\"x\",\"y\"],\"body\":\"text\"}", 201, NULL, 0, 0},
+    {HTTP_POST, POLICIES, ADA,
+     "{\"title\":\"Clean Water Act\",\"tags\":[\"x\",\"y\"],\"body\":\"text\"}", 201, NULL, 0, 0},
     {HTTP_GET, POLICIES "/%s", ADA, NULL, 200, new_draft, 0, 0},
-    {HTTP_PUT, POLICIES "/%s", ADA, "{\"summary\":\"other\",\"tags\":[\"z\"]}", 200, new_draft, true, 0},
-    {HTTP_POST, POLICIES "/%s/status", ADA, "{\"status\":\"under_review\",\"comment\":\"c\"}", 200, new_draft, 0, 0},
+    {HTTP_PUT, POLICIES "/%s", ADA, "{\"summary\":\"other\",\"tags\":[\"z\"]}", 200, new_draft,
+     true, 0},
+    {HTTP_POST, POLICIES "/%s/status", ADA, "{\"status\":\"under_review\",\"comment\":\"c\"}", 200,
+     new_draft, 0, 0},
     {HTTP_DELETE, POLICIES "/%s", ADA, NULL, 204, new_draft, 0, 0},
     {HTTP_GET, POLICIES "/%s/versions", ADA, NULL, 200, new_version, 0, 0},
     {HTTP_GET, POLICIES "/%s/versions/1.1", ADA, NULL, 200, new_version, 0, 0},
     {HTTP_GET, POLICIES "/%s/diff", ADA, NULL, 200, new_version, 0, 0},
     {HTTP_GET, POLICIES "/%s/history", ADA, NULL, 200, new_version, 0, 0},
-    {HTTP_GET, POLICIES "?status=draft&tag=a&author=ada@example.org&sort=-title&limit=2", ADA, NULL, 200, NULL, 0, 0},
-    {HTTP_GET, POLICIES "/search?q=clean+%%22water+act%%22&created_at__gte=2026-01-01T00:00:00Z", ADA, NULL, 200, new_draft, 0, 0},
+    {HTTP_GET, POLICIES "?status=draft&tag=a&author=ada@example.org&sort=-title&limit=2", ADA, NULL,
+     200, NULL, 0, 0},
+    {HTTP_GET, POLICIES "/search?q=clean+%%22water+act%%22&created_at__gte=2026-01-01T00:00:00Z",
+     ADA, NULL, 200, new_draft, 0, 0},
     {HTTP_GET, POLICIES "/stats", ADA, NULL, 200, NULL, 0, 0},
     {HTTP_GET, POLICIES "/tags", BOB, NULL, 200, NULL, 0, 0},
     {HTTP_GET, USERS "?q=a&limit=3", ROOT, NULL, 200, NULL, 0, 0},
     {HTTP_GET, USERS "/%s", ROOT, NULL, 200, new_user, 0, 0},
-    {HTTP_PUT, USERS "/%s", ROOT, "{\"name\":\"N\",\"role\":\"admin\",\"email\":\"ren%s@example.org\"}", 200, new_user, 0, 0},
+    {HTTP_PUT, USERS "/%s", ROOT,
+     "{\"name\":\"N\",\"role\":\"admin\",\"email\":\"ren%s@example.org\"}", 200, new_user, 0, 0},
     {HTTP_DELETE, USERS "/%s", ROOT, NULL, 204, new_user, 0, 0},
-    {HTTP_POST, USERS, ROOT, "{\"email\":\"new%s@example.org\",\"name\":\"N\",\"password\":\"a long enough one\"}", 201, NULL, 0, true},
-    {HTTP_POST, "/api/v1/auth/login", GUEST, "{\"email\":\"bob@example.org\",\"password\":\"" ROOT_PASSWORD "\"}", 200, NULL, 0, true},
-    {HTTP_POST, "/api/v1/auth/refresh", GUEST, "{\"refresh_token\":\"%s\"}", 200, new_session, 0, true},
+    {HTTP_POST, USERS, ROOT,
+     "{\"email\":\"new%s@example.org\",\"name\":\"N\",\"password\":\"a long enough one\"}", 201,
+     NULL, 0, true},
+    {HTTP_POST, "/api/v1/auth/login", GUEST,
+     "{\"email\":\"bob@example.org\",\"password\":\"" ROOT_PASSWORD "\"}", 200, NULL, 0, true},
+    {HTTP_POST, "/api/v1/auth/refresh", GUEST, "{\"refresh_token\":\"%s\"}", 200, new_session, 0,
+     true},
     {HTTP_POST, "/api/v1/auth/change-password", ADA,
-     "{\"current_password\":\"" ROOT_PASSWORD "\",\"new_password\":\"" ROOT_PASSWORD "\"}", 204, NULL, 0, true},
+     "{\"current_password\":\"" ROOT_PASSWORD "\",\"new_password\":\"" ROOT_PASSWORD "\"}", 204,
+     NULL, 0, true},
     {HTTP_POST, "/api/v1/auth/logout", BOB, NULL, 204, new_session, 0, true},
     {HTTP_POST, "/api/v1/auth/logout-all", BOB, NULL, 204, new_session, 0, true},
     {HTTP_GET, "/.well-known/jwks.json", GUEST, NULL, 200, NULL, 0, 0},
     {HTTP_GET, "/api/v1/setup", GUEST, NULL, 200, NULL, 0, 0},
-    {HTTP_GET, "/api/v1/auth/audit-logs?action=user.login&actor=a@b&resource=u&limit=5", ROOT, NULL, 200, NULL, 0, 0},
+    {HTTP_GET, "/api/v1/auth/audit-logs?action=user.login&actor=a@b&resource=u&limit=5", ROOT, NULL,
+     200, NULL, 0, 0},
     {HTTP_GET, "/api/v1/auth/audit-logs/export?action=policy.delete", ROOT, NULL, 200, NULL, 0, 0},
     {HTTP_GET, "/api/v1/auth/audit-logs/verify", ROOT, NULL, 200, NULL, 0, true},
     {HTTP_GET, "/api/v1/config", ROOT, NULL, 200, NULL, 0, 0},
-    {HTTP_PUT, "/api/v1/config", ROOT, "{\"log.level\":\"info\",\"tls.names\":\"n%s.example.org\"}", 200, NULL, 0, 0},
+    {HTTP_PUT, "/api/v1/config", ROOT, "{\"log.level\":\"info\",\"tls.names\":\"n%s.example.org\"}",
+     200, NULL, 0, 0},
     {HTTP_PUT, "/api/v1/config/log.level", ROOT, "{\"value\":\"info\"}", 200, NULL, 0, 0},
     {HTTP_DELETE, "/api/v1/config/log.level", ROOT, NULL, 200, NULL, 0, 0},
     {HTTP_GET, "/api/v1/config-changes?limit=3", ROOT, NULL, 200, NULL, 0, 0},
@@ -132,8 +149,9 @@ static bool try_step(const struct step *s, u64 nth, bool for_ever) {
     if (status == 503) refused++;
     else if (status == s->good) served++;
     else
-        test_fail(__FILE__, __LINE__, "%.*s %s, allocation %llu%s: %d %s", STR(http_method_name(s->method)),
-                  target, (unsigned long long)nth, for_ever ? " and all after it" : "", status, fake.body);
+        test_fail(__FILE__, __LINE__, "%.*s %s, allocation %llu%s: %d %s",
+                  STR(http_method_name(s->method)), target, (unsigned long long)nth,
+                  for_ever ? " and all after it" : "", status, fake.body);
     EXPECT(whole.failed || status == s->good);
     return whole.failed == 0;
 }
@@ -148,21 +166,24 @@ static void sweep(size_t from, size_t to) {
         whole_run_ms(1000);
     }
 }
-/* Nothing half done: each document has its versions, each change its audit row, with what it was. */
+/* Nothing half done: each document has its versions, each change its audit row, with what it
+ * was. */
 static void judge(void) {
     EXPECT_EQ(storage_number("SELECT count(*) FROM policy p WHERE version-1<>(SELECT count(*) FROM"
                              " policy_version v WHERE v.policy=p.num)"),
               0);
-    EXPECT_EQ(storage_number("SELECT (SELECT count(*) FROM policy)+(SELECT count(*) FROM audit WHERE"
-                             " action='policy.delete')-(SELECT count(*) FROM audit WHERE"
-                             " action='policy.create')"),
-              0);
+    EXPECT_EQ(
+        storage_number("SELECT (SELECT count(*) FROM policy)+(SELECT count(*) FROM audit WHERE"
+                       " action='policy.delete')-(SELECT count(*) FROM audit WHERE"
+                       " action='policy.create')"),
+        0);
     EXPECT_EQ(storage_number("SELECT count(*) FROM audit WHERE resource='' AND action<>'user.login'"
                              " AND action<>'setup.code'"),
               0);
-    EXPECT_EQ(storage_number("SELECT count(*) FROM audit WHERE detail='' AND action IN ('policy.create',"
-                             "'policy.update','user.update','user.create')"),
-              0);
+    EXPECT_EQ(
+        storage_number("SELECT count(*) FROM audit WHERE detail='' AND action IN ('policy.create',"
+                       "'policy.update','user.update','user.create')"),
+        0);
     whole_login_again();
     EXPECT_EQ(ask(HTTP_GET, "/api/v1/auth/audit-logs/verify", ROOT, NULL), 200);
     EXPECT(body_has("\"intact\":true"));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* app_pipeline_test.c — the walk: phases in order, default deny, 404, 405, queries, headers, bodies,
- * If-Match, members. The HTTP row is replaced by one that remembers what it was told. */
+/* app_pipeline_test.c — the walk: phases in order, default deny, 404, 405, queries, headers,
+ * bodies, If-Match, members. The HTTP row is replaced by one that remembers what it was told. */
 #include "app/gateway/pipeline.c"
 #include "app/gateway/query.c"
 #include "app/reply.c"
@@ -339,7 +339,8 @@ TEST(plain_port_redirects_reads_and_refuses_writes) {
         enum http_method method;
         const char *target;
         int status;
-    } cases[] = {{HTTP_GET, "/open?a=1", 308}, {HTTP_POST, "/body", 403}, {HTTP_GET, "/probe", 200}};
+    } cases[] = {
+        {HTTP_GET, "/open?a=1", 308}, {HTTP_POST, "/body", 403}, {HTTP_GET, "/probe", 200}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         fake.answered = false;
         fake.answers = 0;

@@ -22,7 +22,8 @@ static void compare(const char *path, struct buf *wanted) {
     size_t n = in ? fread(have, 1, sizeof have, in) : 0;
     if (in) fclose(in);
     if (!str_eq(str_of(have, n), buf_str(wanted)))
-        test_fail(path, 1, "is not what the tables say; UPDATE_DOCS=1 make unit ONLY=app_reference");
+        test_fail(path, 1,
+                  "is not what the tables say; UPDATE_DOCS=1 make unit ONLY=app_reference");
     buf_close(wanted);
 }
 
@@ -94,9 +95,11 @@ TEST(metrics_md) {
         "| `openpolicy_http_requests_total{route,method,status}` | counter | Requests answered. |\n"
         "| `openpolicy_http_request_duration_seconds{route,method}` | histogram | From the first "
         "byte of a request to its answer. |\n"
-        "| `openpolicy_memory_budget_used_bytes{budget}` | gauge | Bytes of a memory budget in use. "
+        "| `openpolicy_memory_budget_used_bytes{budget}` | gauge | Bytes of a memory budget in "
+        "use. "
         "|\n"
-        "| `openpolicy_memory_budget_limit_bytes{budget}` | gauge | Bytes a memory budget may take. "
+        "| `openpolicy_memory_budget_limit_bytes{budget}` | gauge | Bytes a memory budget may "
+        "take. "
         "|\n"
         "| `openpolicy_memory_budget_refused_total{budget}` | counter | Allocations over a budget. "
         "|\n"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* app_services_test.c — configuration, idempotency keys, health and system over a real database on a
- * simulated disk, with an HTTP row that remembers. What fails below must be refused above, whole. */
+/* app_services_test.c — configuration, idempotency keys, health and system over a real database
+ * on a simulated disk, with an HTTP row that remembers. What fails below must be refused above,
+ * whole. */
 #include "tests/storage.h"
 #include "app/config/api.c"
 #include "app/config/config.c"
@@ -144,7 +145,8 @@ TEST(what_is_wrong_changes_nothing) {
     EXPECT(body_has("unknown key nope"));
     struct diag why;
     EXPECT_OK(config_read_json(S("{\"net.hostname\":\"fixed\"}"), &why));
-    EXPECT_EQ(ask(HTTP_PUT, CONFIG, CONFIG, "{\"log.level\":\"debug\",\"net.hostname\":\"x\"}"), 409);
+    EXPECT_EQ(ask(HTTP_PUT, CONFIG, CONFIG, "{\"log.level\":\"debug\",\"net.hostname\":\"x\"}"),
+              409);
     EXPECT_EQ(config_int("log.level"), LOG_INFO);
     EXPECT_EQ(storage_number("SELECT count(*) FROM config_change"), 0);
     end();
@@ -355,8 +357,9 @@ TEST(system_tells_and_the_database_examines_itself) {
     EXPECT(!body_has("budgets"));
     EXPECT_EQ(ask(HTTP_GET, "/api/v1/health/detailed", "/api/v1/health/detailed", NULL), 200);
     EXPECT(body_has("\"database\":{\"open\":true"));
-    EXPECT_EQ(ask(HTTP_POST, "/api/v1/system/integrity-check", "/api/v1/system/integrity-check", NULL),
-              200);
+    EXPECT_EQ(
+        ask(HTTP_POST, "/api/v1/system/integrity-check", "/api/v1/system/integrity-check", NULL),
+        200);
     EXPECT(body_has("\"ok\":true"));
     end();
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* audit_api_test.c — the audit log as an auditor reads it: pages, an export of any length, a verdict
- * that names the first row somebody touched. */
+/* audit_api_test.c — the audit log as an auditor reads it: pages, an export of any length, a
+ * verdict that names the first row somebody touched. */
 #include "app/audit/api.c"
 #include "tests/unit/whole.h"
 
@@ -10,7 +10,8 @@
 static void many_rows(void *done) {
     struct request rq = {.x = &fake.x, .http = &fake.request, .arena = &fake.arena};
     struct db_txn *t;
-    rq.actor = (struct actor){.user_id = S("u1"), .email = S("auditor@example.org"), .role = S("admin")};
+    rq.actor =
+        (struct actor){.user_id = S("u1"), .email = S("auditor@example.org"), .role = S("admin")};
     EXPECT_OK(db_write_begin(&t));
     for (int i = 0; i < EXPORT_ROWS * 2; i++)
         EXPECT_OK(audit_add(t, &rq,

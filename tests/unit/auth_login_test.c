@@ -24,8 +24,8 @@ static void sql(const char *text) {
 }
 static s64 rows(const char *action, const char *result) {
     char text[160];
-    snprintf(text, sizeof text, "SELECT count(*) FROM audit WHERE action='%s' AND result='%s'", action,
-             result);
+    snprintf(text, sizeof text, "SELECT count(*) FROM audit WHERE action='%s' AND result='%s'",
+             action, result);
     return storage_number(text);
 }
 
@@ -46,7 +46,9 @@ TEST(failures_look_alike_and_are_recorded) {
     EXPECT_EQ(rows("user.login", "failed"), 3);
     EXPECT_EQ(ask(HTTP_POST, LOGIN, GUEST, "{\"email\":\"a@b.c\"}"), 422);
     EXPECT_EQ(ask(HTTP_POST, LOGIN, GUEST, "{\"email\":1,\"password\":2}"), 422);
-    EXPECT_EQ(ask(HTTP_POST, LOGIN, GUEST, "{\"email\":\"a@b.c\",\"password\":\"x\",\"role\":\"admin\"}"), 422);
+    EXPECT_EQ(
+        ask(HTTP_POST, LOGIN, GUEST, "{\"email\":\"a@b.c\",\"password\":\"x\",\"role\":\"admin\"}"),
+        422);
     EXPECT_EQ(ask(HTTP_POST, LOGIN, GUEST, ""), 400);
 }
 
@@ -54,7 +56,8 @@ TEST(guessing_gets_slower_and_stays_slow) {
     whole_begin();
     int status = 0;
     for (int i = 0; i < 30 && status != 429; i++)
-        status = ask(HTTP_POST, LOGIN, BOB, "{\"email\":\"guessed@example.org\",\"password\":\"guess\"}");
+        status = ask(HTTP_POST, LOGIN, BOB,
+                     "{\"email\":\"guessed@example.org\",\"password\":\"guess\"}");
     EXPECT_EQ(status, 429);
     EXPECT(header("Retry-After: ") && code("too_many_tries"));
 }
@@ -64,13 +67,17 @@ TEST(an_account_locks_if_the_operator_wants_it) {
     EXPECT_EQ(ask(HTTP_PUT, "/api/v1/config/auth.lockout", ROOT, "{\"value\":true}"), 200);
     sql("UPDATE user SET failures=4 WHERE email='bob@example.org'");
     whole_run_ms(60000);
-    EXPECT_EQ(ask(HTTP_POST, LOGIN, GUEST, "{\"email\":\"bob@example.org\",\"password\":\"wrong\"}"), 401);
+    EXPECT_EQ(
+        ask(HTTP_POST, LOGIN, GUEST, "{\"email\":\"bob@example.org\",\"password\":\"wrong\"}"),
+        401);
     whole_run_ms(60000);
-    EXPECT_EQ(ask(HTTP_POST, LOGIN, GUEST, "{\"email\":\"bob@example.org\",\"password\":\"" ROOT_PASSWORD "\"}"),
+    EXPECT_EQ(ask(HTTP_POST, LOGIN, GUEST,
+                  "{\"email\":\"bob@example.org\",\"password\":\"" ROOT_PASSWORD "\"}"),
               429); /* right, but locked */
     EXPECT_EQ(ask(HTTP_PUT, "/api/v1/config/auth.lockout", ROOT, "{\"value\":false}"), 200);
     EXPECT(whole_login(BOB, "bob@example.org", ROOT_PASSWORD));
-    EXPECT_EQ(storage_number("SELECT failures+locked_ns FROM user WHERE email='bob@example.org'"), 0);
+    EXPECT_EQ(storage_number("SELECT failures+locked_ns FROM user WHERE email='bob@example.org'"),
+              0);
 }
 
 TEST(a_session_turns_over_and_ends) {
@@ -154,9 +161,11 @@ TEST(a_user_has_so_many_sessions_and_no_more) {
     EXPECT(whole_login(BOB, "bob@example.org", ROOT_PASSWORD));
     EXPECT_EQ(ask(HTTP_GET, ME, BOB, NULL), 200); /* its proof is cached */
     sql("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<60)"
-        " INSERT INTO session SELECT 's'||i,(SELECT id FROM user WHERE email='bob@example.org'),x'00',"
+        " INSERT INTO session SELECT 's'||i,(SELECT id FROM user WHERE "
+        "email='bob@example.org'),x'00',"
         "x'00',NULL,9000000000000000000,9000000000000000000,9100000000000000000,'','' FROM n");
-    EXPECT_EQ(ask(HTTP_POST, LOGIN, GUEST, "{\"email\":\"bob@example.org\",\"password\":\"" ROOT_PASSWORD "\"}"),
+    EXPECT_EQ(ask(HTTP_POST, LOGIN, GUEST,
+                  "{\"email\":\"bob@example.org\",\"password\":\"" ROOT_PASSWORD "\"}"),
               200);
     EXPECT_EQ(storage_number("SELECT count(*) FROM session s JOIN user u ON u.id=s.user_id"
                              " WHERE email='bob@example.org'"),
@@ -165,13 +174,16 @@ TEST(a_user_has_so_many_sessions_and_no_more) {
 }
 
 TEST(the_header_is_good_or_refused) {
-    static const char *const bad[] = {"Basic YTpi", "Bearer", "Bearer ", "Bearer x.y.z", "bearer", ""};
+    static const char *const bad[] = {"Basic YTpi",   "Bearer", "Bearer ",
+                                      "Bearer x.y.z", "bearer", ""};
     whole_begin();
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         whole.fields[0][0] = "Authorization", whole.fields[0][1] = bad[i];
-        if (ask(HTTP_GET, ME, GUEST, NULL) != 401) test_fail(__FILE__, __LINE__, "\"%s\": %d", bad[i], fake.status);
+        if (ask(HTTP_GET, ME, GUEST, NULL) != 401)
+            test_fail(__FILE__, __LINE__, "\"%s\": %d", bad[i], fake.status);
     }
-    whole.fields[0][0] = "Authorization", whole.fields[0][1] = "Bearer x"; /* and a good one after it */
+    /* and a good one after it */
+    whole.fields[0][0] = "Authorization", whole.fields[0][1] = "Bearer x";
     EXPECT_EQ(ask(HTTP_GET, ME, ROOT, NULL), 401);
     whole.fields[0][0] = "Authorization", whole.fields[0][1] = "Bearer x";
     EXPECT_EQ(ask(HTTP_POST, LOGIN, GUEST, ADA_LOGIN), 200); /* an old token keeps nobody out */

@@ -22,8 +22,8 @@ static const char *code_shown(void) {
 }
 static int set_up(const char *code_typed, const char *email, const char *password) {
     char body[512];
-    snprintf(body, sizeof body, "{\"code\":\"%s\",\"email\":\"%s\",\"password\":\"%s\"}", code_typed, email,
-             password);
+    snprintf(body, sizeof body, "{\"code\":\"%s\",\"email\":\"%s\",\"password\":\"%s\"}",
+             code_typed, email, password);
     return ask(HTTP_POST, "/api/v1/setup", GUEST, body);
 }
 
@@ -56,7 +56,9 @@ TEST(nobody_is_let_in_without_the_code) {
     for (int i = 2; i < CODE_TRIES; i++) EXPECT_EQ(set_up("0000-0000-0000", "a@b.cd", "x"), 403);
     EXPECT(strcmp(first, code_shown()) != 0); /* ten guesses: a new one */
     EXPECT_EQ(set_up(first, "root@example.org", ROOT_PASSWORD), 403);
-    EXPECT_EQ(storage_number("SELECT count(*) FROM audit WHERE action='setup.code' AND result='failed'"), 11);
+    EXPECT_EQ(
+        storage_number("SELECT count(*) FROM audit WHERE action='setup.code' AND result='failed'"),
+        11);
     EXPECT_EQ(storage_number("SELECT count(*) FROM user"), 0);
 }
 
@@ -126,7 +128,8 @@ TEST(the_machines_word_makes_and_keeps_an_administrator) {
     /* Somebody took the role away: the machine's word gives it back. */
     struct db_txn *t;
     EXPECT_OK(db_write_begin(&t));
-    EXPECT_OK(db_run(t, "UPDATE user SET role='user',state='disabled' WHERE email='ops@example.org'"));
+    EXPECT_OK(
+        db_run(t, "UPDATE user SET role='user',state='disabled' WHERE email='ops@example.org'"));
     EXPECT_OK(db_write_commit(t));
     EXPECT_OK(restart_with(WORDS("ops@example.org", "first-secret-words")));
     EXPECT_EQ(COUNT("user WHERE email='ops@example.org' AND role='admin' AND state='active'"), 1);

@@ -19,13 +19,15 @@ static const char *path_of(const char *email) {
     snprintf(target, sizeof target, USERS "?q=%s", email);
     EXPECT_EQ(ask(HTTP_GET, target, ROOT, NULL), 200);
     const cJSON *user = cJSON_GetArrayItem(whole_member("items"), 0);
-    snprintf(path, sizeof path, USERS "/%s", user ? cJSON_GetStringValue(cJSON_GetObjectItem(user, "id")) : "");
+    snprintf(path, sizeof path, USERS "/%s",
+             user ? cJSON_GetStringValue(cJSON_GetObjectItem(user, "id")) : "");
     return path;
 }
 
 TEST(an_account_is_made_read_and_found) {
     whole_begin();
-    EXPECT_EQ(create("{\"email\":\" Eve@Example.org \",\"name\":\"Eve\",\"password\":\"a long enough one\"}"),
+    EXPECT_EQ(create("{\"email\":\" Eve@Example.org \",\"name\":\"Eve\",\"password\":\"a long "
+                     "enough one\"}"),
               201);
     EXPECT_STR(whole_text("email"), S("eve@example.org"));
     EXPECT_STR(whole_text("role"), S("user"));
@@ -57,16 +59,23 @@ TEST(what_is_wrong_makes_no_account) {
         int status;
     } cases[] = {
         {"{}", "member_missing", 422},
-        {"{\"email\":\"nobody\",\"name\":\"N\",\"password\":\"a long enough one\"}", "email_invalid", 422},
+        {"{\"email\":\"nobody\",\"name\":\"N\",\"password\":\"a long enough one\"}",
+         "email_invalid", 422},
         {"{\"email\":7,\"name\":\"N\",\"password\":\"a long enough one\"}", "member_type", 422},
-        {"{\"email\":\"n@example.org\",\"name\":\"\",\"password\":\"a long enough one\"}", "member_length", 422},
-        {"{\"email\":\"n@example.org\",\"name\":\"N\",\"password\":\"short\"}", "weak_password", 422},
-        {"{\"email\":\"n@example.org\",\"name\":\"N\",\"password\":\"n@example.org\"}", "weak_password", 422},
-        {"{\"email\":\"n@example.org\",\"name\":\"N\",\"password\":\"a long enough one\",\"role\":\"god\"}",
+        {"{\"email\":\"n@example.org\",\"name\":\"\",\"password\":\"a long enough one\"}",
+         "member_length", 422},
+        {"{\"email\":\"n@example.org\",\"name\":\"N\",\"password\":\"short\"}", "weak_password",
+         422},
+        {"{\"email\":\"n@example.org\",\"name\":\"N\",\"password\":\"n@example.org\"}",
+         "weak_password", 422},
+        {"{\"email\":\"n@example.org\",\"name\":\"N\",\"password\":\"a long enough "
+         "one\",\"role\":\"god\"}",
          "role_invalid", 422},
-        {"{\"email\":\"n@example.org\",\"name\":\"N\",\"password\":\"a long enough one\",\"id\":\"1\"}",
+        {"{\"email\":\"n@example.org\",\"name\":\"N\",\"password\":\"a long enough "
+         "one\",\"id\":\"1\"}",
          "member_unknown", 422},
-        {"{\"email\":\"ADA@example.org\",\"name\":\"N\",\"password\":\"a long enough one\"}", "email_taken", 409},
+        {"{\"email\":\"ADA@example.org\",\"name\":\"N\",\"password\":\"a long enough one\"}",
+         "email_taken", 409},
     };
     whole_begin();
     s64 before = storage_number("SELECT count(*) FROM user");
@@ -96,7 +105,8 @@ TEST(what_changes_takes_effect_at_once) {
     EXPECT_EQ(ask(HTTP_GET, ME, BOB, NULL), 401);
     EXPECT(!whole_login(BOB, "bob@example.org", ROOT_PASSWORD));
     EXPECT_EQ(ask(HTTP_PUT, path, ROOT,
-                  "{\"state\":\"active\",\"password\":\"another long secret\",\"email\":\"rob@example.org\"}"),
+                  "{\"state\":\"active\",\"password\":\"another long "
+                  "secret\",\"email\":\"rob@example.org\"}"),
               200);
     whole_run_ms(3000); /* the failed login's delay */
     EXPECT(whole_login(BOB, "rob@example.org", "another long secret"));
@@ -142,7 +152,8 @@ TEST(the_last_administrator_stays) {
 
 /* What another request did between reading and writing is seen inside the write. */
 static void change_late(void *done) {
-    struct request rq = {.x = &fake.x, .http = &fake.request, .arena = &fake.arena, .param_count = 1};
+    struct request rq = {
+        .x = &fake.x, .http = &fake.request, .arena = &fake.arena, .param_count = 1};
     struct change c = {.name = S("Late")};
     struct user user;
     rq.actor = (struct actor){.user_id = S("x"), .email = S("x@example.org"), .role = S("admin")};
@@ -185,21 +196,26 @@ TEST(a_new_password_needs_the_old_one) {
     EXPECT(whole_login(ADA, "ada@example.org", ROOT_PASSWORD));
     snprintf(other, sizeof other, "%s", whole.token[ADA]); /* a second session */
     EXPECT(whole_login(ADA, "ada@example.org", ROOT_PASSWORD));
-    EXPECT_EQ(ask(HTTP_POST, target, ADA, "{\"current_password\":\"wrong\",\"new_password\":\"a new long secret\"}"),
+    EXPECT_EQ(ask(HTTP_POST, target, ADA,
+                  "{\"current_password\":\"wrong\",\"new_password\":\"a new long secret\"}"),
               403);
     EXPECT(code("wrong_password"));
-    EXPECT_EQ(ask(HTTP_POST, target, ADA, "{\"current_password\":\"" ROOT_PASSWORD "\",\"new_password\":\"x\"}"), 422);
+    EXPECT_EQ(ask(HTTP_POST, target, ADA,
+                  "{\"current_password\":\"" ROOT_PASSWORD "\",\"new_password\":\"x\"}"),
+              422);
     EXPECT_EQ(ask(HTTP_POST, target, ADA, "{}"), 422);
     whole_run_ms(3000);
     EXPECT_EQ(ask(HTTP_POST, target, ADA,
-                  "{\"current_password\":\"" ROOT_PASSWORD "\",\"new_password\":\"a new long secret\"}"),
+                  "{\"current_password\":\"" ROOT_PASSWORD
+                  "\",\"new_password\":\"a new long secret\"}"),
               204);
     EXPECT_EQ(ask(HTTP_GET, ME, ADA, NULL), 200); /* this session goes on */
     memcpy(whole.token[ADA], other, sizeof other);
     EXPECT_EQ(ask(HTTP_GET, ME, ADA, NULL), 401); /* the others ended */
     EXPECT(whole_login(ADA, "ada@example.org", "a new long secret"));
     for (int i = 0; i < 30 && fake.status != 429; i++)
-        (void)ask(HTTP_POST, target, ADA, "{\"current_password\":\"guess\",\"new_password\":\"a newer long secret\"}");
+        (void)ask(HTTP_POST, target, ADA,
+                  "{\"current_password\":\"guess\",\"new_password\":\"a newer long secret\"}");
     EXPECT_EQ(fake.status, 429); /* a stolen token is no password oracle */
 }
 

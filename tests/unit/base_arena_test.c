@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* base_arena_test.c — bump memory and growing bytes: alignment, the maximum, failing malloc, order of
- * cleanups. malloc is replaced inside the included files so that the nth call can fail. */
+/* base_arena_test.c — bump memory and growing bytes: alignment, the maximum, failing malloc,
+ * order of cleanups. malloc is replaced inside the included files so that the nth call can fail. */
 #include <stdlib.h>
 static long malloc_fails_at = -1; /* counts down; 0: this one fails */
 static void *failing_malloc(size_t n) { return malloc_fails_at-- == 0 ? NULL : malloc(n); }

@@ -118,7 +118,8 @@ TEST(long_lines_are_cut_and_marked) {
 
 TEST(text_from_outside_is_quoted_and_cut) {
     char to[24];
-    EXPECT_STR(str_from_c(log_quote(S("a\"b\\c\n\x7F"), to, sizeof to)), S("\"a\\\"b\\\\c\\x0a\\x7f\""));
+    EXPECT_STR(str_from_c(log_quote(S("a\"b\\c\n\x7F"), to, sizeof to)),
+               S("\"a\\\"b\\\\c\\x0a\\x7f\""));
     EXPECT_STR(str_from_c(log_quote(S(""), to, 8)), S("\"\""));
     for (size_t room = 8; room <= sizeof to; room++) {
         str all = S("\x01\x02\x03\x04\x05\x06\x07\x08");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* base_str_test.c — views: every edge (empty, NULL, last byte) with the input at an unmapped page. */
+/* base_str_test.c — views: every edge (empty, NULL, last byte) with the input at an unmapped
+ * page. */
 #include "kernel/base/str.c"
 #include "kernel/base/limits.h"
 #include "tests/test.h"
@@ -111,9 +112,17 @@ TEST(reads_whole_numbers_only) {
 }
 
 TEST(accepts_exactly_well_formed_utf8) {
-    static const char *const good[] = {"", "a", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xED\x9F\xBF",
-                                       "\xEE\x80\x80", "\xEF\xBF\xBF", "\xF0\x90\x80\x80",
-                                       "\xF4\x8F\xBF\xBF", "caf\xC3\xA9"};
+    static const char *const good[] = {"",
+                                       "a",
+                                       "\xC2\x80",
+                                       "\xDF\xBF",
+                                       "\xE0\xA0\x80",
+                                       "\xED\x9F\xBF",
+                                       "\xEE\x80\x80",
+                                       "\xEF\xBF\xBF",
+                                       "\xF0\x90\x80\x80",
+                                       "\xF4\x8F\xBF\xBF",
+                                       "caf\xC3\xA9"};
     static const char *const bad[] = {"\x80", "\xBF", "\xC0\x80", "\xC1\xBF", "\xC2", "\xC2\x41",
                                       "\xE0\x9F\xBF", "\xE0\xA0", "\xED\xA0\x80", "\xED\xBF\xBF",
                                       "\xF0\x8F\xBF\xBF", "\xF0\x90\x80", "\xF4\x90\x80\x80",
@@ -145,7 +154,8 @@ TEST(hashes_by_content_length_and_seed) {
     EXPECT(str_hash(S(""), 1) != str_hash(S("\0"), 1));
     EXPECT(str_hash(S("12345678"), 1) != str_hash(S("12345679"), 1));
     EXPECT(str_hash(S("123456789"), 1) != str_hash(S("12345678"), 1));
-    for (size_t n = 0; n < 20; n++) (void)str_hash(test_at_page_end((str){"aaaaaaaaaaaaaaaaaaaa", n}), 3);
+    for (size_t n = 0; n < 20; n++)
+        (void)str_hash(test_at_page_end((str){"aaaaaaaaaaaaaaaaaaaa", n}), 3);
     u32 buckets[64] = {0}; /* 6,400 keys over 64: nowhere near all in one */
     for (u32 i = 0; i < 6400; i++) buckets[str_hash((str){(char *)&i, 4}, 9) % 64]++;
     for (size_t i = 0; i < 64; i++) EXPECT(buckets[i] > 50 && buckets[i] < 160);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* core_provoke_test.c — each provocation does what it says, and is refused when it makes no sense. */
+/* core_provoke_test.c — each provocation does what it says, and is refused when it makes no
+ * sense. */
 #include "kernel/core/provoke.c"
 #include "kernel/core/loop.h"
 #include "kernel/host/sim.h"

@@ -171,7 +171,8 @@ TEST(lying_lengths) {
 }
 
 TEST(names_at_the_very_end_of_the_dsdt) {
-    static const char *const ends[] = {"_S5_\x12", "LNRO0005", "ACPI0013", "_S5_\x12\xFF\xFF\xFF\xFF\xFF"};
+    static const char *const ends[] = {"_S5_\x12", "LNRO0005", "ACPI0013",
+                                       "_S5_\x12\xFF\xFF\xFF\xFF\xFF"};
     for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
         build();
         size_t n = strlen(ends[i]);

@@ -192,10 +192,20 @@ TEST(words) {
     EXPECT_EQ(base, 0xfeb00e00);
     EXPECT_EQ(gsi, 12);
     EXPECT_OK(words_virtio_place(S("4K@0xd0000000:5:0"), &base, &gsi));
-    static const char *const bad[] = {"", "512", "512@", "512@0x", "512@0xfeb00000", "@0xfeb00000:1",
-                                      "512@0xfeb00000:", "512@0xfeb00000:2000", "512@16:1",
-                                      "512@0xffffffffffffffff:1", "512@0xfeb00000:1x",
-                                      "512@0xfeb00001:1", "512@0xfeb00000000000000000:1"};
+    static const char *const bad[] = {"",
+                                      "512",
+                                      "512@",
+                                      "512@0x",
+                                      "512@0xfeb00000",
+                                      "@0xfeb00000:1",
+                                      "512@0xfeb00000:",
+                                      "512@0xfeb00000:2000",
+                                      "512@16:1",
+                                      "512@0xffffffffffffffff:1",
+                                      "512@0xfeb00000:1x",
+                                      "512@0xfeb00001:1",
+                                      "512@0xfeb00000000000000000:1"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-        EXPECT_RC(words_virtio_place(test_at_page_end(str_from_c(bad[i])), &base, &gsi), RC_INVALID);
+        EXPECT_RC(words_virtio_place(test_at_page_end(str_from_c(bad[i])), &base, &gsi),
+                  RC_INVALID);
 }

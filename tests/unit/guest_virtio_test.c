@@ -327,7 +327,8 @@ TEST(nic_sends) {
     EXPECT_EQ(info.offloads, NIC_CSUM_TX | NIC_CSUM_RX);
     EXPECT(platform_nic_up(0) && !platform_nic_up(1));
     str parts[] = {S("0123456789abcdef"), S("payload")};
-    struct nic_tx tx = {.parts = parts, .count = 2, .csum = true, .csum_start = 14, .csum_offset = 2};
+    struct nic_tx tx = {
+        .parts = parts, .count = 2, .csum = true, .csum_start = 14, .csum_offset = 2};
     for (int i = 0; i < 500; i++) {
         EXPECT_OK(platform_nic_send(0, &tx));
         platform_nic_kick(0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* host_crash_test.c — last words: a panic names where it happened, a fault becomes one, a reader that
- * never reads cannot hold the end up, and the status says whether a test watched. */
+/* host_crash_test.c — last words: a panic names where it happened, a fault becomes one, a reader
+ * that never reads cannot hold the end up, and the status says whether a test watched. */
 #include "kernel/host/host_impl.h"
 #include <stdio.h>
 #include <unistd.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* host_main_test.c — the process's flags: what they mean, and that a wrong one is named in one line
- * and ends the process with 64 before anything has started. Each command line has a child of its own. */
+ * and ends the process with 64 before anything has started. Each command line has a child of its
+ * own. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -16,18 +17,21 @@ int host_main(int argc, char **argv);
 #include <sys/wait.h>
 
 void app_main(const struct boot_info *b) { /* in place of the appliance: says what it was given */
-    printf("machine=%.*s memory=%llu heap=%llu test=%d line=[%.*s] config=[%.*s] disks=%u bytes=%llu net=%s "
+    printf("machine=%.*s memory=%llu heap=%llu test=%d line=[%.*s] config=[%.*s] disks=%u "
+           "bytes=%llu net=%s "
            "https=%d http=%d resp=%d cpus=%u\n",
-           STR(b->machine), (unsigned long long)b->memory_bytes, (unsigned long long)b->heap_bytes, b->test,
-           STR(b->command_line), (int)MIN(b->config_json.len, (size_t)40), b->config_json.ptr ? b->config_json.ptr : "",
-           host_options.disk_count, (unsigned long long)host_options.disk_bytes, host_options.net,
-           host_options.https_port, host_options.http_port, host_options.resp_port, host_options.cpus);
+           STR(b->machine), (unsigned long long)b->memory_bytes, (unsigned long long)b->heap_bytes,
+           b->test, STR(b->command_line), (int)MIN(b->config_json.len, (size_t)40),
+           b->config_json.ptr ? b->config_json.ptr : "", host_options.disk_count,
+           (unsigned long long)host_options.disk_bytes, host_options.net, host_options.https_port,
+           host_options.http_port, host_options.resp_port, host_options.cpus);
     const char *reset = getenv("RESET");
     if (reset) platform_exit(PLATFORM_EXIT_RESET);
 }
 
 static char said[8192];
-/* Words separated by blanks; '_' in a word stands for one. Its exit status; what it said in `said`. */
+/* Words separated by blanks; '_' in a word stands for one. Its exit status; what it said in
+ * `said`. */
 static int run(const char *words) {
     char copy[1024], *argv[40] = {(char *)(uintptr_t)"openpolicy"};
     int argc = 1, out[2], status = 0;
@@ -60,7 +64,8 @@ static bool says(const char *text) { return strstr(said, text) != NULL; }
 
 TEST(without_flags_it_is_a_small_machine) {
     EXPECT_EQ(run("--net none"), 0);
-    EXPECT(says("machine=host memory=268435456") && says("test=0 line=[] config=[] disks=0") && says("cpus=2"));
+    EXPECT(says("machine=host memory=268435456") && says("test=0 line=[] config=[] disks=0") &&
+           says("cpus=2"));
     EXPECT_EQ(run("--help"), 0);
     EXPECT(says("--disk FILE") && says("--append") && !says("machine="));
 }
@@ -73,7 +78,8 @@ TEST(flags_reach_the_machine) {
     snprintf(disk, sizeof disk, "%s.img", file);
     for (char *p = file; *p; p++) REQUIRE(*p != '_');
     snprintf(words, sizeof words,
-             "--net none --config %s --disk %s --disk-size 8M --memory 64 --cpus 1 --https 1 --http 2 --resp 3 "
+             "--net none --config %s --disk %s --disk-size 8M --memory 64 --cpus 1 --https 1 "
+             "--http 2 --resp 3 "
              "--append quiet_test=1",
              file, disk);
     EXPECT_EQ(run(words), 0);
@@ -118,6 +124,7 @@ TEST(a_wrong_flag_is_named) {
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         int status = run(cases[i].words);
         if (status != EXIT_USAGE || !says(cases[i].sentence) || says("machine="))
-            test_fail(__FILE__, __LINE__, "%s: ended with %d and said: %s", cases[i].words, status, said);
+            test_fail(__FILE__, __LINE__, "%s: ended with %d and said: %s", cases[i].words, status,
+                      said);
     }
 }

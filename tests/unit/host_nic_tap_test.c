@@ -67,7 +67,8 @@ TEST(a_full_interface_is_tried_again_when_it_has_room) {
     EXPECT(!send_blocked);
     EXPECT_OK(tap_send(frame, sizeof frame));
     close(peer);
-    EXPECT_OK(tap_send(frame, sizeof frame)); /* an interface that is down loses it, as a wire would */
+    /* an interface that is down loses it, as a wire would */
+    EXPECT_OK(tap_send(frame, sizeof frame));
     end();
 }
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- Slots ------------------------------------------------------------------------------------- */
+/* ---- Slots ----------------------------------------------------------------------------------- */
 
 static struct slot slot_made(u32 sequence, const char *line) {
     struct slot s = {.magic = "OPSLOT1", .sequence = sequence, .elf_bytes = 1000, .elf_crc = 7};
@@ -14,7 +14,9 @@ static struct slot slot_made(u32 sequence, const char *line) {
     s.head_crc = boot_crc(0, &s, offsetof(struct slot, head_crc));
     return s;
 }
-static void slot_sum(struct slot *s) { s->head_crc = boot_crc(0, s, offsetof(struct slot, head_crc)); }
+static void slot_sum(struct slot *s) {
+    s->head_crc = boot_crc(0, s, offsetof(struct slot, head_crc));
+}
 
 TEST(sum_is_the_common_crc32) {
     EXPECT_EQ(boot_crc(0, "123456789", 9), 0xCBF43926u);
@@ -68,7 +70,7 @@ TEST(command_line_is_the_slots_words) {
     EXPECT_EQ(line[0], 0);
 }
 
-/* ---- ELF --------------------------------------------------------------------------------------- */
+/* ---- ELF ------------------------------------------------------------------------------------- */
 
 struct image { /* headers, one note, one segment that holds it */
     struct elf_head head;
@@ -156,7 +158,8 @@ TEST(elf_with_too_many_segments_is_refused) {
     i.head.program_count = 32;
     memcpy(file, &i.head, sizeof i.head);
     for (u32 n = 0; n < 32; n++)
-        memcpy(file + sizeof i.head + n * sizeof i.programs[1], &i.programs[1], sizeof i.programs[1]);
+        memcpy(file + sizeof i.head + n * sizeof i.programs[1], &i.programs[1],
+               sizeof i.programs[1]);
     struct plan p;
     const char *wrong = plan_make(&p, file, sizeof file, sizeof file);
     EXPECT(wrong && strstr(wrong, "too many"));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* life.h — the whole program, app_main and all below it, on the simulated machine: lives that end in
- * a clean stop, a kill or a power cut, and a client at the other end of the simulated wire.
+/* life.h — the whole program, app_main and all below it, on the simulated machine: lives that end
+ * in a clean stop, a kill or a power cut, and a client at the other end of the simulated wire.
  *
  *   life_machine(seed);                 a new machine: blank disk, clock at its start
  *   life_run(script, arg, seconds);     one life in a child process; `script` is its client
@@ -105,8 +105,8 @@ static bool client_exchange(struct peer_conn *c, str bytes, u64 deadline_ns) {
         size_t done = (size_t)(client.acked - from);
         for (size_t at = done; at < bytes.len && at < done + 16384;) {
             size_t n = MIN(bytes.len - at, (size_t)1400);
-            peer_send_tcp(PEER_IP, c->port, 80, from + (u32)at, c->ack, P_ACK | P_PSH, c->window, NULL, 0,
-                          bytes.ptr + at, n);
+            peer_send_tcp(PEER_IP, c->port, 80, from + (u32)at, c->ack, P_ACK | P_PSH, c->window,
+                          NULL, 0, bytes.ptr + at, n);
             at += n;
         }
         c->seq = from + (u32)bytes.len;
@@ -125,7 +125,8 @@ static int life_ask(const char *method, const char *target, const char *token, c
     static char request[16384];
     u64 deadline = platform_clock_ns() + 30 * NS_PER_S;
     int n = snprintf(request, sizeof request,
-                     "%s %s HTTP/1.1\r\nHost: box\r\nConnection: close\r\n%s%s%s%s%sContent-Length: %zu\r\n\r\n%s",
+                     "%s %s HTTP/1.1\r\nHost: box\r\nConnection: "
+                     "close\r\n%s%s%s%s%sContent-Length: %zu\r\n\r\n%s",
                      method, target, token && token[0] ? "Authorization: Bearer " : "",
                      token ? token : "", token && token[0] ? "\r\n" : "", field ? field : "",
                      field ? "\r\n" : "", body ? strlen(body) : 0, body ? body : "");
@@ -159,7 +160,8 @@ static inline const char *life_member(const char *name) {
 static inline int life_login(void) {
     int status = life_ask("POST", "/api/v1/auth/login", NULL, NULL,
                           "{\"email\":\"" LIFE_EMAIL "\",\"password\":\"" LIFE_PASSWORD "\"}");
-    if (status == 200) snprintf(record->token, sizeof record->token, "%s", life_member("access_token"));
+    if (status == 200)
+        snprintf(record->token, sizeof record->token, "%s", life_member("access_token"));
     return status;
 }
 
@@ -172,7 +174,8 @@ static void client_main(void *arg) {
     (void)arg;
     client.fiber = fiber_self();
     while (!peer_frames_seen) fiber_sleep_ms(1); /* until it has shown its address */
-    for (int i = 0; i < 1000 && life_ask("GET", "/healthz", NULL, NULL, NULL) != 200; i++) fiber_sleep_ms(20);
+    for (int i = 0; i < 1000 && life_ask("GET", "/healthz", NULL, NULL, NULL) != 200; i++)
+        fiber_sleep_ms(20);
     client.script(client.arg);
     client.fiber = NULL;
 }
@@ -181,11 +184,13 @@ static void client_start(void *arg) {
     if (fiber_start("client", client_main, NULL, NULL)) panic("no fiber for the client");
 }
 
-static const char *life_config = "{\"admin.email\":\"" LIFE_EMAIL "\",\"admin.password\":\"" LIFE_PASSWORD
-                                 "\",\"http.plain\":true,\"net.address\":\"192.0.2.2/24\"}";
+static const char *life_config =
+    "{\"admin.email\":\"" LIFE_EMAIL "\",\"admin.password\":\"" LIFE_PASSWORD
+    "\",\"http.plain\":true,\"net.address\":\"192.0.2.2/24\"}";
 
 static void life_main(void *arg) {
-    static struct boot_info boot = {.machine = {"sim", 3}, .memory_bytes = MIB(256), .heap_bytes = MIB(200)};
+    static struct boot_info boot = {
+        .machine = {"sim", 3}, .memory_bytes = MIB(256), .heap_bytes = MIB(200)};
     (void)arg;
     boot.config_json = str_from_c(life_config);
     peer_watch = client_watch;
@@ -214,7 +219,7 @@ static inline void life_over(void) {
 /* What a life found wrong becomes a failure of the test. */
 static inline void life_judge(const char *file, int line, u64 seed) {
     if (!record->failures) return;
-    test_fail(file, line, "seed %llu: %s\n--- console ---\n%s---", (unsigned long long)seed, record->failure,
-              record->console);
+    test_fail(file, line, "seed %llu: %s\n--- console ---\n%s---", (unsigned long long)seed,
+              record->failure, record->console);
     record->failures = 0;
 }

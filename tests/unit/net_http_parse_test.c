@@ -211,7 +211,7 @@ TEST(ten_thousand_malformed_requests) {
     EXPECT(refused > 1000);
 }
 
-/* ---- llhttp's cases --------------------------------------------------------------------------- */
+/* ---- llhttp's cases -------------------------------------------------------------------------- */
 
 /* The files are Markdown: a title, `<!-- meta={...} -->`, the request, and the events or the error
  * that llhttp gives. We take a request as accepted when its log has no error. */

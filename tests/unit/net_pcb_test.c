@@ -102,7 +102,7 @@ TEST(many_connections_find_their_blocks) {
     quiet();
 }
 
-/* ---- Floods ----------------------------------------------------------------------------------- */
+/* ---- Floods ---------------------------------------------------------------------------------- */
 
 static void flood(u32 count, u32 first_ip) {
     static const u8 mss[] = {2, 4, 5, 0xB4};
@@ -166,7 +166,7 @@ TEST(a_closed_port_resets) {
     quiet();
 }
 
-/* ---- The end of connections ------------------------------------------------------------------- */
+/* ---- The end of connections ------------------------------------------------------------------ */
 
 TEST(time_wait_is_short_and_gives_way) {
     begin();
@@ -231,7 +231,7 @@ TEST(a_peer_that_vanishes_is_forgotten) {
     quiet();
 }
 
-/* ---- Hostile segments ------------------------------------------------------------------------- */
+/* ---- Hostile segments ------------------------------------------------------------------------ */
 
 /* An option that runs past the header's end must not be read (patches/lwip-1-tcp-options.patch). */
 TEST(tcp_options_are_read_within_the_header) {
@@ -272,7 +272,7 @@ TEST(tcp_in_fragments_is_dropped) {
     EXPECT_EQ(pcb_count(), 0);
 }
 
-/* ---- Damage ----------------------------------------------------------------------------------- */
+/* ---- Damage ---------------------------------------------------------------------------------- */
 
 static size_t some_frame(u8 *f) {
     u8 t[1600];
@@ -332,8 +332,8 @@ static size_t some_frame(u8 *f) {
 TEST(a_flood_of_syn_with_fin_takes_no_block) {
     begin();
     for (u32 i = 0; i < 2 * HALF_OPEN_MAX; i++) {
-        peer_send_tcp(0xC0000300u + i % 200, (u16)(1024 + i), PORT, i * 7919u, 0, P_SYN | P_FIN, 1000,
-                      NULL, 0, NULL, 0);
+        peer_send_tcp(0xC0000300u + i % 200, (u16)(1024 + i), PORT, i * 7919u, 0, P_SYN | P_FIN,
+                      1000, NULL, 0, NULL, 0);
         if (i % 16 == 15) peer_run(1);
     }
     EXPECT_EQ(table->half_open, 0);
@@ -362,7 +362,7 @@ TEST(ten_thousand_random_frames) {
     EXPECT(net_heap_used() < KIB(256)); /* tables of neighbours, nothing that grows */
 }
 
-/* ---- IPv6 ------------------------------------------------------------------------------------- */
+/* ---- IPv6 ------------------------------------------------------------------------------------ */
 
 static const u8 peer_v6[16] = {0xFE, 0x80, [15] = 1};
 static u8 appliance_v6[16];

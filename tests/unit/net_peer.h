@@ -184,7 +184,7 @@ static void peer_frame(void *arg, const u8 *f, size_t n) {
             conn_segment(peer_conns[i], &s);
 }
 
-/* ---- The appliance's life --------------------------------------------------------------------- */
+/* ---- The appliance's life -------------------------------------------------------------------- */
 
 static void peer_stop(void *arg) {
     (void)arg;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* net_tls_admit_test.c — whose handshake is worked on: what is begun comes first, the rest in order;
- * what is too late, too much or stalled is dropped before it costs anything; and the sum of it: far
- * more clients than there is time for, and those served are as many as the workers can do. */
+/* net_tls_admit_test.c — whose handshake is worked on: what is begun comes first, the rest in
+ * order; what is too late, too much or stalled is dropped before it costs anything; and the sum
+ * of it: far more clients than there is time for, and those served are as many as the workers
+ * can do. */
 #include "net/tls_admit.c"
 #include "kernel/core/fiber.h"
 #include "kernel/host/sim.h"

@@ -58,8 +58,7 @@ static void quiet(void) {
     EXPECT_EQ(stream_count(), 0);
 }
 
-/* ---- The client -------------------------------------------------------------------------------
- */
+/* ---- The client ------------------------------------------------------------------------------ */
 
 struct client {
     struct peer_conn *conn;
@@ -231,8 +230,7 @@ TEST(a_client_that_does_not_trust_us_leaves) {
     quiet();
 }
 
-/* ---- Replacing --------------------------------------------------------------------------------
- */
+/* ---- Replacing ------------------------------------------------------------------------------- */
 
 static const char *use_key, *use_chain;
 static rc_t use_rc;
@@ -289,8 +287,7 @@ TEST(what_does_not_fit_is_refused) {
     EXPECT_STR(str_from_c(after.fingerprint_sha256), str_from_c(before.fingerprint_sha256));
 }
 
-/* ---- Hostile clients --------------------------------------------------------------------------
- */
+/* ---- Hostile clients ------------------------------------------------------------------------- */
 
 TEST(plain_http_on_the_tls_port) {
     begin();
@@ -378,7 +375,7 @@ TEST(a_client_vanishes_in_its_handshake) {
     EXPECT(use_now.used < KIB(64)); /* one identity, the ticket keys, nothing else */
 }
 
-/* ---- Without memory, and too many -------------------------------------------------------------- */
+/* ---- Without memory, and too many ------------------------------------------------------------ */
 
 static void nothing_is_left(void) {
     struct tls_stats stats;
@@ -466,8 +463,7 @@ TEST(many_at_once_share_a_small_budget) {
     nothing_is_left();
 }
 
-/* ---- What the patches touch -------------------------------------------------------------------
- */
+/* ---- What the patches touch ------------------------------------------------------------------ */
 
 static void from_hex(const char *hex, u8 *to, size_t n) {
     for (size_t i = 0; i < n; i++) {

@@ -24,7 +24,8 @@ static int step_to(enum who who, const char *status) {
 }
 static void draft(void) {
     whole_begin();
-    REQUIRE(create(ADA, "{\"title\":\"Clean Water Act\",\"summary\":\"Rivers\",\"tags\":[\" b\",\"A\",\"a\"]}") == 201);
+    REQUIRE(create(ADA, "{\"title\":\"Clean Water Act\",\"summary\":\"Rivers\",\"tags\":[\" "
+                        "b\",\"A\",\"a\"]}") == 201);
 }
 static int change(enum who who, const char *etag, const char *body) {
     if (etag) whole.fields[0][0] = "If-Match", whole.fields[0][1] = etag;
@@ -57,7 +58,8 @@ TEST(members_are_judged_one_by_one) {
     } cases[] = {
         {"{}", "member_missing", 422},
         {"{\"title\":\"short\"}", "title_too_short", 422},
-        {"{\"title\":\"\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\"}", "title_too_short", 422},
+        {"{\"title\":\"\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\"}", "title_too_short",
+         422},
         {"{\"title\":7}", "member_type", 422},
         {"{\"title\":\"Clean Water Act\",\"status\":\"published\"}", "member_unknown", 422},
         {"{\"title\":\"Clean Water Act\",\"priority\":\"huge\"}", "invalid_choice", 422},
@@ -68,7 +70,8 @@ TEST(members_are_judged_one_by_one) {
         {"{\"title\":\"Clean Water Act\",\"tags\":\"a\"}", "tags_invalid", 422},
         {"{\"title\":\"Clean Water Act\",\"tags\":[1]}", "tags_invalid", 422},
         {"{\"title\":\"Clean Water Act\",\"tags\":[\" \"]}", "tags_invalid", 422},
-        {"{\"title\":\"Clean Water Act\",\"tags\":[\"a\",\"b\",\"c\",\"d\",\"e\",\"f\",\"g\",\"h\",\"i\",\"j\","
+        {"{\"title\":\"Clean Water "
+         "Act\",\"tags\":[\"a\",\"b\",\"c\",\"d\",\"e\",\"f\",\"g\",\"h\",\"i\",\"j\","
          "\"k\",\"l\",\"m\",\"n\",\"o\",\"p\",\"q\",\"r\",\"s\",\"t\",\"u\"]}",
          "tags_invalid", 422},
         {"{\"title\":\"Clean Water Act\"", "json_invalid", 400},
@@ -80,7 +83,8 @@ TEST(members_are_judged_one_by_one) {
         if (create(ADA, cases[i].body) != cases[i].status || !code(cases[i].code))
             test_fail(__FILE__, __LINE__, "%s: %d %s", cases[i].body, fake.status, fake.body);
     char long_tag[200];
-    snprintf(long_tag, sizeof long_tag, "{\"title\":\"Clean Water Act\",\"tags\":[\"%0*d\"]}", TAG_MAX + 1, 7);
+    snprintf(long_tag, sizeof long_tag, "{\"title\":\"Clean Water Act\",\"tags\":[\"%0*d\"]}",
+             TAG_MAX + 1, 7);
     EXPECT_EQ(create(ADA, long_tag), 422);
     EXPECT_EQ(storage_number("SELECT count(*) FROM policy"), before);
 }
@@ -92,11 +96,12 @@ TEST(a_change_names_the_revision_it_was_made_from) {
     EXPECT_EQ(change(ADA, "\"1\"", "{\"summary\":\"Rivers\"}"), 200); /* as it was: no version */
     EXPECT_STR(whole_text("version"), S("1.0"));
     EXPECT_EQ(change(ADA, "\"1\"", "{\"priority\":\"loud\"}"), 422);
-    EXPECT_EQ(change(ADA, "\"1\"",
-                     "{\"title\":\"Clean Water Act 2\",\"summary\":\"Lakes\",\"category\":\" water \","
-                     "\"jurisdiction\":\"EU\",\"priority\":\"high\",\"impact\":\"national\","
-                     "\"language\":\"fr\",\"tags\":[]}"),
-              200);
+    EXPECT_EQ(
+        change(ADA, "\"1\"",
+               "{\"title\":\"Clean Water Act 2\",\"summary\":\"Lakes\",\"category\":\" water \","
+               "\"jurisdiction\":\"EU\",\"priority\":\"high\",\"impact\":\"national\","
+               "\"language\":\"fr\",\"tags\":[]}"),
+        200);
     EXPECT_STR(whole_text("version"), S("1.1"));
     EXPECT_STR(whole_text("category"), S("water"));
     EXPECT(header("ETag: \"2\""));
@@ -171,10 +176,12 @@ TEST(the_revision_is_checked_again_inside_the_write) {
     fake_begin(HTTP_GET, path);
     storage_fiber(write_behind_its_back, &done);
     whole_run_until(&done);
-    write_failed(&(struct request){.x = &fake.x, .http = &fake.request, .arena = &fake.arena}, RC_AGAIN);
+    write_failed(&(struct request){.x = &fake.x, .http = &fake.request, .arena = &fake.arena},
+                 RC_AGAIN);
     EXPECT_EQ(fake.status, 412);
     fake_begin(HTTP_GET, path);
-    write_failed(&(struct request){.x = &fake.x, .http = &fake.request, .arena = &fake.arena}, RC_NOT_FOUND);
+    write_failed(&(struct request){.x = &fake.x, .http = &fake.request, .arena = &fake.arena},
+                 RC_NOT_FOUND);
     EXPECT_EQ(fake.status, 404);
     EXPECT_EQ(ask(HTTP_GET, path, ADA, NULL), 200);
     EXPECT_EQ(whole_int("revision"), 1);
@@ -196,11 +203,13 @@ TEST(versions_run_out_before_numbers_do) {
 TEST(versions_are_kept_and_compared) {
     draft();
     EXPECT_EQ(change(ADA, "\"1\"", "{\"body\":\"one\\ntwo\\nthree\\n\"}"), 200);
-    EXPECT_EQ(change(ADA, "\"2\"",
-                     "{\"body\":\"one\\n2\\nthree\\n\",\"title\":\"Cleaner Water Act\",\"summary\":\"s\","
-                     "\"category\":\"c\",\"jurisdiction\":\"j\",\"priority\":\"low\",\"impact\":\"national\","
-                     "\"language\":\"fr\",\"tags\":[\"z\"]}"),
-              200);
+    EXPECT_EQ(
+        change(ADA, "\"2\"",
+               "{\"body\":\"one\\n2\\nthree\\n\",\"title\":\"Cleaner Water Act\",\"summary\":\"s\","
+               "\"category\":\"c\",\"jurisdiction\":\"j\",\"priority\":\"low\",\"impact\":"
+               "\"national\","
+               "\"language\":\"fr\",\"tags\":[\"z\"]}"),
+        200);
     EXPECT_EQ(ask(HTTP_GET, under("/versions"), ADA, NULL), 200);
     EXPECT_EQ(whole_int("total"), 3);
     EXPECT_EQ(whole_items(), 3);

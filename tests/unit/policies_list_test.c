@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* policies_list_test.c — many documents: whoever asks sees what they may and nothing else, in lists,
- * in search and in counts alike. */
+/* policies_list_test.c — many documents: whoever asks sees what they may and nothing else, in
+ * lists, in search and in counts alike. */
 #include "app/policies/list.c"
 #include "tests/unit/whole.h"
 
@@ -24,15 +24,18 @@ static void library(void) {
     whole_begin();
     if (there) return;
     there = true;
-    add(ADA, "{\"title\":\"Secret plans for rivers\",\"category\":\"water\",\"tags\":[\"blue\"]}", NULL);
-    add(ADA, "{\"title\":\"Harbour safety rules\",\"category\":\"sea\",\"jurisdiction\":\"EU\"}", review);
+    add(ADA, "{\"title\":\"Secret plans for rivers\",\"category\":\"water\",\"tags\":[\"blue\"]}",
+        NULL);
+    add(ADA, "{\"title\":\"Harbour safety rules\",\"category\":\"sea\",\"jurisdiction\":\"EU\"}",
+        review);
     add(ADA,
         "{\"title\":\"Clean Water Act\",\"summary\":\"Rivers and lakes\",\"category\":\"water\","
         "\"body\":\"The <b>river</b> shall be clean. Rivers flow.\",\"priority\":\"critical\","
         "\"jurisdiction\":\"EU\",\"tags\":[\"Blue\",\"green\"]}",
         publish);
     add(BOB,
-        "{\"title\":\"Loi sur les for\xC3\xAAts\",\"language\":\"fr\",\"body\":\"Les arbres et les eaux.\","
+        "{\"title\":\"Loi sur les for\xC3\xAAts\",\"language\":\"fr\",\"body\":\"Les arbres et les "
+        "eaux.\","
         "\"summary\":\"Des arbres verts\",\"category\":\"forest\",\"priority\":\"low\"}",
         publish);
 }
@@ -88,7 +91,9 @@ TEST(filters_join_with_and) {
     EXPECT_EQ(total(ROOT, "?author=Ada@example.org"), 3);
     EXPECT_EQ(total(ROOT, "?author=no-such-id"), 0);
     EXPECT_EQ(total(ROOT, "?impact=international"), 0);
-    EXPECT_EQ(total(ROOT, "?created_at__gte=2026-01-01T00:00:00Z&updated_at__lt=2027-01-01T00:00:00Z"), 4);
+    EXPECT_EQ(
+        total(ROOT, "?created_at__gte=2026-01-01T00:00:00Z&updated_at__lt=2027-01-01T00:00:00Z"),
+        4);
     EXPECT_EQ(total(ROOT, "?created_at__lt=2026-01-01T00:00:00Z"), 0);
     EXPECT_EQ(total(ROOT, "?updated_at__gte=2027-01-01T00:00:00Z"), 0);
     EXPECT_EQ(ask(HTTP_GET, POLICIES "?created_at__gte=yesterday", ROOT, NULL), 400);

@@ -190,7 +190,8 @@ TEST(flushes_fail_from_then_on) { sweep(DISK_FLUSH, true, RC_IO, 15); }
 TEST(the_disk_is_full_at_any_write) { sweep(DISK_WRITE, false, RC_FULL, 15); }
 TEST(the_disk_stays_full) { sweep(DISK_WRITE, true, RC_FULL, 15); }
 
-/* Reads happen when a disk with a log is opened: there each may fail, and then the next start works. */
+/* Reads happen when a disk with a log is opened: there each may fail, and then the next start
+ * works. */
 TEST(any_read_fails_while_opening) {
     static u8 image[MIB(16)];
     storage_begin(&machine);
@@ -310,8 +311,8 @@ TEST(a_disk_that_dies_while_idle_is_noticed) {
     }
 }
 
-/* The device drops a commit's write with somebody else's flush, then says "done" to the commit's own:
- * two flushes in flight, the first of them fails. */
+/* The device drops a commit's write with somebody else's flush, then says "done" to the commit's
+ * own: two flushes in flight, the first of them fails. */
 static rc_t commit_rc;
 static void commit_while_probing(void *arg) {
     (void)arg;

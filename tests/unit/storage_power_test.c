@@ -6,8 +6,8 @@
  *       make that disk, open it as after power-on, compare with what was acknowledged by k
  *
  * A writer's history is a function of its number and how many of its transactions count, so what a
- * cut leaves must be exactly the state after the acknowledged ones, or after one more: nothing lost,
- * nothing in half, nothing out of order. The recovery's own writes are cut again.
+ * cut leaves must be exactly the state after the acknowledged ones, or after one more: nothing
+ * lost, nothing in half, nothing out of order. The recovery's own writes are cut again.
  *
  * The controls break one promise each and must be caught; one that passes fails the test. */
 #include "storage/db.c"
@@ -29,7 +29,14 @@ rc_t honest_wal_sync(struct wal *w);
 #define DISK_BYTES MIB(16)
 #define LOG_AT MIB(2) /* where the volume keeps the log on a disk of this size */
 
-enum control { HONEST, FLUSH_DROPPED, ACK_BEFORE_COMMIT, SYNC_NORMAL, LOG_KEPT, HEADER_NOT_FLUSHED };
+enum control {
+    HONEST,
+    FLUSH_DROPPED,
+    ACK_BEFORE_COMMIT,
+    SYNC_NORMAL,
+    LOG_KEPT,
+    HEADER_NOT_FLUSHED
+};
 struct plan { /* shared with the life's process */
     enum control control;
     u64 acked_at[WRITERS][TXNS]; /* log entries when the answer left; 0: none */
@@ -39,8 +46,8 @@ struct plan { /* shared with the life's process */
 static struct plan *plan;
 
 /* A log that starts over is given a new header, which must be durable before the first frame behind
- * it is written: with the old header, what is left of the old frames would count again, and undo what
- * a checkpoint has long since written. HEADER_NOT_FLUSHED leaves that flush out. */
+ * it is written: with the old header, what is left of the old frames would count again, and undo
+ * what a checkpoint has long since written. HEADER_NOT_FLUSHED leaves that flush out. */
 rc_t wal_sync(struct wal *w) {
     bool header = w->dirty_from == 0 && w->dirty_to == WAL_HEADER_BYTES;
     if (header && plan && plan->control == HEADER_NOT_FLUSHED) return RC_OK;
@@ -54,7 +61,8 @@ static u32 mixed(u64 writer, u64 i, u32 below) {
     u64 x = (writer * 1000 + i + 1) * 0x9E3779B97F4A7C15ull;
     return (u32)((x ^ x >> 29) >> 33) % below;
 }
-/* Transaction i of a writer: some rows in, those of an older one out; every seventh is taken back. */
+/* Transaction i of a writer: some rows in, those of an older one out; every seventh is taken
+ * back. */
 static bool taken_back(u64 writer, u64 i) { return mixed(writer, i, 7) == 0; }
 static u32 rows_in(u64 writer, u64 i) {
     return mixed(writer, i + 5000, 40) == 0 ? ROWS_STEP : 1 + mixed(writer, i, 3);
@@ -306,14 +314,16 @@ static bool starts_over(u64 k) {
     }
     return false;
 }
-/* The state that shows it: the first sectors of the log are old, up to a commit, the rest is new. */
+/* The state that shows it: the first sectors of the log are old, up to a commit, the rest is
+ * new. */
 static struct verdicts sweep_new_logs(enum control which, u32 rounds) {
     struct verdicts v = {0};
     time_t until = time(NULL) + SWEEP_SECONDS / 2;
     plan_make();
     if (!live(which, test_seed())) return v;
     for (u32 round = 0; round < rounds && !v.wrong; round++)
-        for (u64 k = plan->open_at; k < sim_disk_log_count(0) && !v.wrong && time(NULL) < until; k++)
+        for (u64 k = plan->open_at; k < sim_disk_log_count(0) && !v.wrong && time(NULL) < until;
+             k++)
             if (sim_disk_log(0, k)->verb == DISK_FLUSH && starts_over(k)) {
                 v.flushes += round == 0;
                 try_state(&v, k, SIM_TAIL, test_random(), which == HONEST);
@@ -323,7 +333,8 @@ static struct verdicts sweep_new_logs(enum control which, u32 rounds) {
 }
 TEST(control_an_unflushed_header_is_caught) {
     struct verdicts honest = sweep_new_logs(HONEST, 4), v = sweep_new_logs(HEADER_NOT_FLUSHED, 40);
-    printf("power: control header not flushed: caught after %u states; with the flush %u states are right\n",
+    printf("power: control header not flushed: caught after %u states; with the flush %u states "
+           "are right\n",
            v.states, honest.states);
     EXPECT(honest.states > 0 && v.states > 0);
     EXPECT_EQ(honest.wrong, 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* storage_volume_test.c — the data disk: a blank one is made, ours is opened however its tables were
- * hurt, and any other is refused without a single write. */
+/* storage_volume_test.c — the data disk: a blank one is made, ours is opened however its tables
+ * were hurt, and any other is refused without a single write. */
 #include "storage/volume.c"
 #include "tests/storage.h"
 

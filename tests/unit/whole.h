@@ -4,7 +4,7 @@
  * handler, the audit log.
  *
  *   whole_begin();
- *   EXPECT_EQ(ask(HTTP_POST, "/api/v1/policies", ROOT, "{\"title\":\"Water Act, part one\"}"), 201);
+ *   EXPECT_EQ(ask(HTTP_POST, "/api/v1/policies", ROOT, "{\"title\":\"Water Act, one\"}"), 201);
  *   str id = whole_text("id");
  *
  * One appliance per process: it lives through all tests of a file, as it would through requests. */
@@ -142,7 +142,8 @@ static inline int ask(enum http_method method, const char *target, enum who who,
     }
     fake.request.field_count = n;
     fake_begin(method, target_copy);
-    fake.request.peer = (struct net_address){.bytes = {[10] = 0xff, 0xff, 192, 0, 2, (u8)(7 + who)}};
+    fake.request.peer =
+        (struct net_address){.bytes = {[10] = 0xff, 0xff, 192, 0, 2, (u8)(7 + who)}};
     fake.x.started_ns = platform_clock_ns();
     whole.served = false;
     whole.stream_bytes = 0;

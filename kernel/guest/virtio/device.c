@@ -56,7 +56,8 @@ void virtio_queue_again(struct virtio *v, u16 queue, struct ring *r) {
 }
 
 void virtio_go(struct virtio *v) {
-    v->bus->status_set(v, STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_FEATURES_OK | STATUS_DRIVER_OK);
+    v->bus->status_set(v,
+                       STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_FEATURES_OK | STATUS_DRIVER_OK);
 }
 
 void virtio_kick(struct virtio *v, u16 queue, struct ring *r) {

@@ -175,8 +175,10 @@ static u32 data_parts(const struct disk *d, const struct disk_op *op, struct rin
 }
 
 static rc_t request_add(struct disk *d, struct request *q, struct disk_op *op) {
-    static const u8 verbs[] = {[DISK_READ] = BLOCK_IN, [DISK_WRITE] = BLOCK_OUT,
-                               [DISK_FLUSH] = BLOCK_FLUSH_VERB, [DISK_DISCARD] = BLOCK_DISCARD_VERB};
+    static const u8 verbs[] = {[DISK_READ] = BLOCK_IN,
+                               [DISK_WRITE] = BLOCK_OUT,
+                               [DISK_FLUSH] = BLOCK_FLUSH_VERB,
+                               [DISK_DISCARD] = BLOCK_DISCARD_VERB};
     u32 step = d->block_bytes / SECTOR_BYTES, n = 1, data = 0;
     struct ring_part parts[PIECES_MAX + 2] = {{&q->head, sizeof q->head}};
     bool moves = op->verb == DISK_READ || op->verb == DISK_WRITE;

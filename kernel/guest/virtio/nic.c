@@ -148,7 +148,8 @@ static void rx_doorbell(struct nic *n) {
 }
 
 /* The further buffers of one frame, appended while there is room; *whole is false when it does not
- * fit (a sender may put giants on the wire). false: the device lied, 5.1.6.4: they come together. */
+ * fit (a sender may put giants on the wire). false: the device lied, 5.1.6.4: they come
+ * together. */
 static bool rx_rest(struct nic *n, u32 more, u8 *to, size_t room, size_t *len, bool *whole) {
     while (more--) {
         void *buffer;

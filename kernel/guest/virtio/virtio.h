@@ -125,7 +125,13 @@ enum {
     BLOCK_CONFIG_WRITEBACK = 32,
     BLOCK_CONFIG_DISCARD_MAX = 36, /* u32 sectors in one request */
 };
-enum { BLOCK_IN = 0, BLOCK_OUT = 1, BLOCK_FLUSH_VERB = 4, BLOCK_GET_ID = 8, BLOCK_DISCARD_VERB = 11 };
+enum {
+    BLOCK_IN = 0,
+    BLOCK_OUT = 1,
+    BLOCK_FLUSH_VERB = 4,
+    BLOCK_GET_ID = 8,
+    BLOCK_DISCARD_VERB = 11
+};
 enum { BLOCK_OK = 0, BLOCK_IOERR = 1, BLOCK_UNSUPPORTED = 2, BLOCK_ID_BYTES = 20 };
 struct virtio_block_head {
     u32 verb, reserved;
