@@ -4,9 +4,9 @@
  *   json_object(w, NULL) -> json_text(w, "name", v) ... -> json_object_end(w) -> w->out
  *
  * Always true: what comes out is valid JSON in UTF-8 whatever the values hold (bytes that are not
- * UTF-8 become U+FFFD), unless the buffer's maximum was reached, and then `out.failed` says so. Keys
- * are plain ASCII constants.
- * Objects and arrays must be closed by the caller; reply_json checks it. */
+ * UTF-8 become U+FFFD), unless the buffer's maximum was reached, and then `out.failed` says so.
+ * Keys are plain ASCII constants. Objects and arrays must be closed by the caller; reply_json
+ * checks it. */
 #include "app/json.h"
 #include "app/utc.h"
 #include <emmintrin.h>
@@ -40,7 +40,8 @@ static size_t character_bytes(str s) {
 /* Sixteen at a time, by SSE2, which every machine of ours has: compared with their sign, bytes from
  * 0x80 on are less than a blank, too. */
 static inline u32 odd_bytes(__m128i v) { /* a bit for each that needs a closer look */
-    __m128i odd = _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(' ')), _mm_cmpeq_epi8(v, _mm_set1_epi8('"')));
+    __m128i odd =
+        _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(' ')), _mm_cmpeq_epi8(v, _mm_set1_epi8('"')));
     odd = _mm_or_si128(odd, _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
     return (u32)_mm_movemask_epi8(_mm_or_si128(odd, _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7F))));
 }

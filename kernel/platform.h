@@ -113,7 +113,7 @@ void platform_loop_wake(void); /* any thread */
 #define PLATFORM_EXIT_RESET (-1) /* restart the machine; the host process exits with 75 */
 void platform_exit(int status) NORETURN; /* 0: power off */
 
-/* ---- Workers and locks ------------------------------------------------------------------------ */
+/* ---- Workers and locks ----------------------------------------------------------------------- */
 
 u32 platform_worker_count(void); /* other cores, at least 1, at most WORKER_MAX */
 rc_t platform_worker_start(u32 worker, void (*entry)(void *arg), void *arg);
@@ -129,14 +129,14 @@ void platform_lock(struct platform_lock *lock);
 void platform_unlock(struct platform_lock *lock);
 u32 platform_thread(void); /* any thread: 0 = the loop, 1 + worker otherwise */
 
-/* ---- Memory ----------------------------------------------------------------------------------- */
+/* ---- Memory ---------------------------------------------------------------------------------- */
 
 /* A stack for a fiber: lowest usable byte; the page below is unmapped. NULL: no memory.
  * Bytes: a multiple of 4096. Stacks are never given back; pools reuse them. */
 void *platform_stack(size_t bytes);
 u64 platform_memory_used(void); /* image + tables + heap in use, bytes */
 
-/* ---- Last words -------------------------------------------------------------------------------- */
+/* ---- Last words ------------------------------------------------------------------------------ */
 
 /* Called by panic() once: registers and symbolised backtrace through `put`, callable anywhere. */
 void platform_backtrace(void (*put)(str));

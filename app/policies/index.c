@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* index.c — the search index follows the documents, a moment behind.
  *
- *    commit -> search_index_later -> a quiet moment -> batch: texts read | stems made | one write -> next batch
+ *    commit -> search_index_later -> a quiet moment
+ *        -> batch: texts read | stems made | one write -> next batch
  *    search -> search_index_catch_up: batches until all that was committed before the search is in
  *
  * Entering a text into a full-text index costs a quarter of storing it, alone as much again: so
@@ -13,9 +14,9 @@
  * transaction. So a power cut loses nothing, and the first search after it finds everything.
  *
  * Always true: no document up to the highest number in the index is missing there, unless it is in
- * policy_stale with its version; stems are made outside the write, and enter only if the document is
- * still what they were made of; one batch runs at a time; a search sees what was acknowledged before
- * it began, or fails. */
+ * policy_stale with its version; stems are made outside the write, and enter only if the
+ * document is still what they were made of; one batch runs at a time; a search sees what was
+ * acknowledged before it began, or fails. */
 #include "app/policies/policies_impl.h"
 #include "kernel/base/log.h"
 #include "kernel/core/fiber.h"
@@ -42,8 +43,7 @@ static struct {
     bool started, running;
 } state;
 
-/* ---- What is missing
- * ------------------------------------------------------------------------------------ */
+/* ---- What is missing ------------------------------------------------------------------------- */
 
 struct entry {
     s64 num, version;
@@ -109,7 +109,8 @@ static rc_t batch_read(struct batch *b) {
     rc = highest_get(t, &highest);
     if (rc == RC_OK)
         rc = entries_read(
-            b, t, ENTRY "policy_stale s JOIN policy p ON p.num=s.num WHERE s.num<=?1 ORDER BY s.num",
+            b, t,
+            ENTRY "policy_stale s JOIN policy p ON p.num=s.num WHERE s.num<=?1 ORDER BY s.num",
             highest, true);
     if (rc == RC_OK)
         rc = entries_read(b, t, ENTRY "policy p WHERE p.num>?1 ORDER BY p.num", highest, false);
@@ -118,8 +119,7 @@ static rc_t batch_read(struct batch *b) {
     return rc;
 }
 
-/* ---- Stems
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Stems ----------------------------------------------------------------------------------- */
 
 static void make_stems(void *arg) {
     struct batch *b = arg;
@@ -143,8 +143,7 @@ static rc_t batch_stems(struct batch *b) {
     return rc ? rc : b->rc;
 }
 
-/* ---- The write
- * ------------------------------------------------------------------------------------------ */
+/* ---- The write ------------------------------------------------------------------------------- */
 
 /* Is the document still what the stems were made of? If not, it is stale with a newer version, or
  * gone. The new ones are neighbours, so one statement asks for all of them. */
@@ -166,7 +165,8 @@ static rc_t batch_compare(struct batch *b, struct db_txn *t) {
         r = NULL;
     }
     if (rc || i == b->count) return rc;
-    rc = db_query(t, &r, "SELECT num,version,id FROM policy WHERE num BETWEEN ?1 AND ?2 ORDER BY num",
+    rc = db_query(t, &r,
+                  "SELECT num,version,id FROM policy WHERE num BETWEEN ?1 AND ?2 ORDER BY num",
                   DB_INT(b->entries[i].num), DB_INT(b->entries[b->count - 1].num));
     while (rc == RC_OK && (rc = db_next(r)) == RC_OK) {
         while (i < b->count && b->entries[i].num < db_column_int(r, 0)) i++;
@@ -176,8 +176,9 @@ static rc_t batch_compare(struct batch *b, struct db_txn *t) {
     return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
-/* INSERT ... SELECT could compare in the same statement, but SQLite sets a savepoint for it, at which
- * FTS5 writes out what it has gathered: then a batch would cost what its documents cost alone. */
+/* INSERT ... SELECT could compare in the same statement, but SQLite sets a savepoint for it, at
+ * which FTS5 writes out what it has gathered: then a batch would cost what its documents cost
+ * alone. */
 static rc_t entry_write(struct db_txn *t, const struct entry *e) {
     rc_t rc = RC_OK;
     if (!e->current) return RC_OK;
@@ -216,8 +217,7 @@ static rc_t batch_run(bool *out_whole) {
     return rc;
 }
 
-/* ---- When
- * ---------------------------------------------------------------------------------------------- */
+/* ---- When ------------------------------------------------------------------------------------ */
 
 /* Until the commits counted in `upto` are in the index. Each batch reads a snapshot made after
  * `asked` was, so what it leaves out was not counted. */
@@ -237,7 +237,8 @@ static void follow_fiber(void *arg) {
     (void)arg;
     rc_t rc = follow(state.asked);
     state.running = false;
-    if (rc) log_warn("policies", "the search index lags behind; trying again", "rc=%s", rc_name(rc));
+    if (rc)
+        log_warn("policies", "the search index lags behind; trying again", "rc=%s", rc_name(rc));
     if (state.started && state.done < state.asked && !timer_waiting(&state.timer))
         rc = timer_start_after_ms(&state.timer, rc ? RETRY_MS : QUIET_MS);
 }

@@ -27,9 +27,11 @@ void *arena_zero(struct arena *a, size_t n);       /* zeroed */
 str arena_copy(struct arena *a, str s);            /* NUL after it for luck; ptr NULL: no room */
 char *arena_cstr(struct arena *a, str s);          /* NULL: no room or s holds a NUL */
 str arena_printf(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3); /* ptr NULL: no room */
-/* arena_join(a, S("policy/"), id): one text of several; much cheaper than printf. ptr NULL: no room */
+/* arena_join(a, S("policy/"), id): one text of several; much cheaper than printf. ptr NULL: no
+ * room */
 #define arena_join(a, ...)                                                                         \
-    arena_join_parts(a, (const str[]){__VA_ARGS__}, sizeof((const str[]){__VA_ARGS__}) / sizeof(str))
+    arena_join_parts(a, (const str[]){__VA_ARGS__},                                                \
+                     sizeof((const str[]){__VA_ARGS__}) / sizeof(str))
 str arena_join_parts(struct arena *a, const str *parts, size_t count);
 /* RC_NO_MEMORY: not registered, and `fn` was called at once so that nothing leaks. */
 rc_t arena_on_close(struct arena *a, void (*fn)(void *arg), void *arg);

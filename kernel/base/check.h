@@ -9,5 +9,6 @@
     } while (0)
 
 /* Last words (message, registers, backtrace, log tail) on the console and into the crash record,
- * then a reset; under test an exit with a non-zero status. Never returns, may be called anywhere. */
+ * then a reset; under test an exit with a non-zero status. Never returns, may be called
+ * anywhere. */
 __attribute__((noreturn, format(printf, 1, 2))) void panic(const char *fmt, ...);

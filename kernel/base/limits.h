@@ -62,9 +62,9 @@ LIMIT(JSON_DEPTH_MAX, 64, 8)
 LIMIT(YAML_DEPTH_MAX, 200, 50) /* collections in collections of a YAML text */
 
 /* Policy language */
-LIMIT(POLICY_SYNTAX_DEPTH_MAX, 100, 100) /* terms in terms; each level costs the parser, the compiler
-                                            and all who walk the tree a stack frame or a few */
-LIMIT(POLICY_PARSE_STACK_BYTES_MAX, 40960, 40960) /* of the C stack: fits a fiber with room to spare;
+LIMIT(POLICY_SYNTAX_DEPTH_MAX, 100, 100) /* terms in terms; each level costs the parser, the
+                                            compiler and whoever walks the tree a few frames */
+LIMIT(POLICY_PARSE_STACK_BYTES_MAX, 40960, 40960) /* of the C stack, which a fiber has;
                                             some 90 arrays or 45 comprehensions in each other */
 LIMIT(POLICY_SOURCE_BYTES_MAX, 67108864, 67108864) /* one text; offsets are 32 bits */
 
@@ -91,17 +91,17 @@ LIMIT(POLICY_ERROR_LINE_MAX, 1024, 1024) /* longer lines are not shown below an 
 /* Policy: running */
 LIMIT(POLICY_PROGRAM_BYTES_MAX, 1 << 30, 1 << 26) /* trees and constants of all modules */
 LIMIT(POLICY_DATA_BYTES_MAX, 1 << 30, 1 << 24) /* base documents of the appliance */
-LIMIT(POLICY_EVALUATION_BYTES_MAX, 1 << 28, 1 << 22) /* values of one question; each of input and work */
+LIMIT(POLICY_EVALUATION_BYTES_MAX, 1 << 28, 1 << 22) /* of a question; input and work each */
 LIMIT(POLICY_STEPS_MAX, 1000000000, 10000000) /* iterations and calls: some ten seconds */
 LIMIT(POLICY_STEPS_SLICE, 4096, 64)     /* of them between two looks at the clock */
 LIMIT(POLICY_DEPTH_MAX, 20000, 200)     /* rules waiting for rules */
-LIMIT(POLICY_NEST_MAX, 48, 48)          /* packages within packages put together: each costs C stack */
+LIMIT(POLICY_NEST_MAX, 48, 48)          /* packages within packages: each costs C stack */
 LIMIT(POLICY_STACK_MAX, 1 << 22, 1 << 16) /* registers of all waiting rules: 64 MiB */
 LIMIT(POLICY_REGISTERS_MAX, 1 << 20, 1 << 16) /* of one rule */
 LIMIT(POLICY_PATH_DEPTH_MAX, 128, 128)  /* keys in the path of a document */
 LIMIT(POLICY_RESULTS_MAX, 1 << 20, 1 << 10) /* rows of one answer */
 LIMIT(POLICY_MEMO_CALLS_MAX, 65536, 64) /* calls remembered; the newer overwrite the older */
-LIMIT(POLICY_CACHED_MAX, 512, 8)        /* compiled patterns and keys kept from question to question */
+LIMIT(POLICY_CACHED_MAX, 512, 8)        /* compiled patterns and keys kept between questions */
 LIMIT(POLICY_CACHED_HARD_MAX, 16384, 64) /* of them made in one question: beyond it stops */
 LIMIT(INDEX_RULES_MIN, 6, 2)            /* fewer rules are as soon tried as looked up */
 LIMIT(INDEX_FIELDS_MAX, 16, 2)          /* things that rules of one name are told apart by */

@@ -4,8 +4,8 @@
  *   2026-01-31T12:00:00.123Z warn storage "disk read failed" block=12 rc=RC_IO request_id=01J…
  *
  * `what` is a fixed sentence (what happened), `fields` a printf format of logfmt pairs
- * (`key=%s`; use LOGSTR for text from outside, it arrives quoted and escaped). Warnings and errors also go to
- * the console at once, and say what to do next. Never put a secret in a line.
+ * (`key=%s`; use LOGSTR for text from outside, it arrives quoted and escaped). Warnings and
+ * errors also go to the console at once, and say what to do next. Never put a secret in a line.
  * Any thread. The ring overwrites its oldest lines. */
 #pragma once
 #include "kernel/base/base.h"
@@ -19,7 +19,8 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
 void log_write(enum log_level level, const char *area, const char *what, const char *fields, ...)
     PRINTF_LIKE(4, 5);
-/* The same with fields put together by the caller, for lines that come thousands of times a second. */
+/* The same with fields put together by the caller, for lines that come thousands of times a
+ * second. */
 void log_write_ready(enum log_level level, const char *area, const char *what, str fields);
 void log_level_set(enum log_level kept);         /* lines below are dropped; default LOG_INFO */
 void log_console_level_set(enum log_level shown); /* default LOG_WARN */
@@ -34,7 +35,8 @@ const char *log_quote(str text, char *to, size_t room);
 #define LOGSTR(s) log_quote((s), (char[160]){0}, 160)
 
 /* Reading: sequence numbers grow by one per line for ever. Copies the line `seq` without its
- * newline; RC_NOT_FOUND: not yet written; RC_LIMIT: already overwritten (`*seq` moves to the oldest). */
+ * newline; RC_NOT_FOUND: not yet written; RC_LIMIT: already overwritten (`*seq` moves to the
+ * oldest). */
 rc_t log_read(u64 *seq, char *to, size_t room, size_t *out_len);
 u64 log_next_seq(void);
 /* The newest lines, at most n bytes, oldest first: for last words. Takes no lock. */

@@ -44,4 +44,5 @@ bool str_eq_secret(str a, str b);                    /* time depends on lengths 
 uint64_t str_hash(str s, uint64_t seed);             /* keyed; not for signatures */
 /* Copy with a final NUL into `to`; RC_LIMIT when it does not fit, RC_INVALID if s holds a NUL. */
 rc_t str_to_c(str s, char *to, size_t room);
-rc_t str_hex(const void *bytes, size_t n, char *to, size_t room); /* lower case, NUL-ended; RC_LIMIT */
+/* lower case, NUL-ended; RC_LIMIT */
+rc_t str_hex(const void *bytes, size_t n, char *to, size_t room);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bytes.c — memcpy, memmove, memset, memcmp, memchr and strlen by 16 bytes, in place of the C library's.
+/* bytes.c — memcpy, memmove, memset, memcmp, memchr and strlen by 16 bytes, in place of the C
+ * library's.
  *
  * The library's x86 versions are of another age: short copies by `rep movsb` (dozens of cycles to
  * start), long ones past the caches by 8-byte non-temporal stores (a page that is copied is read

@@ -45,7 +45,7 @@
 #define LWIP_IGMP 0
 #define LWIP_AUTOIP 0
 
-/* ---- DHCP: no address check by ARP. It costs seconds, and the server answers for its leases ---- */
+/* ---- DHCP: no address check by ARP. It costs seconds; the server answers for its leases ------ */
 #define LWIP_DHCP 1
 #define LWIP_ACD 0
 #define LWIP_DHCP_DOES_ACD_CHECK 0

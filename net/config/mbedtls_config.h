@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mbedtls_config.h — the TLS and crypto features we ship: TLS 1.2 and 1.3, server and client;
- * ECDHE with AES-GCM or ChaCha20-Poly1305 only (RFC 9325 4.2); certificates with ECDSA (ours) or RSA
- * (others'). No CBC, no SHA-1 signatures, no DH, no PSK without ECDHE, no renegotiation.
+ * ECDHE with AES-GCM or ChaCha20-Poly1305 only (RFC 9325 4.2); certificates with ECDSA (ours) or
+ * RSA (others'). No CBC, no SHA-1 signatures, no DH, no PSK without ECDHE, no renegotiation.
  * Everything the library asks of the machine is in the first block; net/tls.c provides it. */
 #pragma once
 #include <stddef.h>
@@ -23,7 +23,8 @@ time_t tls_time(time_t *out);
 #define MBEDTLS_PLATFORM_MS_TIME_ALT    /* mbedtls_ms_time: the monotonic clock */
 #define MBEDTLS_THREADING_C             /* handshakes run on workers */
 #define MBEDTLS_THREADING_ALT           /* net/config/threading_alt.h: platform locks */
-#define MBEDTLS_PSA_CRYPTO_EXTERNAL_RNG /* platform_entropy itself: nothing to reseed after a clone */
+/* platform_entropy itself: nothing to reseed after a clone */
+#define MBEDTLS_PSA_CRYPTO_EXTERNAL_RNG
 #define MBEDTLS_HMAC_DRBG_C             /* for deterministic ECDSA only */
 #define MBEDTLS_ERROR_C
 #define MBEDTLS_VERSION_C
@@ -109,13 +110,13 @@ time_t tls_time(time_t *out);
 #define MBEDTLS_SSL_MAX_FRAGMENT_LENGTH
 #define MBEDTLS_SSL_VARIABLE_BUFFER_LENGTH /* idle connections shrink their buffers */
 #define MBEDTLS_SSL_IN_CONTENT_LEN 16384
-#define MBEDTLS_SSL_OUT_CONTENT_LEN 4096 /* a record of ours: a quarter of the memory, 1 % more bytes */
-#define MBEDTLS_SSL_CIPHERSUITES                                                                    \
-    MBEDTLS_TLS1_3_AES_128_GCM_SHA256, MBEDTLS_TLS1_3_AES_256_GCM_SHA384,                           \
-        MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256,                                                    \
-        MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,                                            \
-        MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,                                            \
-        MBEDTLS_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,                                      \
-        MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,                                              \
-        MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,                                              \
+/* a record of ours: a quarter of the memory, 1 % more bytes */
+#define MBEDTLS_SSL_OUT_CONTENT_LEN 4096
+#define MBEDTLS_SSL_CIPHERSUITES                                                                   \
+    MBEDTLS_TLS1_3_AES_128_GCM_SHA256, MBEDTLS_TLS1_3_AES_256_GCM_SHA384,                          \
+        MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256, MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,  \
+        MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,                                           \
+        MBEDTLS_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,                                     \
+        MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,                                             \
+        MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,                                             \
         MBEDTLS_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256

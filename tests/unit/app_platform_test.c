@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* app_platform_test.c — what the appliance says about itself and lets be done to it: routes, figures,
- * log, certificate, pages, API document, health, stopping. All modules are up. */
+/* app_platform_test.c — what the appliance says about itself and lets be done to it: routes,
+ * figures, log, certificate, pages, API document, health, stopping. All modules are up. */
 #include "app/tls/certificate.c"
 #include "tests/unit/whole.h"
 #include "app/screen.h"
@@ -21,7 +21,8 @@ TEST(the_gateway_shows_its_routes) {
     whole_begin();
     EXPECT_EQ(ask(HTTP_GET, "/api/v1/gateway/routes", ROOT, NULL), 200);
     EXPECT(whole_int("total") > 50 && whole_items() == whole_int("total"));
-    EXPECT(body_has("\"access\":\"public\"") && body_has("\"access\":\"user\"") && !body_has("\"running\":false"));
+    EXPECT(body_has("\"access\":\"public\"") && body_has("\"access\":\"user\"") &&
+           !body_has("\"running\":false"));
     EXPECT_EQ(ask(HTTP_GET, "/api/v1/gateway/routes", ADA, NULL), 403);
     EXPECT_EQ(ask(HTTP_OPTIONS, "*", GUEST, NULL), 204);
     EXPECT(header("Allow: GET, HEAD, POST"));
@@ -31,10 +32,12 @@ TEST(a_refusal_is_audited_but_not_a_flood) {
     whole_begin();
     s64 before = storage_number("SELECT count(*) FROM audit WHERE action='access.denied'");
     for (int i = 0; i < 20; i++) EXPECT_EQ(ask(HTTP_GET, "/api/v1/logs", BOB, NULL), 403);
-    EXPECT_EQ(storage_number("SELECT count(*) FROM audit WHERE action='access.denied'"), before + 1);
+    EXPECT_EQ(storage_number("SELECT count(*) FROM audit WHERE action='access.denied'"),
+              before + 1);
     whole_run_ms(11000);
     EXPECT_EQ(ask(HTTP_GET, "/api/v1/logs", BOB, NULL), 403);
-    EXPECT_EQ(storage_number("SELECT count(*) FROM audit WHERE action='access.denied'"), before + 2);
+    EXPECT_EQ(storage_number("SELECT count(*) FROM audit WHERE action='access.denied'"),
+              before + 2);
 }
 
 TEST(the_log_is_read_from_any_point) {
@@ -43,7 +46,8 @@ TEST(the_log_is_read_from_any_point) {
     EXPECT_EQ(whole_items(), 5);
     s64 next = whole_int("next");
     EXPECT(body_has("\"level\":\"info\""));
-    if (LOG_RING_BYTES > KIB(64)) EXPECT(body_has("\"lost\":0")); /* a small ring has forgotten the start */
+    /* a small ring has forgotten the start */
+    if (LOG_RING_BYTES > KIB(64)) EXPECT(body_has("\"lost\":0"));
     char target[80];
     snprintf(target, sizeof target, "/api/v1/logs?since=%lld&limit=1000", (long long)next);
     EXPECT_EQ(ask(HTTP_GET, target, ROOT, NULL), 200);
@@ -98,7 +102,7 @@ TEST(the_api_document_and_the_pages_are_public) {
     EXPECT_EQ(ask(HTTP_GET, "/setup/", GUEST, NULL), 308);
 }
 
-/* ---- Certificate ------------------------------------------------------------------------------ */
+/* ---- Certificate ----------------------------------------------------------------------------- */
 
 static str pem_of(const char *column, char *to, size_t room) {
     struct db_txn *t;
@@ -145,12 +149,14 @@ TEST(the_certificate_is_replaced_whole_or_not_at_all) {
     EXPECT_EQ(ask(HTTP_PUT, CERTIFICATE, ROOT, upload(S(""), str_from_c(chain))), 422);
     EXPECT_EQ(ask(HTTP_PUT, CERTIFICATE, ROOT, upload(S("no key"), str_from_c(chain))), 422);
     EXPECT(code("certificate_invalid"));
-    EXPECT_EQ(ask(HTTP_PUT, CERTIFICATE, ROOT, upload(str_from_c(new_key), str_from_c(chain))), 422);
+    EXPECT_EQ(ask(HTTP_PUT, CERTIFICATE, ROOT, upload(str_from_c(new_key), str_from_c(chain))),
+              422);
     EXPECT_EQ(ask(HTTP_PUT, CERTIFICATE, ROOT, "{\"key\":\"x\"}"), 422);
     EXPECT_EQ(ask(HTTP_PUT, CERTIFICATE, ADA, upload(str_from_c(key), str_from_c(chain))), 403);
     EXPECT_EQ(ask(HTTP_PUT, CERTIFICATE, ROOT, upload(str_from_c(key), str_from_c(chain))), 200);
     EXPECT(same_fingerprint());
-    EXPECT_EQ(storage_number("SELECT count(*) FROM audit WHERE action='tls.certificate.replace'"), 3);
+    EXPECT_EQ(storage_number("SELECT count(*) FROM audit WHERE action='tls.certificate.replace'"),
+              3);
     EXPECT_EQ(storage_number("SELECT count(*) FROM audit WHERE detail LIKE '%PRIVATE%'"), 0);
     /* Refused by the disk: the one in force stays in force. */
     EXPECT_EQ(ask(HTTP_POST, CERTIFICATE "/generate", ROOT, NULL), 200);
@@ -201,7 +207,7 @@ TEST(a_start_uses_what_is_stored_and_mends_what_is_not_usable) {
     EXPECT(!same_fingerprint());
 }
 
-/* ---- Health, screen, stopping ----------------------------------------------------------------- */
+/* ---- Health, screen, stopping ---------------------------------------------------------------- */
 
 TEST(health_tells_what_is_wrong_and_where) {
     whole_begin();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* policies_index_test.c — the search index follows: nothing acknowledged is missed, whatever happens
- * between a commit and its batch. The database is real, on a simulated disk. */
+/* policies_index_test.c — the search index follows: nothing acknowledged is missed, whatever
+ * happens between a commit and its batch. The database is real, on a simulated disk. */
 #include "app/policies/index.c"
 #include "app/id.h"
 #include "kernel/core/worker.h"
@@ -78,8 +78,10 @@ static void drop(const struct held *h) {
 
 static s64 hits(const char *word) {
     char sql[128];
-    snprintf(sql, sizeof sql, "SELECT count(*) FROM policy_fts JOIN policy p ON p.num=policy_fts.rowid"
-             " WHERE policy_fts MATCH '%s'", word);
+    snprintf(sql, sizeof sql,
+             "SELECT count(*) FROM policy_fts JOIN policy p ON p.num=policy_fts.rowid"
+             " WHERE policy_fts MATCH '%s'",
+             word);
     return storage_number(sql);
 }
 /* As a search does it. */
@@ -93,7 +95,7 @@ static bool sound(void) {
                storage_number("SELECT count(*) FROM policy_fts");
 }
 
-/* ---- Following --------------------------------------------------------------------------------- */
+/* ---- Following ------------------------------------------------------------------------------- */
 
 static void follow_by_itself(void *arg) {
     struct held h;
@@ -157,7 +159,7 @@ static void after_a_cut(void *arg) {
 }
 TEST(a_cut_before_the_batch_loses_nothing) { run(after_a_cut); }
 
-/* ---- Between the reading and the write of a batch ------------------------------------------------ */
+/* ---- Between the reading and the write of a batch -------------------------------------------- */
 
 static struct batch *half(void) {
     static struct batch b;
