@@ -70,6 +70,7 @@ LIMIT(POLICY_SOURCE_BYTES_MAX, 67108864, 67108864) /* one text; offsets are 32 b
 
 LIMIT(GRAPHQL_DEPTH_MAX, 100, 30)      /* selections, values and types in one another */
 LIMIT(GRAPHQL_WALK_DEPTH_MAX, 200, 60) /* the same through fragments of fragments */
+LIMIT(TEMPLATE_DEPTH_MAX, 64, 20)       /* actions in actions, calls in calls of a template */
 LIMIT(GRAPHQL_ERRORS_MAX, 100, 10)     /* told about one query; then the walk ends */
 LIMIT(JWT_KEYS_BYTES_MAX, 1048576, 65536) /* read keys of one text, kept across queries */
 LIMIT(JWT_KEPT_BYTES_MAX, 65536, 16384)    /* header and payload of a verified token, likewise */

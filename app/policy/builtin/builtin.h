@@ -65,7 +65,6 @@ bool builtin_tick(struct builtin_call *c,
 
 /* ---- What a builtin may ask of its evaluation (implemented by the machine) ---- */
 bool evaluation_tick(struct evaluation *e, u32 steps);    /* false: budget or deadline is used up */
-bool evaluation_tick(struct evaluation *e, u32 steps);    /* false: budget or deadline is used up */
 u64 evaluation_now_ns(struct evaluation *e);              /* UTC, the same for the whole query */
 void evaluation_random(struct evaluation *e, void *to, size_t n);
 /* A memo for the whole query, keyed by (builtin, key): UNDEFINED when absent. */
