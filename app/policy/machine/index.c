@@ -228,18 +228,37 @@ static int demand_order_suffix(const void *a, const void *b) {
     return x->rule < y->rule ? -1 : x->rule > y->rule;
 }
 
-static bool field_table(struct heap *h, struct index_field *f) {
+/* The place of `key` among the field's, added when new. */
+static u32 key_place(struct index_field *f, value key) {
+    u32 at = value_hash(key) & f->mask;
+    for (; f->table[at]; at = (at + 1) & f->mask)
+        if (value_equal(f->keys[f->table[at] - 1], key)) return f->table[at] - 1;
+    f->keys[f->key_count] = key;
+    f->lists[f->key_count] = (struct index_list){0};
+    f->table[at] = ++f->key_count;
+    return f->key_count - 1;
+}
+
+/* EQUAL: lists by hash, without sorting: the demands come in the order of the rules. */
+static bool field_lists(struct heap *h, struct index_field *f, const struct index_demand *d, u32 count,
+                        u32 *rules) {
     u32 slots = 8;
-    while (slots < f->key_count * 2) slots *= 2;
+    while (slots < count * 2) slots *= 2;
     f->table = heap_alloc(h, slots * sizeof(u32));
-    if (!f->table) return false;
+    u32 *places = malloc((count + 1) * sizeof(u32));
+    if (!f->table || !places) return free(places), false;
     memset(f->table, 0, slots * sizeof(u32));
     f->mask = slots - 1;
-    for (u32 i = 0; i < f->key_count; i++) {
-        u32 at = value_hash(f->keys[i]) & f->mask;
-        while (f->table[at]) at = (at + 1) & f->mask;
-        f->table[at] = i + 1;
+    for (u32 i = 0; i < count; i++) f->lists[places[i] = key_place(f, d[i].key)].count++;
+    for (u32 k = 0; k < f->key_count; k++) {
+        f->lists[k].rules = rules;
+        rules += f->lists[k].count, f->lists[k].count = 0;
     }
+    for (u32 i = 0; i < count; i++) {
+        struct index_list *l = f->lists + places[i];
+        if (!l->count || l->rules[l->count - 1] != d[i].rule) l->rules[l->count++] = d[i].rule;
+    }
+    free(places);
     return true;
 }
 
@@ -255,10 +274,11 @@ static bool field_parents(struct heap *h, struct index_field *f) {
 }
 
 bool index_field_fill(struct heap *h, struct index_field *f, struct index_demand *d, u32 count) {
-    qsort(d, count, sizeof *d, f->test == INDEX_SUFFIX ? demand_order_suffix : demand_order);
     f->keys = heap_alloc(h, (count + 1) * sizeof(value)), f->lists = heap_alloc(h, (count + 1) * sizeof *f->lists);
     u32 *rules = heap_alloc(h, (count + 1) * sizeof(u32));
     if (!f->keys || !f->lists || !rules) return false;
+    if (f->test == INDEX_EQUAL) return field_lists(h, f, d, count, rules);
+    qsort(d, count, sizeof *d, f->test == INDEX_SUFFIX ? demand_order_suffix : demand_order);
     for (u32 i = 0; i < count; i++) {
         if (!i || !value_equal(d[i].key, d[i - 1].key)) {
             f->keys[f->key_count] = d[i].key;
@@ -267,7 +287,7 @@ bool index_field_fill(struct heap *h, struct index_field *f, struct index_demand
         struct index_list *l = f->lists + f->key_count - 1;
         if (!l->count || l->rules[l->count - 1] != d[i].rule) l->rules[l->count++] = d[i].rule;
     }
-    return f->test == INDEX_EQUAL ? field_table(h, f) : field_parents(h, f);
+    return field_parents(h, f);
 }
 
 static void *take(struct making *m, size_t n) {

@@ -34,7 +34,8 @@ struct index { /* lies in the program's heap */
 };
 
 struct index_demand { u32 rule; value key; };
-/* Lists, keys and the way to find them, from demands in any order; `test` is set. False: no memory. */
+/* Lists, keys and the way to find them, from demands in order of rules; `test` is set. False: no
+ * memory. */
 bool index_field_fill(struct heap *h, struct index_field *f, struct index_demand *d, u32 count);
 
 /* NULL: the rules are few, or nothing tells them apart. */
