@@ -171,7 +171,8 @@ static bool read_string(struct reader *r, value *out) {
 static bool read_value(struct reader *r);
 
 static bool close_array(struct reader *r, u32 from) {
-    value v = value_array(r->heap, r->stack + from, r->count - from);
+    u32 n = r->count - from;
+    value v = n ? value_array(r->heap, r->stack + from, n) : value_empty_array();
     r->count = from;
     return push(r, v);
 }
@@ -236,7 +237,7 @@ static value object_of_sorted(struct reader *r, u32 from, u32 n) {
 
 static bool close_object(struct reader *r, u32 from) {
     u32 n = (r->count - from) / 2;
-    const value *pairs = r->stack + from;
+    const value *pairs = n ? r->stack + from : NULL;
     bool sorted = true;
     for (u32 i = 1; i < n && sorted; i++) sorted = value_compare(pairs[2 * i - 2], pairs[2 * i]) < 0;
     value o = !n ? value_empty_object() : sorted ? object_of_sorted(r, from, n) : object_of_pairs(r, pairs, n);
