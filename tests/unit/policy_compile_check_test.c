@@ -68,9 +68,14 @@ TEST(arguments_that_do_not_fit) {
     case_close(&t);
 }
 
+TEST(names_of_results_stay_with_the_function) {
+    EXPECT_DETAILS("package a\np if { x := upper(input.a); x = 3 }", "match error",
+                   "left  : string\nright : number");
+}
+
 TEST(a_mistake_is_told_once) {
     EXPECT_DETAILS("package a\nq := 1 + \"a\"\np := q + 1\nr := q.x", "plus: invalid argument(s)",
-                   "have: (number, string, ??\?)\nwant: (x: number, y: number, number)");
+                   "have: (number, string, ??\?)\nwant: (x: number, y: number, z: number)");
 }
 
 TEST(rules_of_one_name_give_either) {

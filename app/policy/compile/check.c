@@ -35,8 +35,8 @@ static void check_eq(struct checker *k, struct type_env *env, const struct ast_e
 }
 
 static const struct type *wanted(const struct type *f, u32 i) {
-    if (i < f->count) return f->items[i];
-    return i == f->count && f->of ? f->of : f->key;
+    const struct type *t = i < f->count ? f->items[i] : i == f->count && f->of ? f->of : f->key;
+    return type_bare(t); /* names stay with the function */
 }
 
 static void check_arguments(struct checker *k, struct type_env *env, const struct ast_expr *e,
@@ -239,12 +239,11 @@ void type_rule(struct compiler *c, struct ast_rule *r) {
     check_body(k, env, r->body);
     struct ast_term *full = rule_full_ref(c, r);
     u32 ground = r->module->package->count + ref_ground_len(r->head->ref);
-    if (k->found.count > before) {
-        tree_put(c, c->types->tree, full, ground, &type_any);
-    } else {
-        const struct type *t = type_of_rule(k, env, r);
-        if (t && !compile_stopped(c)) tree_insert(c, c->types->tree, full, ground, t);
-    }
+    bool failed = k->found.count > before || compile_stopped(c);
+    const struct type *t = failed ? &type_any : type_of_rule(k, env, r);
+    if (compile_stopped(c)) t = NULL; /* `full` may have gaps */
+    if (t && failed) tree_put(c, c->types->tree, full, ground, t);
+    if (t && !failed) tree_insert(c, c->types->tree, full, ground, t);
     heap_release(&c->scratch, mark);
 }
 

@@ -51,6 +51,7 @@ static void index_builtins(struct compiler *c) {
     u32 slots = BUILTIN_SLOTS;
     CHECK(builtins_count <= BUILTIN_SLOTS / 2);
     c->builtin_slots = compile_list(c, &slots, sizeof *c->builtin_slots);
+    if (!slots) c->builtin_slots = NULL; /* no memory */
     for (u32 i = 0; slots && i < builtins_count; i++) {
         u32 at = builtin_slot(str_from_c(builtins[i].name));
         while (c->builtin_slots[at]) at = (at + 1) & (BUILTIN_SLOTS - 1);
@@ -60,6 +61,7 @@ static void index_builtins(struct compiler *c) {
 
 static const struct builtin *look_up(const struct compiler *c, str name) {
     u32 n;
+    if (!c->builtin_slots) return NULL;
     for (u32 at = builtin_slot(name); (n = c->builtin_slots[at]);
          at = (at + 1) & (BUILTIN_SLOTS - 1)) {
         const char *known = builtins[n - 1].name;

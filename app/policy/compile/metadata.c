@@ -39,10 +39,12 @@ static u32 full_ground_len(const struct ast_rule *r) {
 
 static void gather(struct compiler *c, struct ast_module *m, struct ast_annotations *a) {
     struct said *s;
+    const struct ast_term *full = a->rule ? rule_full_ref(c, a->rule) : NULL;
+    if (compile_stopped(c)) return;
     switch (a->scope) {
     case SCOPE_DOCUMENT:
-        if (!a->rule) return;
-        s = said_at(c, rule_full_ref(c, a->rule), full_ground_len(a->rule));
+        if (!full) return;
+        s = said_at(c, full, full_ground_len(a->rule));
         if (s) say(c, &s->path, a);
         break;
     case SCOPE_PACKAGE:
@@ -67,6 +69,7 @@ static void put(struct heap *h, struct value_builder *b, const char *name, value
 static void add_link(struct compiler *c, struct value_builder *chain, const struct ast_term *path,
                      u32 len, const struct ast_annotations *a) {
     struct value_builder steps, link;
+    if (compile_stopped(c)) return; /* no memory: `path` may have gaps */
     value_builder_open(&steps, c->heap, VALUE_ARRAY);
     for (u32 i = 1; i < len; i++) value_builder_add(&steps, path->terms[i]->scalar);
     value_builder_open(&link, c->heap, VALUE_OBJECT);
@@ -100,6 +103,7 @@ static const struct said *said_of(const struct compiler *c, const struct ast_ter
 static value chain_of(struct compiler *c, struct ast_rule *r) {
     struct value_builder chain;
     const struct ast_term *package = r->module->package, *full = rule_full_ref(c, r);
+    if (compile_stopped(c)) return value_null();
     value_builder_open(&chain, c->heap, VALUE_ARRAY);
     add_own(c, &chain, r);
     const struct said *s = said_of(c, full, full_ground_len(r));

@@ -317,6 +317,7 @@ struct type_env *env_of_schemas(struct checker *k, struct type_env *env, struct 
     trie_open(tree, &c->scratch);
     layer->tree = tree;
     struct ast_term *full = rule_full_ref(c, r);
+    if (compile_stopped(c)) return env;
     u32 package = r->module->package->count, ground = package + ref_ground_len(r->head->ref);
     const struct said *s;
     for (u32 i = 0; i < package && n; i++) {

@@ -31,6 +31,7 @@ struct type {
     u32 count;
     u32 size;                          /* types in it, itself too: TYPE_SIZE_MAX at most */
     str name;                          /* of an argument or result; else empty */
+    const struct type *bare;           /* with a name: the same without it */
     const struct type *const *items;   /* array: its first elements | any: sorted, none: anything |
                                           function: arguments */
     const struct type_property *properties; /* object: known keys, sorted */
@@ -65,6 +66,9 @@ const struct type *type_values(struct heap *h, const struct type *t);
 bool type_contains(const struct type *a, const struct type *b); /* every b is an a */
 bool type_unknown(const struct type *t);  /* some part of it could not be told */
 bool type_unifies(struct heap *h, const struct type *a, const struct type *b);
+static inline const struct type *type_bare(const struct type *t) {
+    return t && t->bare ? t->bare : t;
+}
 static inline bool type_is_anything(const struct type *t) {
     return t && t->kind == TYPE_ANY && !t->count;
 }

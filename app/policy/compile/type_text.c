@@ -124,6 +124,7 @@ static const struct type *read_named(struct reader *r) {
     }
     *named = *of;
     named->name = value_str(kept);
+    named->bare = of;
     return named;
 }
 
