@@ -104,7 +104,7 @@ def main():
     table("struct zone_kind zone_kinds[]", [kind(k) + "," for k in kinds], 4)
     table("s64 zone_early[]", ["%d," % m for m, _ in early] or ["0"], 8)
     table("u8 zone_early_kinds[]", ["%d," % k for _, k in early] or ["0"], 30)
-    table("s32 zone_late[]", ["%d," % m if m > -(1 << 31) else "(-2147483647 - 1)," for m, _ in late], 10)
+    table("s64 zone_late[]", ["%d," % m for m, _ in late], 10)
     table("u8 zone_late_kinds[]", ["%d," % k for _, k in late], 40)
     rows = []
     for rule in rules:

@@ -103,6 +103,10 @@ TEST(zones) {
     EXPECT_EQ(zone_at(zone_find(S("Australia/Lord_Howe")), 4102444800).offset_s, 39600);
     EXPECT_EQ(zone_at(zone_find(S("Europe/Dublin")), 1609459200).offset_s, 0);
     EXPECT_EQ(zone_at(zone_find(S("Etc/GMT+5")), 0).offset_s, -18000);
+    const struct zone *gaza = zone_find(S("Asia/Gaza")); /* listed one by one, beyond 2038 */
+    EXPECT_EQ(zone_at(gaza, 3244319999).offset_s, 7200);
+    EXPECT_EQ(zone_at(gaza, 3244320000).offset_s, 10800);
+    EXPECT_EQ(zone_at(gaza, 3244921200).offset_s, 7200);
     EXPECT(zone_find(S("Europe/paris")) == NULL);
     for (u32 i = 0; i < zones_count; i++)
         for (s64 at = -5000000000; at < 9000000000; at += 7777777) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* zones.c — what the clocks of a zone show at a moment.
  *
- *   first kind | early moments | late moments (32 bits) | the rule, year by year, for ever
+ *   first kind | early moments | late moments | the rule, year by year, for ever
  *
  * A rule's day is the POSIX one: month, week (5: the last), weekday, and a time of day that may lie
  * outside of the day. */
@@ -44,7 +44,7 @@ static struct zone_kind by_rule(const struct zone_rule *r, s64 unix_s) {
 struct zone_kind zone_at(const struct zone *z, s64 unix_s) {
     if (!z) return (struct zone_kind){0, false, "UTC"};
     const struct zone_kind *kinds = &zone_kinds[z->kinds];
-    const s32 *late = &zone_late[z->late];
+    const s64 *late = &zone_late[z->late];
     if (z->late_count && unix_s >= late[0]) {
         if (unix_s >= late[z->late_count - 1] && z->rule >= 0)
             return by_rule(&zone_rules[z->rule], unix_s);

@@ -2,8 +2,8 @@
 /* zones.h — the world's time zones. The tables are made by tools/zones.py out of the tz database.
  *
  * A zone is a list of moments and the kind of time that holds from each on; before the first its
- * first kind; after the last the rule for all years to come, if there is one. Moments before 1901
- * do not fit 32 bits: they lie in a list of their own. */
+ * first kind; after the last the rule for all years to come, if there is one. The few moments
+ * before 1901 lie in a list of their own, so that a search among the others is shorter. */
 #pragma once
 #include "kernel/base/base.h"
 
@@ -28,7 +28,7 @@ extern const u32 zones_count;
 extern const struct zone_kind zone_kinds[];
 extern const s64 zone_early[];
 extern const u8 zone_early_kinds[], zone_late_kinds[];
-extern const s32 zone_late[];
+extern const s64 zone_late[]; /* some zones' are listed beyond 2038 */
 extern const struct zone_rule zone_rules[];
 
 const struct zone *zone_find(str name); /* NULL */
