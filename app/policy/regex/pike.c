@@ -10,8 +10,8 @@
 enum { NOWHERE = UINT32_MAX, KEPT_BYTES_MAX = 64 << 10 };
 
 struct threads { u32 *dense, *sparse, count; u32 *slots; /* per instruction: what it has saved */ };
-struct todo { u32 pc; s32 slot; u32 old; }; /* slot >= 0: put the old value back */
-struct pike { struct threads now, next; struct todo *stack; u32 slots; u32 *best, *work; };
+struct step { u32 pc; s32 slot; u32 old; }; /* slot >= 0: put the old value back */
+struct pike { struct threads now, next; struct step *stack; u32 slots; u32 *best, *work; };
 
 static void threads_close(struct threads *t) { free(t->dense), free(t->sparse), free(t->slots); }
 static bool threads_open(struct threads *t, u32 count, u32 slots) {
@@ -50,9 +50,9 @@ static bool has(const struct threads *t, u32 pc) {
 static void add(const struct regex *r, struct pike *p, struct threads *t, u32 pc, u32 at,
                 u32 flags) {
     u32 depth = 0;
-    p->stack[depth++] = (struct todo){pc, -1, 0};
+    p->stack[depth++] = (struct step){pc, -1, 0};
     while (depth) {
-        struct todo e = p->stack[--depth];
+        struct step e = p->stack[--depth];
         if (e.slot >= 0) {
             p->work[e.slot] = e.old;
             continue;
@@ -63,20 +63,20 @@ static void add(const struct regex *r, struct pike *p, struct threads *t, u32 pc
         const struct inst *i = &r->insts[e.pc];
         switch ((enum regex_op)i->op) {
         case OP_SPLIT:
-            p->stack[depth++] = (struct todo){e.pc + (u32)i->y, -1, 0};
-            p->stack[depth++] = (struct todo){e.pc + (u32)i->x, -1, 0};
+            p->stack[depth++] = (struct step){e.pc + (u32)i->y, -1, 0};
+            p->stack[depth++] = (struct step){e.pc + (u32)i->x, -1, 0};
             break;
-        case OP_JUMP: p->stack[depth++] = (struct todo){e.pc + (u32)i->x, -1, 0}; break;
+        case OP_JUMP: p->stack[depth++] = (struct step){e.pc + (u32)i->x, -1, 0}; break;
         case OP_SAVE:
             if ((u32)i->x < p->slots) {
-                p->stack[depth++] = (struct todo){0, i->x, p->work[i->x]};
+                p->stack[depth++] = (struct step){0, i->x, p->work[i->x]};
                 p->work[i->x] = at;
             }
-            p->stack[depth++] = (struct todo){e.pc + 1, -1, 0};
+            p->stack[depth++] = (struct step){e.pc + 1, -1, 0};
             break;
         case OP_ASSERT:
             if ((flags & (u32)i->x) == (u32)i->x)
-                p->stack[depth++] = (struct todo){e.pc + 1, -1, 0};
+                p->stack[depth++] = (struct step){e.pc + 1, -1, 0};
             break;
         case OP_CLASS:
         case OP_MATCH:
