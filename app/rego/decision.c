@@ -350,43 +350,31 @@ rc_t rego_decisions_each(u64 limit, str path, rc_t (*see)(void *arg, s64 id, str
     return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
-void rego_decisions_list(struct request *rq) {
-    struct db_txn *t;
+static rc_t decisions_items(struct db_txn *t, struct request *rq, const struct page *page,
+                            struct json_writer *w, u64 *out_total, void *arg) {
+    const str *path = arg;
     struct db_rows *rows = NULL;
-    struct json_writer w;
-    struct page page;
-    str path = {0};
-    u64 total = 0;
-    if (!request_page(rq, &page) || !request_query_text(rq, "path", 1024, &path)) return;
-    if (!path.ptr) path = S("");
-    rego_decisions_flush();
-    rc_t rc = db_read_begin(&t);
-    if (rc) {
-        reply_rc(rq, rc, "decision log");
-        return;
-    }
-    json_open(&w, LIST_BYTES_MAX);
-    json_object(&w, NULL);
-    json_array(&w, "items");
-    rc = db_query(t, &rows, "SELECT count(*) FROM rego_decision WHERE (?1='' OR path=?1)",
-                  DB_TEXT(path));
-    if (!rc && !(rc = db_next(rows))) total = (u64)db_column_int(rows, 0);
+    (void)rq;
+    rc_t rc = db_query(t, &rows, "SELECT count(*) FROM rego_decision WHERE (?1='' OR path=?1)",
+                       DB_TEXT(*path));
+    if (!rc && !(rc = db_next(rows))) *out_total = (u64)db_column_int(rows, 0);
     db_done(rows);
     rows = NULL;
     if (!rc)
         rc = db_query(t, &rows,
                       "SELECT record FROM rego_decision WHERE (?1='' OR path=?1) ORDER BY id DESC "
                       "LIMIT ?2 OFFSET ?3",
-                      DB_TEXT(path), DB_INT(page.limit), DB_INT(page.offset));
-    while (!rc && !(rc = db_next(rows))) json_raw(&w, NULL, db_column_text(rows, 0));
+                      DB_TEXT(*path), DB_INT(page->limit), DB_INT(page->offset));
+    while (!rc && !(rc = db_next(rows))) json_raw(w, NULL, db_column_text(rows, 0));
     db_done(rows);
-    db_read_end(t);
-    json_array_end(&w);
-    page_json(rq, &w, &page, total);
-    json_object_end(&w);
-    if (rc == RC_NOT_FOUND)
-        reply_json(rq, 200, &w);
-    else
-        reply_rc(rq, rc, "decision log");
-    json_close(&w);
+    return rc;
+}
+
+void rego_decisions_list(struct request *rq) {
+    struct page page;
+    str path = {0};
+    if (!request_page(rq, &page) || !request_query_text(rq, "path", 1024, &path)) return;
+    if (!path.ptr) path = S("");
+    rego_decisions_flush();
+    page_answer(rq, &page, LIST_BYTES_MAX, decisions_items, &path, "decision log");
 }

@@ -11,52 +11,39 @@ enum { LIST_BYTES_MAX = 1 << 20 };
 static const char *const kinds[] = {"policy_put", "policy_delete", "data_put",
                                     "data_patch", "data_delete",   "revert"};
 
-void rego_revisions_list(struct request *rq) {
-    struct db_txn *t;
+static rc_t revisions_items(struct db_txn *t, struct request *rq, const struct page *page,
+                            struct json_writer *w, u64 *out_total, void *arg) {
     struct db_rows *rows = NULL;
-    struct json_writer w;
-    struct page page;
-    u64 total = 0;
-    if (!request_page(rq, &page)) return;
-    rc_t rc = db_read_begin(&t);
-    if (rc) {
-        reply_rc(rq, rc, "revisions");
-        return;
-    }
-    json_open(&w, LIST_BYTES_MAX);
-    json_object(&w, NULL);
-    json_array(&w, "items");
-    rc = db_query(t, &rows, "SELECT count(*) FROM rego_revision");
-    if (!rc && !(rc = db_next(rows))) total = (u64)db_column_int(rows, 0);
+    (void)rq, (void)arg;
+    rc_t rc = db_query(t, &rows, "SELECT count(*) FROM rego_revision");
+    if (!rc && !(rc = db_next(rows))) *out_total = (u64)db_column_int(rows, 0);
     db_done(rows);
     rows = NULL;
     if (!rc)
         rc = db_query(t, &rows,
                       "SELECT id,at_ns,actor,kind,subject,target,length(content) FROM "
                       "rego_revision ORDER BY id DESC LIMIT ?1 OFFSET ?2",
-                      DB_INT(page.limit), DB_INT(page.offset));
+                      DB_INT(page->limit), DB_INT(page->offset));
     while (!rc && !(rc = db_next(rows))) {
         u64 kind = (u64)db_column_int(rows, 3);
-        json_object(&w, NULL);
-        json_int(&w, "revision", db_column_int(rows, 0));
-        json_time(&w, "at", (u64)db_column_int(rows, 1));
-        json_text(&w, "actor", db_column_text(rows, 2));
-        json_text(&w, "kind", str_from_c(kind < ARRAY_LEN(kinds) ? kinds[kind] : "unknown"));
-        json_text(&w, "subject", db_column_text(rows, 4));
-        if (db_column_int(rows, 5)) json_int(&w, "reverted_to", db_column_int(rows, 5));
-        json_int(&w, "bytes", db_column_int(rows, 6));
-        json_object_end(&w);
+        json_object(w, NULL);
+        json_int(w, "revision", db_column_int(rows, 0));
+        json_time(w, "at", (u64)db_column_int(rows, 1));
+        json_text(w, "actor", db_column_text(rows, 2));
+        json_text(w, "kind", str_from_c(kind < ARRAY_LEN(kinds) ? kinds[kind] : "unknown"));
+        json_text(w, "subject", db_column_text(rows, 4));
+        if (db_column_int(rows, 5)) json_int(w, "reverted_to", db_column_int(rows, 5));
+        json_int(w, "bytes", db_column_int(rows, 6));
+        json_object_end(w);
     }
     db_done(rows);
-    db_read_end(t);
-    json_array_end(&w);
-    page_json(rq, &w, &page, total);
-    json_object_end(&w);
-    if (rc == RC_NOT_FOUND)
-        reply_json(rq, 200, &w);
-    else
-        reply_rc(rq, rc, "revisions");
-    json_close(&w);
+    return rc;
+}
+
+void rego_revisions_list(struct request *rq) {
+    struct page page;
+    if (!request_page(rq, &page)) return;
+    page_answer(rq, &page, LIST_BYTES_MAX, revisions_items, NULL, "revisions");
 }
 
 void rego_revert(struct request *rq) {
