@@ -67,11 +67,24 @@ struct module {
 };
 extern const struct module *const modules[]; /* NULL-ended; app/modules.c */
 
-/* Who is asking. Filled in PHASE_AUTH; all zero: a guest. */
+/* What proved who is asking. */
+enum actor_kind {
+    ACTOR_GUEST,  /* nothing did */
+    ACTOR_USER,   /* the access token or the cookie of a login */
+    ACTOR_KEY,    /* an API key of a user's */
+    ACTOR_CLIENT, /* a token that an application got, for a user or for itself */
+};
+/* Who is asking. Filled in PHASE_AUTH; all zero: a guest. Lists: words, one space between two. */
 struct actor {
     str user_id, email, role; /* role "admin" or "user"; empty for guests */
     str token_id;             /* the token that proved it */
-    str session_id;           /* the login it belongs to; logout ends it */
+    str session_id;           /* the login it belongs to; logout ends it. A key's own id */
+    str scopes;               /* ptr NULL: unbounded. Else only what these cover (app/scope.h), and
+                               * only as far as the policy lets the user do it */
+    str groups;               /* names of the groups they are in; may be empty */
+    str org_id;               /* the organisation they act in; empty: none */
+    enum actor_kind kind;
+    bool mfa;                 /* a second factor was shown at this login */
 };
 
 struct request {

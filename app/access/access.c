@@ -14,6 +14,7 @@
 #include "app/config/config.h"
 #include "app/metrics/metrics.h"
 #include "app/reply.h"
+#include "app/scope.h"
 #include "kernel/base/log.h"
 #include "kernel/platform.h"
 
@@ -75,6 +76,10 @@ bool access_known(str permission) {
 void access_decide(const struct access_question *q, struct access_answer *out) {
     u32 role = role_of(q->who), could = 0;
     bool own = false;
+    if (q->who->scopes.ptr && !scope_allows(q->who->scopes, q->permission)) {
+        *out = (struct access_answer){false, "the scopes of this key or token do not cover this"};
+        return;
+    }
     *out = (struct access_answer){false, "no rule allows this"};
     for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
         const struct rule *r = &rules[i];

@@ -129,7 +129,10 @@ static rc_t succeeded_write(struct db_txn *t, struct request *rq, struct attempt
                 DB_TEXT(a->user.id), DB_INT(a->user.login_ns));
     if (rc == RC_OK) rc = session_begin(t, rq, a->user.id, session);
     if (rc) return rc;
-    rq->actor = (struct actor){.user_id = a->user.id, .email = a->user.email, .role = a->user.role};
+    rq->actor = (struct actor){.user_id = a->user.id,
+                                .email = a->user.email,
+                                .role = a->user.role,
+                                .kind = ACTOR_USER};
     struct audit_event event = {
         .action = "user.login",
         .resource = arena_printf(rq->arena, "user/%.*s", STR(a->user.id)),

@@ -157,7 +157,8 @@ static rc_t first_admin_rows(struct db_txn *t, struct request *rq, const char ty
     if (rc == RC_OK) rc = db_run(t, "UPDATE auth_setup SET code_hash=NULL WHERE id=1");
     if (rc == RC_OK) rc = session_begin(t, rq, user->id, session);
     if (rc) return rc;
-    rq->actor = (struct actor){.user_id = user->id, .email = user->email, .role = user->role};
+    rq->actor = (struct actor){
+        .user_id = user->id, .email = user->email, .role = user->role, .kind = ACTOR_USER};
     struct audit_event event = {
         .action = "setup.admin",
         .resource = arena_printf(rq->arena, "user/%.*s", STR(user->id)),

@@ -166,6 +166,7 @@ static rc_t actor_fill(struct arena *a, const struct token_proof *p, struct acto
         *targets[i] = str_of(to, parts[i].len);
         to += parts[i].len;
     }
+    out->kind = ACTOR_USER;
     return RC_OK;
 }
 

@@ -25,6 +25,23 @@ static bool could(const struct actor *who, const char *permission) {
     return answer.allowed;
 }
 
+TEST(scopes_take_away_and_never_give) {
+    struct actor key = admin, poor = user;
+    key.kind = poor.kind = ACTOR_KEY;
+    key.scopes = S("policies:document:read config:*");
+    EXPECT(may(&key, "policies:document:read", "u1", "draft"));
+    EXPECT(could(&key, "config:option:write"));
+    EXPECT(!may(&key, "policies:document:update", "u1", "draft"));
+    EXPECT(!could(&key, "auth:user:list"));
+    key.scopes = S(""); /* a list without words: nothing */
+    EXPECT(!could(&key, "policies:document:read"));
+    key.scopes = S("*");
+    EXPECT(could(&key, "auth:user:list"));
+    poor.scopes = S("*"); /* everything that its user may, no more */
+    EXPECT(!could(&poor, "auth:user:list"));
+    EXPECT(could(&poor, "policies:document:create"));
+}
+
 TEST(documents_are_read_by_state_and_owner) {
     static const struct {
         const char *state;
