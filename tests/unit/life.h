@@ -70,7 +70,8 @@ static struct {
 } client;
 
 static void client_watch(const struct peer_segment *s) {
-    if (client.conn && s->dest == client.conn->port && s->flags & P_ACK) client.acked = s->ack;
+    if (client.conn && s->dest == client.conn->port && s->flags & P_ACK && s->checksum_good)
+        client.acked = s->ack;
     if (client.fiber) fiber_wake(client.fiber);
 }
 static bool client_wait(u64 until_ns) {

@@ -160,11 +160,14 @@ static void peer_frame(void *arg, const u8 *f, size_t n) {
     if (n >= 42 && get16(f + 12) == 0x0806) peer_arp(f);
     if (n < 54 || get16(f + 12) != 0x0800 || f[23] != 6) return;
     const u8 *ip = f + 14, *t = ip + (ip[0] & 15) * 4;
-    size_t total = get16(ip + 2), header = (size_t)(t[12] >> 4) * 4;
+    size_t total = get16(ip + 2), ahead = (size_t)(t - ip);
+    if (ahead < 20 || total < ahead + 20 || 14 + total > n) return; /* the wire damaged it */
+    size_t header = (size_t)(t[12] >> 4) * 4;
+    if (header < 20 || ahead + header > total) return;
     u8 pseudo[12];
     memcpy(pseudo, ip + 12, 8);
     pseudo[8] = 0, pseudo[9] = 6;
-    size_t tcp_bytes = total - (size_t)(t - ip);
+    size_t tcp_bytes = total - ahead;
     put16(pseudo + 10, (u16)tcp_bytes);
     struct peer_segment s = {.source_ip = get32(ip + 16),
                              .source = get16(t),
@@ -178,7 +181,7 @@ static void peer_frame(void *arg, const u8 *f, size_t n) {
                              .checksum_good = peer_sum(pseudo, 12, t, tcp_bytes) == 0xFFFF};
     peer_segments_seen++;
     if (peer_watch) peer_watch(&s);
-    if (s.source_ip != PEER_IP) return;
+    if (s.source_ip != PEER_IP || !s.checksum_good) return;
     for (u32 i = 0; i < peer_conn_count; i++)
         if (peer_conns[i] && peer_conns[i]->port == s.dest && peer_conns[i]->to == s.source)
             conn_segment(peer_conns[i], &s);
