@@ -6,8 +6,8 @@
 
   1. a guest on a blank disk is started and stopped: the base image
   2. it runs again on QEMU's blklogwrites: every write and flush the device completed goes into a
-     log, in order, before the guest hears of it; clients POST policies, and note for each
-     acknowledged one how many log entries there were
+     log, in order, before the guest hears of it; clients write policies and the policy
+     engine's data, and note for each acknowledged one how many log entries there were
   3. for flush boundaries of that log, disks are made as a cut would leave them: exactly the prefix;
      with the writes after it all there, none, random ones torn at 512 bytes, or in reverse
   4. each is opened by the host build of the same storage code (build/host/dbcheck): every write
@@ -41,7 +41,10 @@ LOG_MAGIC = 0x6a736677736872
 WRITERS = 4
 DISK_MIB = 64
 DBCHECK = os.path.join(TOP, "build/host/dbcheck")
-ROWS_SQL = "SELECT title || '|' || body FROM policy ORDER BY title"
+# Writers with even numbers keep policy documents, odd ones documents of the policy engine's data.
+ROWS_SQL = ("SELECT title || '|' || body FROM policy UNION ALL "
+            "SELECT 'power cut writer ' || substr(subject, 9, 2) || ' number ' || substr(subject, 12) || '|' ||"
+            " trim(CAST(content AS TEXT), '\"') FROM rego_revision WHERE subject LIKE '/power/w%'")
 
 
 # ---- The log ---------------------------------------------------------------------------------------
@@ -116,10 +119,14 @@ class Load:
         connection = a.connection(timeout=60)
         for n in range(first, first + count):
             self.sent.add((writer, n))
-            answer = a.post("/api/v1/policies", {"title": title_of(writer, n),
-                                                 "body": body_of(self.seed, writer, n)},
-                            token=token, connection=connection)
-            if answer.status != 201:
+            text = body_of(self.seed, writer, n)
+            if writer % 2:
+                answer = a.put(f"/v1/data/power/w{writer:02}n{n:05}", json.dumps(text).encode(), token=token,
+                               connection=connection)
+            else:
+                answer = a.post("/api/v1/policies", {"title": title_of(writer, n), "body": text},
+                                token=token, connection=connection)
+            if answer.status not in (201, 204):
                 self.wrong.append(answer)
                 break
             self.acknowledged[writer, n] = log_count(log_path)
@@ -243,6 +250,8 @@ def check_in_guest(image, load, certain):
             offset += len(page["items"])
             if not page["items"] or offset >= page["total"]:
                 break
+        kept = a.get("/v1/data/power", token=token).json().get("result", {})
+        rows += [f"{title_of(int(name[1:3]), int(name[4:]))}|{text}" for name, text in kept.items()]
         report = a.post("/api/v1/system/integrity-check", token=token, timeout=60)
         if report.status != 200 or '"ok"' not in report.body.decode():
             return f"integrity check: {report}"

@@ -132,17 +132,22 @@ TEST(a_panic_is_told_by_the_next_life) {
 
 enum { DOCUMENTS = 48, CANDIDATES = 6, LIVES = 6, STEPS = 24 };
 
+/* What is written: a policy document, a document of the policy engine's data, or a Rego policy.
+ * Each says a number, changed again and again. */
+enum kind { DOCUMENT, DATA, REGO, KINDS };
+
 /* What clients were told. A change without an answer may or may not have happened. */
 static struct ledger {
-    u32 count, life, acknowledged, unknown, checked;
+    u32 count, life, acknowledged, unknown, checked, of_kind[KINDS];
     struct document {
+        enum kind kind;
         char id[40];
-        u32 may[CANDIDATES]; /* its summary says one of these numbers; [0] was acknowledged */
+        u32 may[CANDIDATES]; /* it says one of these numbers; [0] was acknowledged */
         u32 may_count;
     } documents[DOCUMENTS];
-    u32 number; /* of the newest change tried */
+    u32 number;        /* of the newest change tried */
     char trouble[256]; /* what this life does, for the report */
-} *ledger;
+} * ledger;
 static bool lying; /* the disk of these lives says yes to flushes and does nothing */
 
 static void note(const char *word) {
@@ -162,23 +167,59 @@ static bool signed_in(void) {
     return false;
 }
 
+/* Where a document is read and written. */
+static const char *place(const struct document *d, bool reading) {
+    static char target[96];
+    if (d->kind == DATA)
+        snprintf(target, sizeof target, "/v1/data/life/%s", d->id);
+    else if (d->kind == REGO && reading)
+        snprintf(target, sizeof target, "/v1/data/life_%s/says", d->id);
+    else if (d->kind == REGO)
+        snprintf(target, sizeof target, "/v1/policies/%s", d->id);
+    else
+        snprintf(target, sizeof target, POLICIES "/%s", d->id);
+    return target;
+}
+/* Text that makes it say n; the names of the engine's things do not come from the server. */
+static const char *text(const struct document *d, u32 n) {
+    static char body[512];
+    int fill = (int)sim_random(200);
+    if (d->kind == DATA)
+        snprintf(body, sizeof body, "{\"says\":%u,\"fill\":\"%*s\"}", n, fill, "x");
+    else if (d->kind == REGO)
+        snprintf(body, sizeof body, "package life_%s\n\n# %*s\nsays := %u\n", d->id, fill, "x", n);
+    else if (d->id[0])
+        snprintf(body, sizeof body, "{\"summary\":\"%u\"}", n);
+    else
+        snprintf(body, sizeof body,
+                 "{\"title\":\"Document number %06u\",\"summary\":\"%u\",\"body\":\"%*s\"}", n, n,
+                 fill, "x");
+    return body;
+}
+static u32 says(const struct document *d) {
+    const char *name = d->kind == DOCUMENT ? "summary" : d->kind == DATA ? "says" : "result";
+    return (u32)strtoul(life_member(name), NULL, 10);
+}
+static bool busy(int status) {
+    return status == 0 || status == 503 || status == 507 || status == 401;
+}
+
 static void create(void) {
-    char body[512];
     if (ledger->count == DOCUMENTS) return;
     u32 n = ++ledger->number;
-    snprintf(body, sizeof body,
-             "{\"title\":\"Document number %06u\",\"summary\":\"%u\",\"body\":\"%*s\"}", n, n,
-             (int)sim_random(200), "x");
-    int status = life_ask("POST", POLICIES, record->token, NULL, body);
-    if (status == 201) {
-        struct document *d = &ledger->documents[ledger->count];
-        snprintf(d->id, sizeof d->id, "%.39s", life_member("id"));
-        d->may[0] = n, d->may_count = 1;
+    struct document *d = &ledger->documents[ledger->count];
+    *d = (struct document){.kind = (enum kind)sim_random(KINDS), .may = {n}, .may_count = 1};
+    if (d->kind != DOCUMENT) snprintf(d->id, sizeof d->id, "n%u", n);
+    bool post = d->kind == DOCUMENT;
+    int status = life_ask(post ? "POST" : "PUT", post ? POLICIES : place(d, false), record->token,
+                          NULL, text(d, n));
+    if (status == (post ? 201 : d->kind == DATA ? 204 : 200)) {
+        if (post) snprintf(d->id, sizeof d->id, "%.39s", life_member("id"));
+        ledger->of_kind[d->kind]++;
         ledger->count++; /* last: a cut in between may find it or not */
         ledger->acknowledged++;
     } else {
-        LIFE_EXPECT(status == 0 || status == 503 || status == 507 || status == 401, "create: %d %s",
-                    status, client.body);
+        LIFE_EXPECT(busy(status), "create: %d %s", status, client.body);
         ledger->unknown++;
     }
 }
@@ -193,37 +234,32 @@ static void is_now(struct document *d, u32 n, bool settled) {
 }
 
 static void change(struct document *d) {
-    char target[96], body[64];
     if (d->may_count == CANDIDATES) return;
     u32 n = ++ledger->number;
-    snprintf(target, sizeof target, POLICIES "/%s", d->id);
-    snprintf(body, sizeof body, "{\"summary\":\"%u\"}", n);
     d->may[d->may_count++] = n; /* before it is sent: a cut may come at any moment */
-    int status = life_ask("PUT", target, record->token, "If-Match: *", body);
-    if (status == 200) {
+    int status = life_ask("PUT", place(d, false), record->token,
+                          d->kind == DOCUMENT ? "If-Match: *" : NULL, text(d, n));
+    if (status == 200 || status == 204) {
         is_now(d, n, false);
         ledger->acknowledged++;
     } else {
-        LIFE_EXPECT(status == 0 || status == 503 || status == 507 || status == 401,
-                    "change %s: %d %s", d->id, status, client.body);
+        LIFE_EXPECT(busy(status), "change %s: %d %s", d->id, status, client.body);
         ledger->unknown++;
     }
 }
 
 /* true: it was read, and what it says is something it may say. */
 static bool check(struct document *d, bool settled) {
-    char target[96];
-    snprintf(target, sizeof target, POLICIES "/%s", d->id);
-    int status = life_ask("GET", target, record->token, NULL, NULL);
-    if (status == 0 || status == 503 || status == 401) return false;
+    int status = life_ask("GET", place(d, true), record->token, NULL, NULL);
+    if (busy(status)) return false;
     LIFE_EXPECT(status == 200, "life %u (%s): %s: %d %s", ledger->life, ledger->trouble, d->id,
                 status, client.body);
-    u32 says = (u32)strtoul(life_member("summary"), NULL, 10);
+    u32 n = says(d);
     bool fine = false;
-    for (u32 i = 0; i < d->may_count; i++) fine |= d->may[i] == says;
-    LIFE_EXPECT(fine, "life %u (%s): %s says %u, not %u (of %u)", ledger->life, ledger->trouble,
-                d->id, says, d->may[0], d->may_count);
-    is_now(d, says, settled); /* what was read is committed */
+    for (u32 i = 0; i < d->may_count; i++) fine |= d->may[i] == n;
+    LIFE_EXPECT(fine, "life %u (%s): %s says %u, not %u (of %u): %s", ledger->life, ledger->trouble,
+                d->id, n, d->may[0], d->may_count, client.body);
+    is_now(d, n, settled); /* what was read is committed */
     ledger->checked++;
     return true;
 }
@@ -253,7 +289,7 @@ static void check_everything(void) {
                 "%s", client.body);
     LIFE_EXPECT(life_ask("GET", "/api/v1/auth/audit-logs?action=policy.create&limit=1",
                          record->token, NULL, NULL) == 200 &&
-                    strtoul(life_member("total"), NULL, 10) >= ledger->count,
+                    strtoul(life_member("total"), NULL, 10) >= ledger->of_kind[DOCUMENT],
                 "%u documents: %s", ledger->count, client.body);
 }
 
@@ -306,10 +342,14 @@ static void one_life(void *arg) {
         if (i % 6 == 1) make_trouble();
         if (i % 6 == 5) end_trouble();
         u64 pick = sim_random(10);
-        if (pick < 3 || !ledger->count) create();
-        else if (pick < 8) change(&ledger->documents[sim_random(ledger->count)]);
-        else if (pick < 9) (void)check(&ledger->documents[sim_random(ledger->count)], false);
-        else (void)life_ask("GET", POLICIES "/search?q=document", record->token, NULL, NULL);
+        if (pick < 3 || !ledger->count)
+            create();
+        else if (pick < 8)
+            change(&ledger->documents[sim_random(ledger->count)]);
+        else if (pick < 9)
+            (void)check(&ledger->documents[sim_random(ledger->count)], false);
+        else
+            (void)life_ask("GET", POLICIES "/search?q=document", record->token, NULL, NULL);
         if (life_ask("GET", "/api/v1/auth/me", record->token, NULL, NULL) == 401)
             (void)life_login();
     }
