@@ -90,12 +90,12 @@ static void count_event(struct policy_trace *t, const struct policy_event *e) {
 }
 
 void policy_cover_open(struct policy_cover *c, u32 count_max) {
-    *c = (struct policy_cover){.trace = {count_event}, .count_max = count_max ? count_max : POLICY_COVER_MAX};
+    *c = (struct policy_cover){.trace = {.event = count_event}, .count_max = count_max ? count_max : POLICY_COVER_MAX};
 }
 
 void policy_cover_close(struct policy_cover *c) {
     free(c->hits), free(c->index);
-    *c = (struct policy_cover){.trace = {count_event}};
+    *c = (struct policy_cover){.trace = {.event = count_event}};
 }
 
 void policy_cover_clear(struct policy_cover *c) {

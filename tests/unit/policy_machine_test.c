@@ -346,12 +346,12 @@ TEST(machine_decides_paths) {
 static struct buf told;
 static void tell_line(struct policy_trace *t, const struct policy_event *e) {
     (void)t;
-    EXPECT_OK(buf_printf(&told, "%c%u ", "EXVRFN"[e->op], e->at ? e->at->row : 0));
+    EXPECT_OK(buf_printf(&told, "%c%u ", "EXVRFNI"[e->op], e->at ? e->at->row : 0));
 }
 
 TEST(machine_tells) {
     struct world w = {0};
-    struct policy_trace trace = {tell_line};
+    struct policy_trace trace = {.event = tell_line};
     heap_open(&w.heap, MIB(8));
     policy_errors_open(&w.errors, &w.heap, 10);
     buf_open(&w.text, MIB(1)), buf_open(&told, MIB(1));
@@ -361,9 +361,48 @@ TEST(machine_tells) {
     EXPECT_OK(policy_evaluator_open(&w.evaluator, MIB(1)));
     w.ask = (struct policy_ask){.data = value_empty_object(), .trace = &trace};
     EXPECT_STR(answer(&w, "data.t.q"), S(""));
-    EXPECT_STR(buf_str(&told), S("E6 V7 E2 V3 V3 V4 F4 R3 V4 X2 V8 F8 R7 "));
+    EXPECT_STR(buf_str(&told), S("I0 E6 V7 I0 E2 V3 V3 V4 F4 R3 V4 X2 V8 F8 R7 "));
     buf_close(&told);
     world_close(&w);
+}
+
+/* Bodies have numbers; what is bound is told by the name it was written with. */
+static void tell_bodies(struct policy_trace *t, const struct policy_event *e) {
+    (void)t;
+    EXPECT_OK(buf_printf(&told, "%c%u<%u", "EXVRFNI"[e->op], e->query, e->parent));
+    for (u32 i = 0; i < e->local_count; i++) {
+        if (str_starts(e->locals[i].written, S("__local")) || !value_defined(e->locals[i].v)) continue;
+        EXPECT_OK(buf_printf(&told, " %.*s=", STR(e->locals[i].written)));
+        value_write(&told, e->locals[i].v);
+    }
+    EXPECT_OK(buf_add(&told, S("; ")));
+}
+
+TEST(machine_tells_bodies_and_locals) {
+    struct world w = {0};
+    struct policy_trace trace = {.event = tell_bodies, .locals = true};
+    heap_open(&w.heap, MIB(8));
+    policy_errors_open(&w.errors, &w.heap, 10);
+    buf_open(&told, MIB(1));
+    struct policy_source source = {S("a.rego"), S("package t\nf(x) := y if { y := x }\n")};
+    struct policy_load_options o = {.trace = true};
+    struct policy_query_options with = {.trace = true};
+    struct policy_query *q;
+    struct policy_answer a;
+    struct policy_error error = {0};
+    EXPECT_OK(policy_load(&source, 1, &o, &w.program, &w.errors));
+    EXPECT_OK(policy_evaluator_open(&w.evaluator, MIB(1)));
+    EXPECT_OK(policy_prepare_with(w.program, S("not data.t.f(1) = 2; z := 3"), &with, &q, &w.errors));
+    w.ask = (struct policy_ask){.data = value_empty_object(), .trace = &trace};
+    EXPECT_OK(policy_ask(w.evaluator, q, &w.ask, &a, &error));
+    EXPECT_STR(buf_str(&told),
+               S("E0<0; V0<0; I0<0; E1<0 x=1; V1<0 x=1; X1<0 x=1 y=1; R1<0 x=1 y=1; V0<0; E2<0; V2<0; "
+                 "F2<0; V0<0; X0<0 z=3; R0<0 z=3; R0<0 z=3; R0<0; R0<0; "));
+    policy_query_drop(q);
+    buf_close(&told);
+    policy_evaluator_close(w.evaluator);
+    policy_drop(w.program);
+    heap_close(&w.heap);
 }
 
 TEST(machine_bounds_paths_and_patterns) {

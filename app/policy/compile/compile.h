@@ -72,4 +72,5 @@ rc_t compile_query(struct heap *h, const struct compiled *c, struct ast_body *bo
                    const struct ast_term *package, const struct ast_import *imports,
                    u32 import_count, struct compiled_query *out,
                    struct policy_errors *errors);
+str compiled_written_name(const struct compiled *c, str name); /* of a rule's variable; else itself */
 struct rule_node *rule_node_find(const struct rule_node *n, value key); /* NULL */

@@ -26,7 +26,7 @@ void policy_evaluator_close(struct policy_evaluator *pe) {
     evaluation_cached_close(e), looks_close(e);
     heap_close(&e->heap), heap_close(&e->input_heap);
     free(e->registers), free(e->frames), free(e->memo), free(e->undo), free(e->calls);
-    free(e->slots), free(e->query_slots), free(e->results);
+    free(e->slots), free(e->query_slots), free(e->results), free(e->locals);
     free(pe);
 }
 
@@ -72,6 +72,7 @@ static bool begin(struct evaluation *e, const struct policy_query *q, const stru
     e->rc = RC_OK, e->error = error, e->builtin_failed = false;
     e->result_count = 0, e->decision = UNDEFINED;
     e->remembered = NULL, e->random_count = 0;
+    e->told_queries = e->telling = 0;
     return slots_fit(&e->slots, &e->slot_room, p->slot_count) &&
            slots_fit(&e->query_slots, &e->query_slot_room, q->program.slot_count) &&
            memo_fit(e, p->node_count);

@@ -185,7 +185,7 @@ void evaluation_print(struct evaluation *e, const struct ast_location *at, str m
 /* Notes: shown by those who asked for them. */
 void evaluation_trace(struct evaluation *e, str message) {
     if (e->ask->note) e->ask->note(e->ask->arg, message);
-    if (e->ask->trace)
-        e->ask->trace->event(e->ask->trace, &(struct policy_event){.op = POLICY_NOTE, .depth = e->depth,
-                                                                    .at = e->call.at, .message = message});
+    struct policy_event event = {.op = POLICY_NOTE, .depth = e->depth, .query = e->telling,
+                                 .at = e->call.at, .message = message};
+    if (e->ask->trace) e->ask->trace->event(e->ask->trace, &event);
 }

@@ -23,7 +23,8 @@ static bool grow(void *list, u32 *room, u32 count, size_t size) {
 
 void plan_open(struct plan *pl, struct program *p, const struct program *tree,
                struct policy_errors *errors) {
-    *pl = (struct plan){.p = p, .tree = tree, .errors = errors, .look = NOWHERE};
+    *pl = (struct plan){.p = p, .tree = tree, .errors = errors, .look = NOWHERE,
+                        .telling = NOWHERE, .caller = NOWHERE};
     (void)plan_label(pl);
 }
 
@@ -148,19 +149,6 @@ u32 plan_head_note(struct plan *pl, struct head_note note) {
     return p->head_count++;
 }
 
-/* FAIL is told unless register `unless` has a value. */
-void plan_tell(struct plan *pl, enum policy_event_op op, struct tell_note note, u32 unless) {
-    struct program *p = pl->p;
-    if (!p->trace) return;
-    if (!grow(&p->tells, &p->tell_room, p->tell_count, sizeof *p->tells)) {
-        no_memory(pl);
-        return;
-    }
-    p->tells[p->tell_count++] = note;
-    struct insn *i = plan_emit(pl, OP_TELL, unless, 0, 0);
-    i->n = (u16)op, i->x = p->tell_count - 1;
-}
-
 u32 plan_look_add(struct plan *pl, struct look look) {
     struct program *p = pl->p;
     if (!grow(&p->looks, &p->look_room, p->look_count, sizeof *p->looks)) return no_memory(pl), NOWHERE;
@@ -179,7 +167,7 @@ void plan_unit_begin(struct plan *pl, u32 parameters) {
     pl->start = pl->p->code_count;
     pl->registers = pl->registers_max = parameters;
     pl->label_count = 1;
-    pl->fail = 0;
+    pl->fail = 0, pl->telling = pl->caller = NOWHERE;
     plan_vars_clear(pl);
 }
 

@@ -27,6 +27,9 @@ struct plan {
     u32 *log;               /* variables in the order they were bound */
     u32 log_count, log_room;
     const struct ast_location *at;
+    u32 telling;            /* two registers: numbers of the body planned and of its parent */
+    u32 caller;             /* register: number of the body that called the unit */
+    const struct compiled_query *written; /* names of the query's variables; NULL: a rule's */
     u32 look;               /* of the loop being planned; NOWHERE: none */
     struct index *pending;  /* an index of this unit, its entries still labels */
     struct insn spare;      /* written instead of code when memory is used up */
@@ -48,7 +51,14 @@ u32 plan_constant(struct plan *pl, value v);
 u32 plan_path(struct plan *pl, const value *keys, u32 count);
 u32 plan_place(struct plan *pl, const struct ast_location *at);
 u32 plan_head_note(struct plan *pl, struct head_note note);
+/* ---- Telling (plan_tell.c): nothing is emitted unless the program is to be watched ---- */
 void plan_tell(struct plan *pl, enum policy_event_op op, struct tell_note note, u32 unless);
+void plan_tell_enter(struct plan *pl, struct tell_note note);       /* of a rule's body */
+u32 plan_tell_inside(struct plan *pl, const struct ast_body *body); /* a body within it; gives... */
+void plan_tell_outside(struct plan *pl, u32 outer);                 /* ...what takes it back here */
+void plan_tell_called(struct plan *pl);                             /* at the start of a unit */
+void plan_tell_index(struct plan *pl, const struct node *n, u32 count_register, bool early);
+void plan_tell_return(struct plan *pl);
 u32 plan_look_add(struct plan *pl, struct look look);
 u32 plan_with_set(struct plan *pl, struct with_set set);
 void plan_unit_begin(struct plan *pl, u32 parameters);

@@ -204,12 +204,36 @@ void plan_body(struct plan *pl, const struct ast_body *b) {
 
 static void plan_positive(struct plan *pl, const struct ast_expr *e, u32 capture);
 
+/* A body that is entered for its own sake, not a rule's. */
+static void plan_within(struct plan *pl, const struct ast_body *body) {
+    struct tell_note note = {.body = body, .at = body->count ? &body->exprs[0]->at : NULL};
+    u32 outer = plan_tell_inside(pl, body);
+    plan_body(pl, body);
+    plan_tell(pl, POLICY_EXIT, note, 0);
+    plan_tell(pl, POLICY_REDO, note, 0);
+    plan_tell_outside(pl, outer);
+}
+
+/* What is negated, as a body of its own to whoever watches. */
+static void plan_denied(struct plan *pl, const struct ast_expr *e) {
+    struct ast_expr *positive = pl->p->trace ? heap_alloc(&pl->p->heap, sizeof *positive) : NULL;
+    struct ast_body *body = positive ? heap_alloc(&pl->p->heap, sizeof *body) : NULL;
+    struct ast_expr **list = body ? heap_alloc(&pl->p->heap, sizeof *list) : NULL;
+    if (!list) {
+        plan_positive(pl, e, NOWHERE);
+        return;
+    }
+    *positive = *e, positive->negated = false, positive->with_count = 0;
+    *list = positive, *body = (struct ast_body){list, 1, e->depth};
+    plan_within(pl, body);
+}
+
 /* Goes on when `body`, or the expression `one` without its negation, holds in no way. */
 static void plan_absent(struct plan *pl, const struct ast_body *body, const struct ast_expr *one) {
     u32 outer = pl->fail, absent = plan_label(pl), mark = pl->log_count;
     pl->fail = absent;
-    if (one) plan_positive(pl, one, NOWHERE);
-    else plan_body(pl, body);
+    if (one) plan_denied(pl, one);
+    else plan_within(pl, body);
     plan_jump(pl, outer);
     plan_unbind(pl, mark);
     plan_here(pl, absent);
@@ -238,7 +262,7 @@ static void plan_every(struct plan *pl, const struct ast_every *every) {
     if (every->key) plan_match(pl, key, every->key);
     if (every->value) plan_match(pl, item, every->value);
     pl->fail = inner;
-    plan_body(pl, every->body);
+    plan_within(pl, every->body);
     plan_jump(pl, again);
     plan_unbind(pl, kept);
     plan_here(pl, done);
@@ -267,7 +291,7 @@ void plan_comprehension(struct plan *pl, const struct ast_term *t, u32 into) {
                                                               : VALUE_OBJECT;
     plan_emit(pl, OP_BUILD, builder, 0, 0)->n = (u16)kind;
     pl->fail = end;
-    plan_body(pl, t->comprehension.body);
+    plan_within(pl, t->comprehension.body);
     if (kind == VALUE_OBJECT) {
         u32 key = plan_term(pl, t->comprehension.key, NOWHERE);
         u32 item = plan_term(pl, t->comprehension.head, NOWHERE);
@@ -431,6 +455,11 @@ static void plan_telling(struct plan *pl, const struct ast_expr *e, u32 capture)
     u32 outer = pl->fail, lost = plan_label(pl), redo = plan_label(pl), over = plan_label(pl);
     u32 held = plan_register(pl, 1);
     plan_tell(pl, POLICY_EVAL, note, 0);
+    struct tell_note failed = note; /* knows of the variables of before alone */
+    if (pl->p->tell_count) {
+        const struct tell_note *told = pl->p->tells + pl->p->tell_count - 1;
+        failed.vars = told->vars, failed.var_count = told->var_count;
+    }
     plan_emit(pl, OP_CLEAR, held, 0, 0);
     pl->fail = lost;
     plan_quietly(pl, e, capture);
@@ -441,7 +470,7 @@ static void plan_telling(struct plan *pl, const struct ast_expr *e, u32 capture)
     plan_tell(pl, POLICY_REDO, note, 0);
     plan_jump(pl, inner);
     plan_here(pl, lost);
-    plan_tell(pl, POLICY_FAIL, note, held);
+    plan_tell(pl, POLICY_FAIL, failed, held);
     plan_jump(pl, outer);
     plan_here(pl, over);
     pl->fail = redo;

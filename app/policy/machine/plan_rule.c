@@ -56,10 +56,10 @@ static void plan_link(struct plan *pl, struct group *g, const struct ast_rule *r
     pl->fail = next;
     pl->at = &r->at;
     bind_parameters(pl, g->node, r->head, first);
-    plan_tell(pl, POLICY_ENTER, (struct tell_note){.rule = r, .at = &r->at}, 0);
+    plan_tell_enter(pl, (struct tell_note){.rule = r, .at = &r->at});
     plan_body(pl, r->body);
     if (pl->failed) return;
-    plan_tell(pl, POLICY_EXIT, (struct tell_note){.rule = r, .at = &r->at}, 0);
+    plan_tell(pl, POLICY_EXIT, (struct tell_note){.rule = r, .at = &r->at, .early = g->same}, 0);
     bool is_constant = plan_is_constant(r->head->value, &constant);
     u32 v = plan_term(pl, r->head->value, NOWHERE);
     u32 place = plan_place(pl, &r->at);
@@ -106,7 +106,7 @@ static void plan_default(struct plan *pl, struct group *g, const struct ast_rule
     plan_vars_clear(pl);
     pl->registers = g->base;
     bind_parameters(pl, g->node, r->head, r->head);
-    plan_tell(pl, POLICY_ENTER, (struct tell_note){.rule = r, .at = &r->at}, 0);
+    plan_tell_enter(pl, (struct tell_note){.rule = r, .at = &r->at});
     plan_body(pl, r->body);
     plan_tell(pl, POLICY_EXIT, (struct tell_note){.rule = r, .at = &r->at}, 0);
     plan_term_into(pl, r->head->value, g->result);
@@ -135,6 +135,11 @@ static void match_keys(struct plan *pl, struct group *g, const struct ast_rule *
     }
 }
 
+/* The whole document is wanted: the rule goes on looking. */
+static void tell_redo(struct plan *pl, const struct ast_rule *r) {
+    plan_tell(pl, POLICY_REDO, (struct tell_note){.rule = r, .at = &r->at}, 0);
+}
+
 static void add_set_member(struct plan *pl, struct group *g, const struct ast_rule *r, u32 next) {
     value constant;
     if (g->keys) {
@@ -144,6 +149,7 @@ static void add_set_member(struct plan *pl, struct group *g, const struct ast_ru
     }
     u32 member = plan_term(pl, head_key(r->head), NOWHERE);
     plan_emit(pl, OP_ADD, g->result, member, 0);
+    tell_redo(pl, r);
     plan_jump(pl, plan_is_constant(head_key(r->head), &constant) ? next : pl->fail);
 }
 
@@ -159,6 +165,7 @@ static void add_entry(struct plan *pl, struct group *g, const struct ast_rule *r
         u32 v = plan_term(pl, r->head->value, NOWHERE);
         place = plan_place(pl, &r->head->at);
         plan_emit(pl, OP_PUT, g->result, key, v)->x = place;
+        tell_redo(pl, r);
     }
     plan_jump(pl, pl->fail);
 }
@@ -172,6 +179,7 @@ static void add_document(struct plan *pl, struct group *g, const struct ast_rule
     u32 note = plan_head_note(pl, (struct head_note){&h->at, multi});
     struct insn *i = plan_emit(pl, OP_DOC_PUT, g->result, first, v);
     i->n = (u16)own, i->x = note;
+    tell_redo(pl, r);
     plan_jump(pl, pl->fail);
 }
 
@@ -185,7 +193,7 @@ static void plan_partial_rule(struct plan *pl, struct group *g, const struct ast
     pl->fail = next;
     pl->at = &r->at;
     match_keys(pl, g, r);
-    plan_tell(pl, POLICY_ENTER, (struct tell_note){.rule = r, .at = &r->at}, 0);
+    plan_tell_enter(pl, (struct tell_note){.rule = r, .at = &r->at});
     plan_body(pl, r->body);
     if (pl->failed) return;
     plan_tell(pl, POLICY_EXIT, (struct tell_note){.rule = r, .at = &r->at}, 0);
@@ -210,9 +218,12 @@ static void plan_rules(struct plan *pl, struct group *g) {
         g->base = pl->registers;
         pl->fail = g->done;
         plan_emit(pl, OP_CHOOSE, choice, 0, 0)->x = pl->p->index_count;
+        plan_tell_index(pl, n, choice + 2, g->same);
         choose = plan_label(pl);
         plan_here(pl, choose);
-        plan_emit(pl, OP_CHOOSE_NEXT, choice, 0, 0);
+        plan_emit(pl, OP_CHOOSE_NEXT, choice, 0, 0)->x = pl->p->index_count;
+    } else {
+        plan_tell_index(pl, n, NOWHERE, g->same);
     }
     for (u32 i = 0; i < n->rule_count && !pl->failed; i++) {
         if (n->rules[i]->is_default) continue;
@@ -246,10 +257,12 @@ static void group_close(struct plan *pl, struct group *g) {
     } else if (n->is_partial && !g->keys) {
         plan_emit(pl, OP_CLOSE, g->result, g->result, 0);
     }
+    plan_tell_return(pl);
     plan_emit(pl, OP_RETURN, g->result, 0, 0);
     if (!(n->is_partial && uses_document(g) && g->keys)) return;
     plan_here(pl, none);
     plan_emit(pl, OP_CLEAR, g->result, 0, 0);
+    plan_tell_return(pl);
     plan_emit(pl, OP_RETURN, g->result, 0, 0);
 }
 
@@ -257,6 +270,7 @@ static struct unit plan_group(struct plan *pl, struct node *n, u32 keys) {
     plan_unit_begin(pl, n->is_function ? n->arity : keys);
     struct group g = {.node = n, .keys = keys, .done = plan_label(pl)};
     g.result = plan_register(pl, 1);
+    plan_tell_called(pl);
     g.base = pl->registers;
     g.same = !n->is_partial && all_same(n);
     group_open(pl, &g);
@@ -349,6 +363,9 @@ rc_t plan_query(struct policy_query *q, const struct compiled_query *c, struct p
     u32 *captured = heap_alloc(&p->heap, (c->body->count + 1) * sizeof(u32));
     rc_t rc = RC_NO_MEMORY;
     if (!captured) goto done;
+    pl.written = c;
+    struct tell_note told = {.body = c->body, .at = c->body->count ? &c->body->exprs[0]->at : NULL};
+    plan_tell_enter(&pl, told);
     q->expression_count = plan_query_body(&pl, c->body, captured);
     u32 room = pl.var_count;
     struct row *rows = heap_alloc(&p->heap, (room + 1) * sizeof *rows);
@@ -362,7 +379,9 @@ rc_t plan_query(struct policy_query *q, const struct compiled_query *c, struct p
     }
     for (u32 i = 0; i < q->expression_count; i++)
         plan_emit(&pl, OP_MOVE, first + q->name_count + i, captured[i], 0);
+    plan_tell(&pl, POLICY_EXIT, told, 0);
     plan_emit(&pl, OP_RESULT, first, 0, 0)->x = count;
+    plan_tell(&pl, POLICY_REDO, told, 0);
     plan_jump(&pl, pl.fail);
     plan_here(&pl, end);
     plan_emit(&pl, OP_STOP, 0, 0, 0);

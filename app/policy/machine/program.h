@@ -108,7 +108,17 @@ enum { LOOK_EQUAL, LOOK_PREFIX, LOOK_HOLDS }; /* field == v, v starts with field
 struct look_test { u8 kind; value field; u32 operand; };
 struct look { u32 count; struct look_test *tests; };
 
-struct tell_note { const struct ast_expr *expr; const struct ast_rule *rule; const struct ast_location *at; };
+enum { TELL_RETURN = 100 }; /* of TELL, beside the events: the unit is left */
+struct tell_var { str name, written; u32 reg; /* NOWHERE: not bound */ };
+struct tell_note {
+    const struct ast_expr *expr;
+    const struct ast_rule *rule;
+    const struct ast_body *body;
+    const struct ast_location *at;
+    const struct tell_var *vars;
+    u32 var_count;
+    bool early;
+};
 
 struct index; /* index.h */
 

@@ -293,10 +293,50 @@ static void result_row(struct evaluation *e, const value *row, u32 count) {
                                value_array(&e->heap, row + names, count - names)};
 }
 
-static void tell(struct evaluation *e, const struct insn *i, const struct tell_note *note) {
+/* What the registers hold for the names of a note; those that hold no value of the language yet
+ * are unbound to whoever watches. */
+static void tell_locals(struct evaluation *e, const struct program *p, const struct tell_note *note,
+                        const value *r, struct policy_event *event) {
+    if (e->local_room < note->var_count) {
+        struct policy_local *more = realloc(e->locals, note->var_count * sizeof *more);
+        if (!more) return;
+        e->locals = more, e->local_room = note->var_count;
+    }
+    for (u32 i = 0; i < note->var_count; i++) {
+        const struct tell_var *v = note->vars + i;
+        const value *bound = v->reg == NOWHERE ? NULL
+                             : v->reg & CONSTANT ? p->constants + (v->reg & ~CONSTANT) : r + v->reg;
+        e->locals[i] = (struct policy_local){v->name, v->written,
+                                             bound && bound->kind < CELL_TREE ? *bound : UNDEFINED};
+    }
+    event->locals = e->locals, event->local_count = note->var_count;
+}
+
+static void tell(struct evaluation *e, const struct program *p, const struct insn *i, value *r) {
     struct policy_trace *t = e->ask->trace;
+    if (i->n == TELL_RETURN) {
+        e->telling = (u32)r[i->b].integer;
+        return;
+    }
+    const struct tell_note *note = p->tells + i->x;
     struct policy_event event = {.op = (enum policy_event_op)i->n, .depth = e->depth, .at = note->at,
-                                 .expr = note->expr, .rule = note->rule};
+                                 .expr = note->expr, .rule = note->rule, .body = note->body,
+                                 .early = note->early};
+    if (event.op == POLICY_FAIL && value_defined(r[i->a])) return;
+    if (event.op == POLICY_ENTER) {
+        u32 parent = i->c == NOWHERE ? e->telling : (u32)r[i->c].integer;
+        r[i->b] = value_integer(e->told_queries++);
+        r[i->b + 1] = value_integer(parent);
+    }
+    if (event.op == POLICY_INDEX) {
+        event.query = e->telling;
+        r[i->b] = value_integer(e->telling);
+        event.count = i->a == NOWHERE ? i->c : (u32)r[i->a].integer;
+    } else {
+        event.query = e->telling = (u32)r[i->b].integer;
+        event.parent = (u32)r[i->b + 1].integer;
+    }
+    if (t->locals) tell_locals(e, p, note, r, &event);
     t->event(t, &event);
 }
 
@@ -755,13 +795,13 @@ helped:
         TICK;
         R(i->a + 1).integer = at + 1;
         const u32 *list = (const u32 *)(uintptr_t)R(i->a).bits;
-        u32 entry = p->indexes[i[-1].x]->entries[list ? list[at] : at];
+        u32 entry = p->indexes[i->x]->entries[list ? list[at] : at];
         if (!entry) goto *labels[i->op]; /* a default rule: the next one */
         i = code + entry;
         goto *labels[i->op];
     }
     DO(TELL)
-    if (e->ask->trace && (i->n != POLICY_FAIL || !value_defined(R(i->a)))) tell(e, i, p->tells + i->x);
+    if (e->ask->trace) tell(e, p, i, r);
     GO_ON;
     DO(RESULT)
     result_row(e, r + i->a, i->x);

@@ -98,6 +98,10 @@ struct evaluation {
     u32 result_count, result_room;
     value decision;              /* the first expression of the first row */
 
+    u32 told_queries, telling;   /* numbers given to bodies so far; the one at work */
+    struct policy_local *locals;
+    u32 local_room;
+
     struct remembered **remembered;
     u32 random_count;
     struct looks *looks;         /* look.c */
