@@ -31,12 +31,14 @@ struct json_writer {
 void json_open(struct json_writer *w, size_t bytes_max);
 void json_close(struct json_writer *w); /* frees */
 void json_key(struct json_writer *w, str key); /* the comma and the key; then put a value: */
+void json_put_name(struct json_writer *w, str name); /* the same, of a name from outside */
 void json_put_object(struct json_writer *w);
 void json_put_array(struct json_writer *w);
 void json_put_text(struct json_writer *w, str v); /* ptr NULL: null */
 void json_put_int(struct json_writer *w, s64 v);
 void json_put_real(struct json_writer *w, double v);
 void json_put_raw(struct json_writer *w, str json);    /* valid JSON already */
+void json_put_tree(struct json_writer *w, const cJSON *v); /* as json_parse made it */
 void json_put_time(struct json_writer *w, u64 utc_ns); /* RFC 3339 UTC, 0: null */
 void json_object_end(struct json_writer *w);
 void json_array_end(struct json_writer *w);

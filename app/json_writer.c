@@ -187,3 +187,33 @@ void json_put_time(struct json_writer *w, u64 utc_ns) {
     put(w, utc_write(utc_ns, room));
     put(w, S("\""));
 }
+
+void json_put_name(struct json_writer *w, str name) {
+    json_key(w, str_of(NULL, 0)); /* the comma */
+    put_escaped(w, name);
+    put(w, S(":"));
+}
+
+/* As deep as the scan let it be: JSON_DEPTH_MAX. */
+void json_put_tree(struct json_writer *w, const cJSON *v) {
+    bool object = cJSON_IsObject(v);
+    if (object || cJSON_IsArray(v)) {
+        if (object) json_put_object(w);
+        else json_put_array(w);
+        for (const cJSON *m = v->child; m; m = m->next) {
+            if (object) json_put_name(w, str_from_c(m->string));
+            else json_key(w, str_of(NULL, 0));
+            json_put_tree(w, m);
+        }
+        if (object) json_object_end(w);
+        else json_array_end(w);
+    } else if (cJSON_IsString(v)) {
+        json_put_text(w, str_from_c(v->valuestring));
+    } else if (cJSON_IsNumber(v)) {
+        bool whole = v->valuedouble == floor(v->valuedouble) && fabs(v->valuedouble) < 9e15;
+        if (whole) json_put_int(w, (s64)v->valuedouble);
+        else json_put_real(w, v->valuedouble);
+    } else {
+        json_put_raw(w, cJSON_IsNull(v) ? S("null") : cJSON_IsTrue(v) ? S("true") : S("false"));
+    }
+}

@@ -10,15 +10,15 @@
 #pragma once
 #include "net/http.h"
 
-struct http_client_trust {  /* for https; all empty: the appliance's trust store */
-    str ca_pem;             /* believed instead of the store */
-    str cert_pem, key_pem;  /* who we are, if the server asks */
-    str server_name;        /* instead of the URL's host, for SNI and verification */
-    bool insecure;          /* any certificate will do: only where the user said so */
+struct http_client_trust { /* for https; all empty: the appliance's trust store */
+    str ca_pem;            /* believed instead of the store */
+    str cert_pem, key_pem; /* who we are, if the server asks */
+    str server_name;       /* instead of the URL's host, for SNI and verification */
+    bool insecure;         /* any certificate will do: only where the user said so */
 };
 struct http_client_request {
-    str method;             /* a token, "GET" */
-    str url;                /* http:// or https://, absolute; user information is refused */
+    str method; /* a token, "GET" */
+    str url;    /* http:// or https://, absolute; user information is refused */
     const struct http_field *fields; /* Host, framing and Connection are ours */
     u32 field_count;
     str body;
@@ -27,10 +27,10 @@ struct http_client_request {
      * name that changes its mind gains nothing. NULL: http_client_public. */
     bool (*may_call)(void *arg, str host, const struct net_address *to);
     void *may_call_arg;
-    u64 deadline_ns;        /* platform_clock_ns's scale; required */
-    u32 redirects_max;      /* followed for 301 302 303 307 308 (RFC 9110 15.4); 0: answered as is.
-                               Authorization and Cookie do not go along to another origin. */
-    u32 attempts;           /* connecting: 0 and 1 are one */
+    u64 deadline_ns;   /* platform_clock_ns's scale; required */
+    u32 redirects_max; /* followed for 301 302 303 307 308 (RFC 9110 15.4); 0: answered as is.
+                          Authorization and Cookie do not go along to another origin. */
+    u32 attempts;      /* connecting: 0 and 1 are one */
 };
 /* Anything but link-local, multicast, broadcast and unspecified addresses (cloud metadata is
  * link-local). Loopback and private networks are allowed: appliances live in them. */
@@ -40,16 +40,16 @@ struct http_client_answer {
     int status;
     const struct http_field *fields; /* in the arena */
     u32 field_count;
-    s64 content_length;     /* -1: not told */
-    str url;                /* the one that answered, after redirects */
+    s64 content_length; /* -1: not told */
+    str url;            /* the one that answered, after redirects */
 };
 str http_client_field(const struct http_client_answer *a, str name); /* ptr NULL: absent */
 
 struct http_client_call;
 /* Sends the request and reads the answer's head. Bytes of `answer` live in `a`. 1xx are passed
  * over. `why` says which step failed, to whom and what to look at. RC_INVALID: the URL or a field;
- * RC_DENIED: the address or the certificate; RC_NOT_FOUND: no such name; RC_TIMEOUT; RC_IO: refused,
- * reset or not HTTP; RC_LIMIT: head too large, too many redirects or calls. */
+ * RC_DENIED: the address or the certificate; RC_NOT_FOUND: no such name; RC_TIMEOUT; RC_IO:
+ * refused, reset or not HTTP; RC_LIMIT: head too large, too many redirects or calls. */
 rc_t http_client_open(struct arena *a, const struct http_client_request *r,
                       struct http_client_answer *answer, struct http_client_call **out,
                       struct diag *why);

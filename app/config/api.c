@@ -19,7 +19,7 @@
 
 static void write_value(struct json_writer *w, const char *key, const struct option *o, str text,
                         s64 number) {
-    if (o->kind == OPTION_SECRET)
+    if (option_is_hidden(o))
         json_null(w, key);
     else if (o->kind == OPTION_INT)
         json_int(w, key, number);
@@ -48,7 +48,7 @@ static void write_option(struct json_writer *w, u32 i) {
     json_object(w, NULL);
     json_text(w, "key", str_from_c(o->key));
     write_value(w, "value", o, v.text, v.number);
-    if (o->kind == OPTION_SECRET) json_bool(w, "set", v.text.len > 0);
+    if (option_is_hidden(o)) json_bool(w, "set", v.text.len > 0);
     json_text(w, "type", str_from_c(option_kind_name(o->kind)));
     if (o->kind != OPTION_INT && o->kind != OPTION_BOOL)
         json_text(w, "default", str_from_c(o->initial));
@@ -66,7 +66,7 @@ static void write_option(struct json_writer *w, u32 i) {
 
 static void answer_all(struct request *rq, s64 version) {
     struct json_writer w;
-    json_open(&w, KIB(128));
+    json_open(&w, KIB(512));
     json_object(&w, NULL);
     json_int(&w, "version", version);
     json_int(&w, "total", option_count);
@@ -79,7 +79,7 @@ static void answer_all(struct request *rq, s64 version) {
 
 static void answer_one(struct request *rq, u32 i) {
     struct json_writer w;
-    json_open(&w, KIB(8));
+    json_open(&w, KIB(160));
     write_option(&w, i);
     reply_json(rq, 200, &w);
 }
@@ -307,8 +307,8 @@ const struct module_schema config_schemas[] = {
     {"ConfigOption",
      "{\"type\":\"object\",\"properties\":{\"key\":{\"type\":\"string\"},\"value\":{\"type\":"
      "[\"string\",\"integer\",\"boolean\",\"null\"]},\"type\":{\"enum\":[\"text\",\"integer\","
-     "\"boolean\",\"choice\",\"duration\",\"secret\"]},\"source\":{\"enum\":[\"default\","
-     "\"stored\","
+     "\"boolean\",\"choice\",\"duration\",\"secret\",\"document\"]},\"source\":"
+     "{\"enum\":[\"default\",\"stored\","
      "\"machine configuration\",\"command line\"]},\"writable\":{\"type\":\"boolean\"},"
      "\"restart_needed\":{\"type\":\"boolean\"},\"version\":{\"type\":\"integer\"},"
      "\"help\":{\"type\":\"string\"}},\"required\":[\"key\",\"value\",\"type\",\"source\"]}"},
@@ -318,9 +318,10 @@ const struct module_schema config_schemas[] = {
      "\"#/components/schemas/ConfigOption\"}}},\"required\":[\"version\",\"items\",\"total\"]}"},
     {"ConfigValue",
      "{\"type\":\"object\",\"properties\":{\"value\":{\"type\":[\"string\",\"integer\","
-     "\"boolean\"]}},\"required\":[\"value\"],\"additionalProperties\":false}"},
+     "\"boolean\",\"object\"]}},"
+     "\"required\":[\"value\"],\"additionalProperties\":false}"},
     {"ConfigValues", "{\"type\":\"object\",\"minProperties\":1,\"additionalProperties\":{\"type\":"
-                     "[\"string\",\"integer\",\"boolean\"]}}"},
+                     "[\"string\",\"integer\",\"boolean\",\"object\"]}}"},
     {"ConfigChanges",
      "{\"type\":\"object\",\"properties\":{\"items\":{\"type\":\"array\",\"items\":{\"type\":"
      "\"object\"}},\"total\":{\"type\":\"integer\"},\"limit\":{\"type\":\"integer\"},\"offset\":"

@@ -83,3 +83,30 @@ bool check_hosts(str value, struct diag *why) {
     return !value.len || each(value, is_host) ||
            wanted(why, "names or IP addresses, comma-separated");
 }
+
+bool check_certificates(str value, struct diag *why) {
+    bool ok = !value.len || (str_find(value, S("-----BEGIN CERTIFICATE-----")) < value.len &&
+                             str_find(value, S("PRIVATE KEY")) == value.len);
+    return ok || wanted(why, "certificates as PEM text");
+}
+
+/* An address and how many of its bits count: "10.0.0.0/8". */
+static bool is_network(str s) {
+    struct net_address a;
+    u64 bits;
+    size_t slash = str_find_byte(s, '/');
+    if (slash == s.len || net_address_parse(str_take(s, slash), &a)) return false;
+    return !str_to_u64(str_skip(s, slash + 1), &bits) && bits <= (net_address_is_v4(&a) ? 32 : 128);
+}
+static bool is_call_host(str s) { return is_host(s) || is_network(s); }
+bool check_call_hosts(str value, struct diag *why) {
+    return !value.len || each(value, is_call_host) ||
+           wanted(why, "names, IP addresses or networks such as 10.1.0.0/16, comma-separated");
+}
+
+bool check_path(str value, struct diag *why) {
+    bool ok = true;
+    for (size_t i = 0; ok && i < value.len; i++)
+        ok = is_alnum(value.ptr[i]) || strchr("/-._~%", value.ptr[i]);
+    return ok || wanted(why, "a path of letters, digits, slashes and -._~%");
+}

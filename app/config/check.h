@@ -10,3 +10,6 @@ bool check_address(str value, struct diag *why);   /* one IPv4 or IPv6 address *
 bool check_addresses(str value, struct diag *why); /* comma-separated */
 bool check_hosts(str value, struct diag *why);     /* names or addresses, comma-separated */
 bool check_hostname(str value, struct diag *why);  /* RFC 1123 */
+bool check_certificates(str value, struct diag *why); /* PEM, of several lines */
+bool check_call_hosts(str value, struct diag *why); /* names, addresses, networks */
+bool check_path(str value, struct diag *why);       /* "a/b": what may follow a URL */

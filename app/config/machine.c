@@ -65,7 +65,10 @@ static rc_t add_members(struct document *d, const cJSON *object, const char *pre
             diag_set(d->why, "unknown key %.60s...", key);
             return RC_INVALID;
         }
-        rc_t rc = cJSON_IsObject(m) ? add_members(d, m, key) : add(d, str_from_c(key), S(""), m);
+        int i = option_find(str_from_c(key));
+        bool whole = i >= 0 && options[i].kind == OPTION_DOCUMENT;
+        rc_t rc = cJSON_IsObject(m) && !whole ? add_members(d, m, key)
+                                              : add(d, str_from_c(key), S(""), m);
         if (rc) return rc;
     }
     return RC_OK;

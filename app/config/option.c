@@ -8,6 +8,7 @@
  * by its key, with what is wanted instead. Secrets are never put into a message. */
 #include "app/config/config_impl.h"
 #include "app/config/check.h"
+#include "app/config/services.h"
 #include <math.h>
 
 #define TEXT(key, initial, min, max, check, effect, help)                                          \
@@ -22,6 +23,8 @@
     {key, OPTION_DURATION, initial, min, max, NULL, NULL, effect, help},
 #define SECRET(key, min, max, help)                                                                \
     {key, OPTION_SECRET, "", min, max, check_any, NULL, RESTART, help},
+#define DOCUMENT(key, max, check, help)                                                            \
+    {key, OPTION_DOCUMENT, "", 0, max, check, NULL, LIVE, help},
 const struct option options[] = {
 #include "app/config/option.def"
 };
@@ -30,8 +33,12 @@ static_assert(ARRAY_LEN(options) <= OPTIONS_MAX, "one slot each in config.c");
 
 const char *option_kind_name(enum option_kind k) {
     static const char *const names[] = {"text", "integer", "boolean", "choice", "duration",
-                                        "secret"};
+                                        "secret", "document"};
     return names[k];
+}
+
+bool option_is_hidden(const struct option *o) {
+    return o->kind == OPTION_SECRET || o->kind == OPTION_DOCUMENT;
 }
 
 int option_find(str key) {
@@ -52,8 +59,11 @@ static rc_t refuse(struct diag *why, const struct option *o, const char *wanted)
 static rc_t parse_text(const struct option *o, str text, struct diag *why) {
     struct diag inner = {0};
     bool printable = str_is_utf8(text);
-    for (size_t i = 0; printable && i < text.len; i++)
-        printable = (u8)text.ptr[i] >= ' ' && text.ptr[i] != 0x7F;
+    bool lines = o->kind == OPTION_DOCUMENT || o->check == check_certificates;
+    for (size_t i = 0; printable && i < text.len; i++) {
+        char c = text.ptr[i];
+        printable = ((u8)c >= ' ' && c != 0x7F) || (lines && strchr("\t\r\n", c) && c);
+    }
     if (!printable) return refuse(why, o, "wants text without control characters");
     if ((s64)text.len < o->min || (s64)text.len > o->max) {
         diag_set(&inner, "wants %lld to %lld bytes", (long long)o->min, (long long)o->max);
@@ -111,6 +121,7 @@ rc_t option_parse(const struct option *o, str text, struct arena *a, str *out_te
     *out_number = 0;
     switch (o->kind) {
     case OPTION_TEXT:
+    case OPTION_DOCUMENT:
     case OPTION_SECRET: rc = parse_text(o, text, why); break;
     case OPTION_INT: rc = parse_int(o, text, out_number, why); break;
     case OPTION_BOOL: rc = parse_bool(o, text, out_number, why); break;
@@ -129,6 +140,16 @@ rc_t option_text_of_json(const struct option *o, const cJSON *value, struct aren
         *out = str_from_c(value->valuestring);
         return RC_OK;
     }
+    if (cJSON_IsObject(value) && o->kind == OPTION_DOCUMENT) {
+        struct json_writer w;
+        json_open(&w, (size_t)o->max + 1);
+        json_put_tree(&w, value);
+        *out = w.out.failed ? (str){NULL, 0} : arena_copy(a, buf_str(&w.out));
+        bool large = w.out.failed && w.out.len >= (size_t)o->max;
+        json_close(&w);
+        if (large) return refuse(why, o, "is too large");
+        return out->ptr ? RC_OK : RC_NO_MEMORY;
+    }
     if (cJSON_IsBool(value) && o->kind == OPTION_BOOL) {
         *out = cJSON_IsTrue(value) ? S("true") : S("false");
         return RC_OK;
@@ -141,5 +162,6 @@ rc_t option_text_of_json(const struct option *o, const cJSON *value, struct aren
     return refuse(why, o,
                   o->kind == OPTION_BOOL ? "wants true or false"
                   : number_fits          ? "wants a whole number"
+                  : o->kind == OPTION_DOCUMENT ? "wants an object"
                                          : "wants a text");
 }

@@ -84,11 +84,15 @@ static rc_t change_one(struct db_txn *t, struct request *rq, const struct config
                        bool unset, s64 version) {
     str key = str_from_c(options[s->option].key);
     str who = rq->actor.email.len ? rq->actor.email : rq->actor.user_id;
+    bool hidden = option_is_hidden(&options[s->option]);
+    str shown = hidden ? S("(not shown)") : s->text; /* history and audit are for reading */
     rc_t rc = db_run(t,
                      "INSERT INTO config_change (version, key, old, new, changed_at, changed_by)"
-                     " VALUES (?1, ?2, (SELECT value FROM config_value WHERE key=?2), ?3, ?4, ?5)",
-                     DB_INT(version), DB_TEXT(key), unset ? DB_NULL : DB_TEXT(s->text),
-                     DB_INT(platform_wall_ns() / NS_PER_MS), DB_TEXT(who.ptr ? who : S("")));
+                     " VALUES (?1, ?2, (SELECT iif(?6, '(not shown)', value) FROM config_value"
+                     " WHERE key=?2), ?3, ?4, ?5)",
+                     DB_INT(version), DB_TEXT(key), unset ? DB_NULL : DB_TEXT(shown),
+                     DB_INT(platform_wall_ns() / NS_PER_MS), DB_TEXT(who.ptr ? who : S("")),
+                     DB_INT(hidden));
     if (!rc && unset) rc = db_run(t, "DELETE FROM config_value WHERE key=?1", DB_TEXT(key));
     if (!rc && !unset)
         rc = db_run(t,
@@ -96,11 +100,11 @@ static rc_t change_one(struct db_txn *t, struct request *rq, const struct config
                     " ON CONFLICT DO UPDATE SET value=?2, version=?3",
                     DB_TEXT(key), DB_TEXT(s->text), DB_INT(version));
     if (rc) return rc;
-    struct json_writer w; /* what changed, for the audit row; stored options are never secret */
-    json_open(&w, KIB(4));
+    struct json_writer w; /* what changed, for the audit row */
+    json_open(&w, KIB(160));
     json_object(&w, NULL);
     json_int(&w, "version", version);
-    json_text(&w, "value", unset ? (str){NULL, 0} : s->text);
+    json_text(&w, "value", unset ? (str){NULL, 0} : shown);
     json_object_end(&w);
     str resource = arena_printf(rq->arena, "config/%.*s", STR(key));
     rc = audit_add(t, rq,

@@ -7,6 +7,7 @@
 #include "app/policy/value/yaml_text.h"
 #include "app/config/config.h"
 #include "app/rego/rego_impl.h"
+#include "app/rego/service.h"
 #include "app/version.h"
 #include "kernel/core/worker.h"
 
@@ -166,6 +167,22 @@ bool rego_body_value(struct request *rq, struct heap *h, value *out) {
 
 /* ---- About the engine, in the reference's words ---- */
 
+/* Where they are, not how we show who we are. */
+static void describe_services(struct json_writer *w, struct arena *a) {
+    const struct service *list;
+    struct diag why;
+    u32 count;
+    if (service_each(a, &list, &count, &why)) return;
+    json_object(w, "services");
+    for (u32 i = 0; i < count; i++) {
+        json_put_name(w, list[i].name);
+        json_put_object(w);
+        json_text(w, "url", list[i].url);
+        json_object_end(w);
+    }
+    json_object_end(w);
+}
+
 static void describe(struct request *rq, bool status) {
     struct rego_state *s = rego_hold();
     struct json_writer w;
@@ -188,6 +205,7 @@ static void describe(struct request *rq, bool status) {
     } else {
         json_bool(&w, "decision_logs", config_bool("policy.decisions"));
         json_text(&w, "default_decision", S("/system/main"));
+        describe_services(&w, rq->arena);
     }
     json_object_end(&w);
     json_object_end(&w);

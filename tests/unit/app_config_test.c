@@ -3,6 +3,7 @@
 #include "app/config/config.c"
 #include "app/config/machine.c"
 #include "app/config/check.h"
+#include "app/config/services.h"
 #include "tests/test.h"
 #include <unistd.h>
 
@@ -235,10 +236,12 @@ TEST(without_memory_nothing_changes) {
     EXPECT_EQ(after.used, use.used);
 }
 
-static void ask_unknown(void *arg) { (void)!!config_int(arg); }
+static void ask_unknown(void *arg) {
+    (void)!!config_int(arg);
+}
 TEST(an_unknown_key_in_code_is_a_defect) {
     fresh();
-    EXPECT_PANIC(ask_unknown, (char *)(uintptr_t)"no.such", "no.such");
+    EXPECT_PANIC(ask_unknown, (char *)(uintptr_t) "no.such", "no.such");
 }
 
 TEST(durations_and_integers) {
@@ -247,8 +250,18 @@ TEST(durations_and_integers) {
     static const struct {
         const char *text;
         s64 seconds; /* -1: refused */
-    } cases[] = {{"60", 60},  {"90s", 90}, {"15m", 900}, {"2h", 7200}, {"3h", -1}, {"59", -1},
-                 {"1d", -1},  {"", -1},    {"m", -1},    {"1.5h", -1}, {"-1", -1}, {"15 m", -1},
+    } cases[] = {{"60", 60},
+                 {"90s", 90},
+                 {"15m", 900},
+                 {"2h", 7200},
+                 {"3h", -1},
+                 {"59", -1},
+                 {"1d", -1},
+                 {"", -1},
+                 {"m", -1},
+                 {"1.5h", -1},
+                 {"-1", -1},
+                 {"15 m", -1},
                  {"99999999999999999999h", -1}};
     struct arena a;
     struct diag why;
@@ -270,6 +283,87 @@ TEST(durations_and_integers) {
     number.valuedouble = 7.5;
     EXPECT_RC(option_text_of_json(&n, &number, &a, &text, &why), RC_INVALID);
     arena_close(&a);
+}
+
+TEST(a_document_is_taken_whole) {
+    struct diag why = {0};
+    fresh();
+    EXPECT_OK(
+        config_read_json(S("{\"policy\":{\"services\":{\"a "
+                           "\\\"b\":{\"url\":\"https://a/x/\",\"headers\":{\"X\":\"1\"},"
+                           "\"response_header_timeout_seconds\":7,\"allow_insecure_tls\":true}}}}"),
+                         &why));
+    EXPECT_STR(config_text("policy.services"),
+               S("{\"a \\\"b\":{\"url\":\"https://a/x/\",\"headers\":{\"X\":\"1\"},"
+                 "\"response_header_timeout_seconds\":7,\"allow_insecure_tls\":true}}"));
+    EXPECT(option_is_hidden(&options[option_find(S("policy.services"))]));
+    struct arena a;
+    struct service list[SERVICES_MAX];
+    u32 count;
+    arena_open(&a, NULL, 0, KIB(64));
+    EXPECT_OK(services_parse(&a, config_text("policy.services"), list, &count, &why));
+    EXPECT_EQ(count, 1);
+    EXPECT_STR(list[0].name, S("a \"b"));
+    EXPECT_STR(list[0].url, S("https://a/x"));
+    EXPECT_EQ(list[0].header_timeout_s, 7);
+    EXPECT(list[0].insecure);
+    arena_close(&a);
+    refuses_json("{\"policy.services\": [1]}", "policy.services");
+}
+
+TEST(services_are_judged_whole) {
+    static const struct {
+        const char *json, *word; /* NULL: good */
+    } cases[] = {
+        {"", NULL},
+        {"{}", NULL},
+        {"[]", "object"},
+        {"{", "line"},
+        {"{\"a\":{}}", "url"},
+        {"{\"a\":1}", "object"},
+        {"{\"a\":{\"url\":1}}", "text"},
+        {"{\"a\":{\"url\":\"ftp://x\"}}", "neither"},
+        {"{\"a\":{\"url\":\"http://x?y\"}}", "query"},
+        {"{\"a\":{\"url\":\"http://x\",\"urll\":1}}", "urll"},
+        {"{\"a\":{\"url\":\"http://x\",\"headers\":{\"A B\":\"\"}}}", "names"},
+        {"{\"a\":{\"url\":\"http://x\",\"headers\":{\"A\":\"b\\r\\n\"}}}", "control"},
+        {"{\"a\":{\"url\":\"http://x\",\"headers\":[]}}", "object"},
+        {"{\"a\":{\"url\":\"http://x\",\"response_header_timeout_seconds\":0}}", "3600"},
+        {"{\"a\":{\"url\":\"http://x\",\"allow_insecure_tls\":1}}", "true or false"},
+        {"{\"a\":{\"url\":\"http://x\",\"tls\":{\"ca\":\"\"}}}", "ca"},
+        {"{\"a\":{\"url\":\"http://x\",\"tls\":{\"ca_cert\":\"P\"}}}", NULL},
+        {"{\"a\":{\"url\":\"http://x\",\"credentials\":{}}}", NULL},
+        {"{\"a\":{\"url\":\"http://x\",\"credentials\":{\"gcp\":{}}}}", "gcp"},
+        {"{\"a\":{\"url\":\"http://x\",\"credentials\":{\"bearer\":{}}}}", "token"},
+        {"{\"a\":{\"url\":\"http://x\",\"credentials\":{\"bearer\":{\"token\":\"a\"}}}}", NULL},
+        {"{\"a\":{\"url\":\"http://x\",\"credentials\":{\"bearer\":{\"token\":\"a\\n\"}}}}",
+         "control"},
+        {"{\"a\":{\"url\":\"http://"
+         "x\",\"credentials\":{\"bearer\":{\"token\":\"a\"},\"basic\":{}}}}",
+         "one kind"},
+        {"{\"a\":{\"url\":\"http://x\",\"credentials\":{\"basic\":{\"username\":\"a:b\"}}}}",
+         "colon"},
+        {"{\"a\":{\"url\":\"http://x\",\"credentials\":{\"basic\":{\"username\":\"a\",\"password\":"
+         "\"p\"}}}}",
+         NULL},
+        {"{\"a\":{\"url\":\"http://x\",\"credentials\":{\"client_tls\":{\"cert\":\"c\"}}}}",
+         "private_key"},
+        {"{\"a\":{\"url\":\"http://x\",\"credentials\":{\"oauth2\":{\"token_url\":\"http://t\","
+         "\"client_id\":\"i\",\"client_secret\":\"s\",\"scopes\":[\"a\",\"b\"]}}}}",
+         NULL},
+        {"{\"a\":{\"url\":\"http://x\",\"credentials\":{\"oauth2\":{\"token_url\":\"t\","
+         "\"client_id\":\"i\",\"client_secret\":\"s\"}}}}",
+         "token_url"},
+        {"{\"a\":{\"url\":\"http://x\",\"credentials\":{\"oauth2\":{\"token_url\":\"http://t\","
+         "\"client_id\":\"i\",\"client_secret\":\"s\",\"scopes\":\"a\"}}}}",
+         "scopes"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct diag why = {0};
+        bool ok = check_services(str_from_c(cases[i].json), &why);
+        if (ok != !cases[i].word || (!ok && !strstr(why.text, cases[i].word)))
+            test_fail(__FILE__, __LINE__, "%s: %s", cases[i].json, ok ? "taken" : why.text);
+    }
 }
 
 TEST(checks_shapes) {
@@ -295,4 +389,13 @@ TEST(checks_shapes) {
     memset(label, 'a', sizeof label);
     EXPECT(!check_hosts(str_of(label, 64), &why));
     EXPECT(check_hosts(str_of(label, 63), &why));
+    EXPECT(check_call_hosts(S("a.test, 10.0.0.0/8,2001:db8::/32, 192.0.2.1"), &why));
+    EXPECT(!check_call_hosts(S("10.0.0.0/33"), &why));
+    EXPECT(!check_call_hosts(S("10.0.0.0/"), &why));
+    EXPECT(check_path(S("a/b-1"), &why));
+    EXPECT(!check_path(S("a?b"), &why));
+    EXPECT(check_certificates(S("-----BEGIN CERTIFICATE-----\nx\n"), &why));
+    EXPECT(!check_certificates(S("x"), &why));
+    EXPECT(!check_certificates(
+        S("-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n"), &why));
 }

@@ -31,6 +31,7 @@ static void write_bounds(struct buf *to, const struct option *o) {
     switch (o->kind) {
     case OPTION_TEXT:
     case OPTION_SECRET:
+    case OPTION_DOCUMENT:
         ADD("%lld to %lld bytes", (long long)o->min, (long long)o->max);
         break;
     case OPTION_INT: ADD("%lld to %lld", (long long)o->min, (long long)o->max); break;
