@@ -107,6 +107,9 @@ rc_t audit_add(struct db_txn *t, struct request *rq, const struct audit_event *e
     char address[48];
     UNINITIALIZED char client[AUDIT_TEXT_MAX], resource[AUDIT_TEXT_MAX], actor[AUDIT_TEXT_MAX];
     u8 hash[AUDIT_HASH_BYTES];
+    /* What the event should name may be missing for want of memory: no row beats half a row, and
+     * a change without its row is refused. */
+    if (rq && rq->arena->starved) return RC_NO_MEMORY;
     struct audit_row row = {
         .at_ns = (s64)platform_wall_ns(),
         .actor_id = S(""),
