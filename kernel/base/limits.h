@@ -36,8 +36,8 @@ LIMIT(TLS_STARTED_MAX, 256, 4)    /* handshakes begun; the rest waits. Half of M
 LIMIT(TLS_WAITING_MAX, 4096, 8)   /* hellos that wait, a few KiB each; beyond: reset */
 
 /* HTTP (RFC 9110 4.1, 9112 3): a client never needs more, a hostile one gets no more */
-LIMIT(HTTP_LINE_MAX, 8192, 256)      /* request line or one field line; 414 / 431 */
-LIMIT(HTTP_HEAD_MAX, 16384, 512)     /* whole head; 431 */
+LIMIT(HTTP_LINE_MAX, 8192, 1024)     /* request line or one field line; 414 / 431 */
+LIMIT(HTTP_HEAD_MAX, 16384, 2048)    /* whole head; 431 */
 LIMIT(HTTP_HEADER_COUNT_MAX, 100, 12)
 LIMIT(HTTP_BODY_MAX, 1048576, 1048576) /* JSON bodies; 413 */
 LIMIT(HTTP_CHUNK_LINE_MAX, 256, 64)  /* size and extensions of one chunk */
