@@ -224,7 +224,7 @@ OPCTL_SRC = $(call src,tools/opctl)
 define opctl_rules # variant
 build/$1/opctl: $(patsubst %.c,build/$1/%.o,$(OPCTL_SRC) \
                   $(filter-out kernel/base/log.c kernel/base/panic.c, \
-                    $(call src,kernel/base $(wildcard app/policy app/policy/*))) \
+                    $(call src,kernel/base app/bundle $(wildcard app/policy app/policy/*))) \
                   $(filter build/gen/policy_%,$(GEN))) \
                 $(call third_libs,$1)
 	$$(call say,HOSTLD,$$@)

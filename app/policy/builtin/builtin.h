@@ -32,7 +32,7 @@ struct evaluation; /* the machine's: opaque here */
 
 struct builtin_call {
     struct heap *heap;
-    struct evaluation *evaluation;
+    struct evaluation *evaluation; /* NULL: none; then ticks cost nothing */
     const struct builtin *self;
     const struct ast_location *at; /* of the call; may be NULL */
     bool failed;

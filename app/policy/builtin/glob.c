@@ -4,6 +4,7 @@
  * A pattern is compiled to a small graph (one node per element, two ways out of a choice), and a text
  * is matched by following all ways at once: time is text times pattern, whatever the pattern. */
 #include "app/policy/builtin/builtin_impl.h"
+#include "app/policy/builtin/glob.h"
 #include <stdlib.h>
 
 enum op {
@@ -331,4 +332,18 @@ value builtin_glob_quote_meta(struct builtin_call *c, const value *args) {
         (void)buf_add_byte(&text, s.ptr[i]);
     }
     return builtin_text_close(c, &text);
+}
+
+rc_t glob_matches(struct heap *h, str pattern, str text, bool *out, struct diag *why) {
+    struct making m = {.pattern = pattern, .delimiters = value_null()};
+    struct builtin_call c = {.heap = h};
+    struct glob *g = make(&m, pattern);
+    if (!g) {
+        diag_set(why, "%s", m.why ? m.why : "out of memory");
+        return m.why ? RC_INVALID : RC_NO_MEMORY;
+    }
+    value hit = match(&c, g, text);
+    drop(g);
+    *out = value_is_true(hit);
+    return value_defined(hit) ? RC_OK : RC_NO_MEMORY;
 }
