@@ -107,7 +107,7 @@ void change_password_post(struct request *rq) {
     str current, wanted, hashed = {0};
     bool match = false;
     s64 ended = 0;
-    if (!change_read(rq, &current, &wanted)) return;
+    if (!person_only(rq) || !change_read(rq, &current, &wanted)) return;
     rc_t rc = me_read(rq, &user);
     if (rc == RC_OK && delay_take(user.email, &rq->http->peer, platform_clock_ns())) {
         reply_problem(rq, 429, "too_many_tries", "Too many wrong passwords; try again later.");

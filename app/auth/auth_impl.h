@@ -21,6 +21,12 @@ enum {
     SESSION_IDLE_S = 30 * 86400,
     SESSION_LIFE_S = 90 * 86400,
     SESSIONS_PER_USER_MAX = 50, /* the oldest ends */
+    COOKIE_IDLE_S = 30 * 60,    /* administrators: half of it */
+    COOKIE_LIFE_S = 12 * 3600,
+    COOKIE_REMEMBER_S = 30 * 86400,
+    PROOF_KEPT_S = 60, /* of a key or a cookie: how stale "last used" may get */
+    REAUTH_S = 600,    /* what matters asks again after that long */
+    KEYS_PER_USER_MAX = 50,
 };
 
 /* ---- base64url.c ----------------------------------------------------------------------------- */
@@ -99,6 +105,9 @@ rc_t delay_start(void);                                                        /
 
 struct token_proof { /* views live until the next change of the cache: copy before parking */
     str token, user_id, session_id, token_id, role, email;
+    str scopes, groups, org_id; /* as in struct actor */
+    enum actor_kind kind;
+    bool mfa;
     u64 expires_ns; /* wall clock */
 };
 rc_t token_cache_start(void);
@@ -115,7 +124,7 @@ void token_cache_drop_user(str user_id);
 
 struct user { /* texts in the arena given */
     str id, email, name, role, state, phc;
-    u64 created_ns, updated_ns, password_ns, login_ns, locked_ns; /* 0: never */
+    u64 created_ns, updated_ns, password_ns, login_ns, locked_ns, verified_ns; /* 0: never */
     s64 failures, version;
 };
 /* Lower case, trimmed; the reason otherwise. Room EMAIL_MAX + 1. */
@@ -126,7 +135,8 @@ rc_t user_by_id(struct db_txn *t, struct arena *a, str id, struct user *out);
 rc_t user_read(struct db_rows *r, struct arena *a, struct user *out); /* a row of USER_COLUMNS */
 #define USER_COLUMNS                                                                               \
     "id,email,name,role,state,password,created_ns,updated_ns,password_ns,login_ns,locked_ns,"      \
-    "failures,version"
+    "failures,version,verified_ns"
+#define USER_COLUMN_COUNT 14
 /* Fills id and times. RC_CONFLICT: the address is taken. */
 rc_t user_insert(struct db_txn *t, struct arena *a, struct user *user);
 rc_t user_other_admins(struct db_txn *t, str except_id, s64 *out); /* active admins but this one */
@@ -149,9 +159,17 @@ void user_email_taken(struct request *rq);
 
 struct session_start {
     str session_id, refresh_token; /* in the arena; the only time the token is seen */
+    str cookie;        /* asked for: its value, likewise */
     bool ended_others; /* SESSIONS_PER_USER_MAX: after the commit, drop the user's proofs */
 };
-rc_t session_begin(struct db_txn *t, struct request *rq, str user_id, struct session_start *out);
+struct session_options {
+    bool mfa;              /* a second factor was shown */
+    bool cookie, remember; /* carried by a cookie instead of tokens; for 30 days */
+    bool admin;            /* idle for half as long */
+    str client_id, scopes; /* an application's: which, and what it may; ptr NULL: not one */
+};
+rc_t session_begin(struct db_txn *t, struct request *rq, str user_id,
+                   const struct session_options *options, struct session_start *out);
 enum refresh_result { REFRESH_ROTATED, REFRESH_REPEATED, REFRESH_REFUSED, REFRESH_REUSED };
 struct session_refresh {
     enum refresh_result result;
@@ -163,9 +181,90 @@ rc_t session_rotate(struct db_txn *t, struct arena *a, str token, struct session
 void session_rotated(const struct session_refresh *done, str old_token);
 rc_t session_end(struct db_txn *t, str session_id);
 rc_t session_end_all(struct db_txn *t, str user_id, str except_id, s64 *out_count);
+struct session_state { /* texts in the arena */
+    str session_id, client_id, scopes; /* ptr NULL: none */
+    u64 proved_ns;                     /* when its person last showed who they are */
+    u64 created_ns, touched_ns, expires_ns;
+    bool mfa, remember;
+};
 /* Is this session of this user alive, and who is that now? RC_DENIED: no. */
-rc_t session_owner(struct db_txn *t, struct arena *a, str session_id, str user_id,
-                   struct user *out);
+rc_t session_owner(struct db_txn *t, struct arena *a, str session_id, str user_id, struct user *out,
+                   struct session_state *state);
+/* The same by a cookie's value. */
+rc_t session_by_cookie(struct db_txn *t, struct arena *a, str cookie, struct user *out,
+                       struct session_state *state);
+void sessions_get(struct request *rq), session_delete(struct request *rq);
+void user_sessions_get(struct request *rq), user_sessions_delete(struct request *rq);
+
+/* ---- cookie.c: sessions of browsers ---------------------------------------------------------- */
+
+#define COOKIE_NAME "__Host-openpolicy"
+#define COOKIE_PREFIX "ops_"
+str cookie_of(const struct request *rq); /* ptr NULL: none, or two */
+/* Same origin, as far as a browser tells; else false, and 403 is answered. */
+bool cookie_same_origin(struct request *rq, bool must_say);
+rc_t cookie_verify(struct request *rq, str cookie, struct actor *out, const char **why);
+void cookie_set(struct request *rq, str value, bool remember);
+void cookie_clear(struct request *rq);
+
+/* ---- touch.c: when something was last used, written down lazily ------------------------------ */
+
+enum touch_kind { TOUCH_KEY, TOUCH_COOKIE };
+/* Within ten seconds, in one write with others; lost when the machine stops before. */
+void touch(enum touch_kind kind, str id, u64 now_ns, u64 expires_ns,
+           const struct net_address *peer);
+
+/* ---- key.c: API keys ------------------------------------------------------------------------- */
+
+#define KEY_PREFIX "opk_"
+rc_t api_key_verify(struct request *rq, str text, struct actor *out, const char **why);
+#define KEY_TABLE                                                                                  \
+    "CREATE TABLE api_key(id TEXT PRIMARY KEY,"                                                    \
+    " user_id TEXT NOT NULL REFERENCES user(id) ON DELETE CASCADE, name TEXT NOT NULL,"            \
+    " hint TEXT NOT NULL, hash BLOB NOT NULL UNIQUE, scopes TEXT NOT NULL,"                        \
+    " created_ns INTEGER NOT NULL, expires_ns INTEGER NOT NULL,"                                   \
+    " used_ns INTEGER NOT NULL DEFAULT 0, used_address TEXT NOT NULL DEFAULT '')"                  \
+    " STRICT, WITHOUT ROWID;"                                                                      \
+    "CREATE INDEX api_key_user ON api_key(user_id);"
+void keys_get(struct request *rq), keys_post(struct request *rq);
+void key_get(struct request *rq), key_delete(struct request *rq);
+void user_keys_get(struct request *rq), user_key_delete(struct request *rq);
+
+/* ---- person.c: a person at a login, not a key ------------------------------------------------ */
+
+/* false: answered 403. Recent: showed who they are within REAUTH_S; else asked to do it again. */
+bool person_only(struct request *rq);
+bool person_recent(struct request *rq);
+void reauthenticate_post(struct request *rq);
+
+/* ---- once.c: secrets that work once ---------------------------------------------------------- */
+
+enum { ONCE_DIGITS = 8, ONCE_TRIES = 5, ONCE_TICKET_MAX = 64 };
+struct once {
+    str kind, user_id, data; /* user_id may be empty; data: what it allows, of its kind */
+    s64 tries;
+    u64 created_ns, expires_ns;
+};
+#define ONCE_TABLE                                                                                 \
+    "CREATE TABLE auth_once(hash BLOB PRIMARY KEY, kind TEXT NOT NULL,"                            \
+    " user_id TEXT REFERENCES user(id) ON DELETE CASCADE, data TEXT NOT NULL,"                     \
+    " tries INTEGER NOT NULL, created_ns INTEGER NOT NULL, expires_ns INTEGER NOT NULL)"           \
+    " STRICT, WITHOUT ROWID;"                                                                      \
+    "CREATE INDEX auth_once_expires ON auth_once(expires_ns);"                                     \
+    "CREATE INDEX auth_once_user ON auth_once(user_id,kind);"
+/* A secret of 256 bits behind a prefix, in the arena: the only time it is seen. */
+rc_t once_ticket(struct db_txn *t, struct arena *a, const struct once *o, const char *prefix,
+                 u64 lifetime_s, str *out);
+/* Digits to type, for o->user_id; replaces the one of the same kind. */
+rc_t once_code(struct db_txn *t, struct arena *a, const struct once *o, u64 lifetime_s, str *out);
+rc_t once_peek(struct db_txn *t, struct arena *a, str kind, str ticket, struct once *out);
+/* RC_NOT_FOUND: none such, or used, or too old. Found: its row is gone with `t`. */
+rc_t once_take(struct db_txn *t, struct arena *a, str kind, str ticket, struct once *out);
+/* A wrong answer to what the ticket asks: the fifth makes it worthless. */
+rc_t once_missed(struct db_txn *t, struct arena *a, str kind, str ticket);
+/* The same for digits; RC_NOT_FOUND has counted a try in `t`: commit it. */
+rc_t once_code_take(struct db_txn *t, struct arena *a, str kind, str user_id, str code,
+                    struct once *out);
 
 /* ---- token.c: the signing key and what is made with it --------------------------------------- */
 
@@ -174,11 +273,16 @@ rc_t token_issue(struct arena *a, const struct user *user, str session_id, str *
 /* The whole truth about a token: text, signature, session, user. RC_DENIED: no (reason in `why`);
  * anything else: could not be found out. */
 rc_t token_verify(struct arena *a, str token, struct actor *out, const char **why);
+/* Copies into the request's arena: the cache may change while the request parks. */
+rc_t actor_fill(struct arena *a, const struct token_proof *p, struct actor *out);
 void jwks_get(struct request *rq);
 u64 auth_now_ns(void); /* wall clock, never before the newest time this database has seen */
 void auth_now_floor(u64 utc_ns);
 
 /* ---- Routes ---------------------------------------------------------------------------------- */
+
+extern const struct route auth_routes[];          /* routes.c */
+extern const struct module_schema auth_schemas[]; /* schemas.c */
 
 void login_post(struct request *rq), refresh_post(struct request *rq),
     logout_post(struct request *rq);
@@ -190,6 +294,8 @@ void user_put(struct request *rq), user_delete(struct request *rq);
 void setup_get(struct request *rq), setup_post(struct request *rq);
 rc_t setup_start(struct diag *why); /* first admin: from the configuration, or a code to type */
 rc_t auth_phase(struct request *rq);
+/* Issues and sends the token pair. */
 void session_answer(struct request *rq, int status, const struct user *user, str session_id,
-                    str refresh_token); /* issues and sends the token pair */
+                    str refresh_token);
+void too_many(struct request *rq, u64 wait_ns); /* 429, Retry-After */
 void password_busy(struct request *rq); /* 503, Retry-After */

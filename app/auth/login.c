@@ -23,7 +23,7 @@ void password_busy(struct request *rq) {
     reply_problem(rq, 503, "busy", "Too many logins at once; try again in a few seconds.");
 }
 
-static void too_many(struct request *rq, u64 wait_ns) {
+void too_many(struct request *rq, u64 wait_ns) {
     char seconds[24];
     u64 s = (wait_ns + NS_PER_S - 1) / NS_PER_S;
     size_t n = 0;
@@ -61,7 +61,7 @@ struct attempt {
     str email, password;
     struct user user;
     bool known, right;
-    u64 locked_ns; /* until then, auth.lockout */
+    bool cookie, remember; /* carried by a cookie; for a month */
 };
 
 static rc_t attempt_read(struct request *rq, struct attempt *a) {
@@ -118,8 +118,21 @@ static void failed(struct request *rq, struct attempt *a) {
     reply_problem(rq, 401, "login_failed", "The e-mail address or the password is wrong.");
 }
 
+/* The session that was in this browser ends: whoever put its cookie there must not share ours. */
+static rc_t end_cookies_session(struct db_txn *t, struct request *rq, str *old) {
+    struct session_state state;
+    struct user user;
+    str cookie = cookie_of(rq);
+    *old = str_of(NULL, 0);
+    if (!cookie.ptr) return RC_OK;
+    rc_t rc = session_by_cookie(t, rq->arena, cookie, &user, &state);
+    if (rc == RC_DENIED) return RC_OK;
+    *old = state.session_id;
+    return rc ? rc : session_end(t, state.session_id);
+}
+
 static rc_t succeeded_write(struct db_txn *t, struct request *rq, struct attempt *a,
-                            struct session_start *session) {
+                            struct session_start *session, str *old) {
     rc_t rc =
         user_by_id(t, rq->arena, a->user.id, &a->user); /* as it is now, not before the hash */
     if (rc) return rc == RC_NOT_FOUND ? RC_DENIED : rc;
@@ -127,12 +140,13 @@ static rc_t succeeded_write(struct db_txn *t, struct request *rq, struct attempt
     a->user.login_ns = auth_now_ns();
     rc = db_run(t, "UPDATE user SET failures=0,locked_ns=0,login_ns=?2 WHERE id=?1",
                 DB_TEXT(a->user.id), DB_INT(a->user.login_ns));
-    if (rc == RC_OK) rc = session_begin(t, rq, a->user.id, session);
+    struct session_options options = {
+        .cookie = a->cookie, .remember = a->remember, .admin = str_eq(a->user.role, S("admin"))};
+    if (rc == RC_OK && a->cookie) rc = end_cookies_session(t, rq, old);
+    if (rc == RC_OK) rc = session_begin(t, rq, a->user.id, &options, session);
     if (rc) return rc;
-    rq->actor = (struct actor){.user_id = a->user.id,
-                                .email = a->user.email,
-                                .role = a->user.role,
-                                .kind = ACTOR_USER};
+    rq->actor = (struct actor){
+        .user_id = a->user.id, .email = a->user.email, .role = a->user.role, .kind = ACTOR_USER};
     struct audit_event event = {
         .action = "user.login",
         .resource = arena_printf(rq->arena, "user/%.*s", STR(a->user.id)),
@@ -142,12 +156,24 @@ static rc_t succeeded_write(struct db_txn *t, struct request *rq, struct attempt
     return audit_add(t, rq, &event);
 }
 
+/* No token for the page's scripts: the cookie, which they cannot read, is all there is. */
+static void cookie_answer(struct request *rq, const struct attempt *a, str cookie) {
+    struct json_writer w;
+    cookie_set(rq, cookie, a->remember);
+    json_open(&w, 16384);
+    json_object(&w, NULL);
+    user_json(&w, "user", &a->user, false);
+    json_object_end(&w);
+    reply_json(rq, 200, &w);
+}
+
 static void succeeded(struct request *rq, struct attempt *a) {
     struct session_start session;
     struct db_txn *t;
+    str old = {NULL, 0};
     rc_t rc = db_write_begin(&t);
     if (rc == RC_OK) {
-        rc = succeeded_write(t, rq, a, &session);
+        rc = succeeded_write(t, rq, a, &session, &old);
         rc = db_write_end(t, rc);
     }
     if (rc == RC_DENIED) { /* disabled or removed while the password was being looked at */
@@ -159,12 +185,16 @@ static void succeeded(struct request *rq, struct attempt *a) {
         return;
     }
     if (session.ended_others) token_cache_drop_user(a->user.id);
+    if (old.ptr) token_cache_drop_session(old);
     metric_add(METRIC_LOGIN_OK, 1);
-    session_answer(rq, 200, &a->user, session.session_id, session.refresh_token);
+    if (a->cookie)
+        cookie_answer(rq, a, session.cookie);
+    else
+        session_answer(rq, 200, &a->user, session.session_id, session.refresh_token);
 }
 
 static bool login_read(struct request *rq, struct attempt *a) {
-    static const char *const members[] = {"email", "password", NULL};
+    static const char *const members[] = {"email", "password", "cookie", "remember", NULL};
     char *to = arena_alloc(rq->arena, EMAIL_MAX + 1);
     cJSON *body;
     str typed;
@@ -174,7 +204,10 @@ static bool login_read(struct request *rq, struct attempt *a) {
     }
     if (!request_json(rq, &body) || !request_members_known(rq, body, members) ||
         !request_member_text(rq, body, "email", true, 1, 1024, &typed) ||
-        !request_member_text(rq, body, "password", true, 1, 1024, &a->password))
+        !request_member_text(rq, body, "password", true, 1, 1024, &a->password) ||
+        !request_member_bool(rq, body, "cookie", false, &a->cookie) ||
+        !request_member_bool(rq, body, "remember", false, &a->remember) ||
+        (a->cookie && !cookie_same_origin(rq, false)))
         return false;
     /* What cannot be an address is nobody's: it goes the whole way like any unknown one. */
     if (email_normalise(typed, to, &a->email)) a->email = S("(not an address)");
@@ -227,7 +260,8 @@ static rc_t refresh_write(struct db_txn *t, struct request *rq, str token,
         };
         return audit_add(t, rq, &event);
     }
-    rc = session_owner(t, rq->arena, out->session_id, out->user_id, user);
+    struct session_state state;
+    rc = session_owner(t, rq->arena, out->session_id, out->user_id, user, &state);
     if (rc != RC_DENIED) return rc;
     out->result = REFRESH_REFUSED; /* the account was disabled */
     return RC_OK;
@@ -292,11 +326,14 @@ static rc_t logout_write(struct request *rq, bool all, s64 *out_count) {
 
 static void logout(struct request *rq, bool all) {
     s64 count;
+    if (!person_only(rq)) return;
     rc_t rc = logout_write(rq, all, &count);
-    if (rc)
+    if (rc) {
         reply_rc(rq, rc, "Logging out");
-    else
-        reply_empty(rq, 204);
+        return;
+    }
+    if (cookie_of(rq).ptr) cookie_clear(rq);
+    reply_empty(rq, 204);
 }
 void logout_post(struct request *rq) {
     logout(rq, false);

@@ -104,38 +104,76 @@ static bool grace_find(struct arena *a, str token, str *out) {
 
 /* ---- Rows ------------------------------------------------------------------------------------ */
 
-rc_t session_begin(struct db_txn *t, struct request *rq, str user_id, struct session_start *out) {
-    struct refresh_parts parts;
-    u8 family[SHA256_BYTES], turn[SHA256_BYTES];
-    char address[48], *id = arena_alloc(rq->arena, ID_ROOM);
-    if (!id) return RC_NO_MEMORY;
-    rc_t rc = id_make(id, &out->session_id);
-    if (rc || (rc = platform_entropy(&parts, sizeof parts))) return rc;
-    id_bytes(out->session_id, parts.id);
-    out->refresh_token = parts_text(rq->arena, &parts);
-    if (!out->refresh_token.ptr) return RC_NO_MEMORY;
-    u64 now = auth_now_ns();
-    str client = str_take(http_field(rq->http, S("User-Agent")), 200);
-    if (!client.ptr || !str_is_utf8(client)) client = S("");
-    rc = db_run(t, "DELETE FROM session WHERE expires_ns<=?1", DB_INT(now));
+/* Which sessions must give way: those that have ended, and the oldest of too many. */
+static rc_t make_room(struct db_txn *t, str user_id, u64 now, bool *ended_others) {
+    rc_t rc = db_run(t, "DELETE FROM session WHERE expires_ns<=?1", DB_INT(now));
     if (rc == RC_OK)
         rc = db_run(t,
                     "DELETE FROM session WHERE id IN (SELECT id FROM session WHERE user_id=?1"
                     " ORDER BY refreshed_ns DESC LIMIT -1 OFFSET ?2)",
                     DB_TEXT(user_id), DB_INT(SESSIONS_PER_USER_MAX - 1));
-    out->ended_others = rc == RC_OK && db_changes(t) > 0;
-    if (rc == RC_OK)
-        rc = db_run(t,
-                    "INSERT INTO session(id,user_id,family,turn,created_ns,refreshed_ns,expires_ns,"
-                    "address,client) VALUES(?1,?2,?3,?4,?5,?5,?6,?7,?8)",
-                    DB_TEXT(out->session_id), DB_TEXT(user_id),
-                    DB_BLOB(hash_of(parts.family, FAMILY_BYTES, family)),
-                    DB_BLOB(hash_of(parts.turn, TURN_BYTES, turn)), DB_INT(now),
-                    DB_INT(now + SESSION_IDLE_S * NS_PER_S),
-                    DB_TEXT(net_address_text(&rq->http->peer, address, sizeof address)),
-                    DB_TEXT(client));
+    *ended_others = rc == RC_OK && db_changes(t) > 0;
+    return rc;
+}
+
+static u64 first_expiry(const struct session_options *o, u64 now) {
+    u64 idle = o->remember ? COOKIE_REMEMBER_S : COOKIE_IDLE_S;
+    if (!o->cookie) return now + SESSION_IDLE_S * NS_PER_S;
+    return now + (o->admin && !o->remember ? idle / 2 : idle) * NS_PER_S;
+}
+
+static str cookie_make(struct arena *a, u8 hash[SHA256_BYTES]) {
+    u8 random[32];
+    char text[BASE64_LEN(sizeof random) + 1];
+    if (platform_entropy(random, sizeof random)) return str_of(NULL, 0);
+    base64url_encode(random, sizeof random, text);
+    str cookie = arena_printf(a, COOKIE_PREFIX "%s", text);
+    if (cookie.ptr) sha256(cookie, hash);
+    secret_wipe(random, sizeof random);
+    return cookie;
+}
+
+static struct db_value text_or_null(str s) {
+    return s.ptr ? DB_TEXT(s) : DB_NULL;
+}
+
+static rc_t insert(struct db_txn *t, struct request *rq, str user_id,
+                   const struct session_options *o, struct session_start *out) {
+    struct refresh_parts parts;
+    u8 family[SHA256_BYTES], turn[SHA256_BYTES], cookie[SHA256_BYTES];
+    char address[48];
+    rc_t rc = platform_entropy(&parts, sizeof parts);
+    if (rc) return rc;
+    id_bytes(out->session_id, parts.id);
+    out->refresh_token = parts_text(rq->arena, &parts);
+    out->cookie = o->cookie ? cookie_make(rq->arena, cookie) : str_of(NULL, 0);
+    if (!out->refresh_token.ptr || (o->cookie && !out->cookie.ptr)) return RC_NO_MEMORY;
+    u64 now = auth_now_ns();
+    str client = str_take(http_field(rq->http, S("User-Agent")), 200);
+    if (!client.ptr || !str_is_utf8(client)) client = S("");
+    rc = db_run(
+        t,
+        "INSERT INTO session(id,user_id,family,turn,created_ns,refreshed_ns,expires_ns,"
+        "address,client,mfa,proved_ns,cookie,remember,client_id,scopes)"
+        " VALUES(?1,?2,?3,?4,?5,?5,?6,?7,?8,?9,?5,?10,?11,?12,?13)",
+        DB_TEXT(out->session_id), DB_TEXT(user_id),
+        DB_BLOB(hash_of(parts.family, FAMILY_BYTES, family)),
+        DB_BLOB(hash_of(parts.turn, TURN_BYTES, turn)), DB_INT(now), DB_INT(first_expiry(o, now)),
+        DB_TEXT(net_address_text(&rq->http->peer, address, sizeof address)), DB_TEXT(client),
+        DB_INT(o->mfa), o->cookie ? DB_BLOB(str_of((char *)cookie, sizeof cookie)) : DB_NULL,
+        DB_INT(o->remember), text_or_null(o->client_id), text_or_null(o->scopes));
     secret_wipe(&parts, sizeof parts);
     return rc;
+}
+
+rc_t session_begin(struct db_txn *t, struct request *rq, str user_id,
+                   const struct session_options *options, struct session_start *out) {
+    static const struct session_options plain;
+    char *id = arena_alloc(rq->arena, ID_ROOM);
+    if (!id) return RC_NO_MEMORY;
+    rc_t rc = id_make(id, &out->session_id);
+    if (rc == RC_OK) rc = make_room(t, user_id, auth_now_ns(), &out->ended_others);
+    return rc ? rc : insert(t, rq, user_id, options ? options : &plain, out);
 }
 
 struct session_row {
@@ -232,18 +270,52 @@ rc_t session_end_all(struct db_txn *t, str user_id, str except_id, s64 *out_coun
     return rc;
 }
 
-rc_t session_owner(struct db_txn *t, struct arena *a, str session_id, str user_id,
-                   struct user *out) {
+#define STATE_QUERY                                                                                \
+    "SELECT u.id,u.email,u.name,u.role,u.state,u.password,u.created_ns,u.updated_ns,"              \
+    "u.password_ns,u.login_ns,u.locked_ns,u.failures,u.version,u.verified_ns,"                     \
+    "s.mfa,s.proved_ns,s.remember,s.client_id,s.scopes,s.created_ns,s.refreshed_ns,s.expires_ns,"  \
+    "s.id FROM session s JOIN user u ON u.id=s.user_id WHERE u.state='active' AND "
+
+static rc_t state_read(struct db_rows *r, struct arena *a, struct user *out,
+                       struct session_state *state) {
+    rc_t rc = user_read(r, a, out);
+    if (rc) return rc;
+    enum { MFA = USER_COLUMN_COUNT, PROVED, REMEMBER, CLIENT, SCOPES, CREATED, TOUCHED, END, ID };
+    *state = (struct session_state){
+        .mfa = db_column_int(r, MFA) != 0,
+        .proved_ns = (u64)db_column_int(r, PROVED),
+        .remember = db_column_int(r, REMEMBER) != 0,
+        .created_ns = (u64)db_column_int(r, CREATED),
+        .touched_ns = (u64)db_column_int(r, TOUCHED),
+        .expires_ns = (u64)db_column_int(r, END),
+        .session_id = arena_copy(a, db_column_text(r, ID)),
+    };
+    if (!db_column_null(r, CLIENT)) state->client_id = arena_copy(a, db_column_text(r, CLIENT));
+    if (!db_column_null(r, SCOPES)) state->scopes = arena_copy(a, db_column_text(r, SCOPES));
+    bool whole = state->session_id.ptr && (state->client_id.ptr || db_column_null(r, CLIENT)) &&
+                 (state->scopes.ptr || db_column_null(r, SCOPES));
+    return whole ? RC_OK : RC_NO_MEMORY;
+}
+
+rc_t session_owner(struct db_txn *t, struct arena *a, str session_id, str user_id, struct user *out,
+                   struct session_state *state) {
     struct db_rows *r = NULL;
-    rc_t rc =
-        db_query(t, &r,
-                 "SELECT u.id,u.email,u.name,u.role,u.state,u.password,u.created_ns,u.updated_ns,"
-                 "u.password_ns,u.login_ns,u.locked_ns,u.failures,u.version"
-                 " FROM session s JOIN user u ON u.id=s.user_id"
-                 " WHERE s.id=?1 AND s.user_id=?2 AND s.expires_ns>?3 AND u.state='active'",
-                 DB_TEXT(session_id), DB_TEXT(user_id), DB_INT(auth_now_ns()));
+    rc_t rc = db_query(t, &r, STATE_QUERY "s.id=?1 AND s.user_id=?2 AND s.expires_ns>?3",
+                       DB_TEXT(session_id), DB_TEXT(user_id), DB_INT(auth_now_ns()));
     if (rc == RC_OK) rc = db_next(r);
-    if (rc == RC_OK) rc = user_read(r, a, out);
+    if (rc == RC_OK) rc = state_read(r, a, out, state);
+    db_done(r);
+    return rc == RC_NOT_FOUND ? RC_DENIED : rc;
+}
+
+rc_t session_by_cookie(struct db_txn *t, struct arena *a, str cookie, struct user *out,
+                       struct session_state *state) {
+    struct db_rows *r = NULL;
+    u8 hash[SHA256_BYTES];
+    rc_t rc = db_query(t, &r, STATE_QUERY "s.cookie=?1 AND s.expires_ns>?2",
+                       DB_BLOB(hash_of(cookie.ptr, cookie.len, hash)), DB_INT(auth_now_ns()));
+    if (rc == RC_OK) rc = db_next(r);
+    if (rc == RC_OK) rc = state_read(r, a, out, state);
     db_done(r);
     return rc == RC_NOT_FOUND ? RC_DENIED : rc;
 }

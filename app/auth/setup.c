@@ -155,7 +155,7 @@ static rc_t first_admin_rows(struct db_txn *t, struct request *rq, const char ty
     rc_t rc = code_check(t, typed, &tries); /* again: another request may have been first */
     if (rc == RC_OK) rc = user_insert(t, rq->arena, user);
     if (rc == RC_OK) rc = db_run(t, "UPDATE auth_setup SET code_hash=NULL WHERE id=1");
-    if (rc == RC_OK) rc = session_begin(t, rq, user->id, session);
+    if (rc == RC_OK) rc = session_begin(t, rq, user->id, NULL, session);
     if (rc) return rc;
     rq->actor = (struct actor){
         .user_id = user->id, .email = user->email, .role = user->role, .kind = ACTOR_USER};

@@ -153,53 +153,67 @@ static void verify(void *arg) {
         es256_verify(token_of_loop.key.public_key, job->jwt->signed_part, job->jwt->signature);
 }
 
-/* Copies into the request's arena: the cache may change while the request parks. */
-static rc_t actor_fill(struct arena *a, const struct token_proof *p, struct actor *out) {
-    size_t n = p->user_id.len + p->email.len + p->role.len + p->token_id.len + p->session_id.len;
+rc_t actor_fill(struct arena *a, const struct token_proof *p, struct actor *out) {
+    const str parts[] = {p->user_id,    p->email,  p->role,   p->token_id,
+                         p->session_id, p->scopes, p->groups, p->org_id};
+    str *const targets[] = {&out->user_id,    &out->email,  &out->role,   &out->token_id,
+                            &out->session_id, &out->scopes, &out->groups, &out->org_id};
+    size_t n = 1;
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) n += parts[i].len;
     char *to = arena_alloc(a, n);
     if (!to) return RC_NO_MEMORY;
-    const str parts[] = {p->user_id, p->email, p->role, p->token_id, p->session_id};
-    str *const targets[] = {&out->user_id, &out->email, &out->role, &out->token_id,
-                            &out->session_id};
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
-        memcpy(to, parts[i].ptr, parts[i].len);
         *targets[i] = str_of(to, parts[i].len);
+        if (!parts[i].len) continue;
+        memcpy(to, parts[i].ptr, parts[i].len);
         to += parts[i].len;
     }
-    out->kind = ACTOR_USER;
+    if (!p->scopes.ptr) out->scopes = str_of(NULL, 0);
+    out->kind = p->kind;
+    out->mfa = p->mfa;
     return RC_OK;
 }
 
-static rc_t verify_slowly(struct arena *a, str text, struct token_proof *out, const char **why) {
+/* The text and its signature. */
+static rc_t verify_text(struct arena *a, str text, struct jwt *jwt, const char **why) {
     struct jwt_expected expected = {str_from_c(token_of_loop.issuer), AUDIENCE,
                                     str_from_c(token_of_loop.key.kid),
                                     (s64)(auth_now_ns() / NS_PER_S)};
+    rc_t rc = jwt_parse(a, text, &expected, jwt, why);
+    if (rc == RC_NO_MEMORY) return rc;
+    if (rc) return RC_DENIED; /* also when too long: it cannot be ours */
+    struct verify_job job = {jwt, RC_DENIED};
+    if ((rc = worker_run(verify, &job))) return rc;
+    if (job.rc == RC_DENIED) *why = "the signature does not fit";
+    return job.rc;
+}
+
+static rc_t verify_slowly(struct arena *a, str text, struct token_proof *out, const char **why) {
+    struct session_state state;
     struct jwt jwt;
     struct user user;
     struct db_txn *t;
-    rc_t rc = jwt_parse(a, text, &expected, &jwt, why);
-    if (rc == RC_NO_MEMORY) return rc;
-    if (rc) return RC_DENIED; /* also when too long: it cannot be ours */
-    struct verify_job job = {&jwt, RC_DENIED};
-    if ((rc = worker_run(verify, &job))) return rc;
-    if (job.rc == RC_DENIED) *why = "the signature does not fit";
-    if (job.rc) return job.rc;
-    if ((rc = db_read_begin(&t))) return rc;
-    rc = session_owner(t, a, jwt.session_id, jwt.user_id, &user);
+    rc_t rc = verify_text(a, text, &jwt, why);
+    if (rc || (rc = db_read_begin(&t))) return rc;
+    rc = session_owner(t, a, jwt.session_id, jwt.user_id, &user, &state);
     db_read_end(t);
     if (rc == RC_DENIED) *why = "the session has ended or the account is disabled";
     if (rc == RC_OK && !str_eq(user.role, jwt.role)) {
         *why = "the account's role has changed";
         rc = RC_DENIED;
     }
-    *out = (struct token_proof){text,
-                                jwt.user_id,
-                                jwt.session_id,
-                                jwt.token_id,
-                                jwt.role,
-                                user.email,
-                                (u64)jwt.expires_s * NS_PER_S};
-    return rc;
+    if (rc) return rc;
+    *out = (struct token_proof){.token = text,
+                                .user_id = jwt.user_id,
+                                .session_id = jwt.session_id,
+                                .token_id = jwt.token_id,
+                                .role = jwt.role,
+                                .email = user.email,
+                                .scopes = state.scopes,
+                                .kind = state.client_id.ptr ? ACTOR_CLIENT : ACTOR_USER,
+                                .mfa = state.mfa,
+                                .expires_ns = (u64)jwt.expires_s * NS_PER_S};
+    return RC_OK;
 }
 
 rc_t token_verify(struct arena *a, str text, struct actor *out, const char **why) {

@@ -12,14 +12,21 @@
 #include "kernel/core/memory.h"
 #include "kernel/platform.h"
 
-enum { TOKEN_WAYS = 4, TOKEN_KEPT_MAX = 1024 };
+enum { TOKEN_WAYS = 4, TOKEN_KEPT_MAX = 1024, TEXTS = 8 };
 struct slot {
     u64 hash, used_at, expires_ns; /* used_at 0: free */
-    u16 token_len, email_len, role_len;
-    char user_id[36], session_id[36], token_id[36], role[8];
-    char email[EMAIL_MAX];
-    char token[TOKEN_KEPT_MAX];
+    u16 token_len, lens[TEXTS];
+    u8 kind;
+    bool mfa, bounded; /* bounded: there is a list of scopes, perhaps an empty one */
+    char session_id[36], user_id[36];
+    char bytes[1424]; /* the token, then the texts in the order of texts_of */
 };
+/* Where each text of a proof lies; the same order in every slot. */
+static void texts_of(struct token_proof *p, str *out[TEXTS]) {
+    str *all[TEXTS] = {&p->user_id, &p->session_id, &p->token_id, &p->role,
+                       &p->email,   &p->scopes,     &p->groups,   &p->org_id};
+    memcpy(out, all, sizeof all);
+}
 static struct {
     struct slot *slots;
     size_t buckets; /* a power of two */
@@ -53,12 +60,27 @@ static bool same_token(const struct slot *s, str token) {
     size_t i = 0;
     if (s->token_len != token.len) return false;
     for (; i + 8 <= token.len; i += 8) {
-        memcpy(&x, s->token + i, 8);
+        memcpy(&x, s->bytes + i, 8);
         memcpy(&y, token.ptr + i, 8);
         difference |= x ^ y;
     }
-    for (; i < token.len; i++) difference |= (u64)(u8)(s->token[i] ^ token.ptr[i]);
+    for (; i < token.len; i++) difference |= (u64)(u8)(s->bytes[i] ^ token.ptr[i]);
     return difference == 0;
+}
+
+static void unpack(const struct slot *s, struct token_proof *out) {
+    const char *at = s->bytes + s->token_len;
+    str *texts[TEXTS];
+    texts_of(out, texts);
+    out->token = str_of(s->bytes, s->token_len);
+    for (u32 i = 0; i < TEXTS; i++) {
+        *texts[i] = str_of(at, s->lens[i]);
+        at += s->lens[i];
+    }
+    if (!s->bounded) out->scopes = str_of(NULL, 0);
+    out->kind = (enum actor_kind)s->kind;
+    out->mfa = s->mfa;
+    out->expires_ns = s->expires_ns;
 }
 
 bool token_cache_find(str token, u64 now_ns, struct token_proof *out) {
@@ -72,15 +94,7 @@ bool token_cache_find(str token, u64 now_ns, struct token_proof *out) {
             return false;
         }
         s->used_at = ++cache.clock;
-        *out = (struct token_proof){
-            .token = str_of(s->token, s->token_len),
-            .user_id = str_of(s->user_id, sizeof s->user_id),
-            .session_id = str_of(s->session_id, sizeof s->session_id),
-            .token_id = str_of(s->token_id, sizeof s->token_id),
-            .role = str_of(s->role, s->role_len),
-            .email = str_of(s->email, s->email_len),
-            .expires_ns = s->expires_ns,
-        };
+        unpack(s, out);
         return true;
     }
     return false;
@@ -90,26 +104,43 @@ u64 token_cache_generation(void) {
     return cache.generation;
 }
 
+/* Its texts behind each other; false: it does not fit, and is not kept. */
+static bool pack(struct slot *s, const struct token_proof *proof) {
+    struct token_proof p = *proof;
+    size_t n = p.token.len;
+    str *texts[TEXTS];
+    texts_of(&p, texts);
+    if (n == 0 || n > TOKEN_KEPT_MAX) return false;
+    memcpy(s->bytes, p.token.ptr, n);
+    s->token_len = (u16)n;
+    for (u32 i = 0; i < TEXTS; i++) {
+        if (texts[i]->len > sizeof s->bytes - n) return false;
+        if (texts[i]->len) memcpy(s->bytes + n, texts[i]->ptr, texts[i]->len);
+        s->lens[i] = (u16)texts[i]->len;
+        n += texts[i]->len;
+    }
+    s->kind = (u8)p.kind;
+    s->mfa = p.mfa;
+    s->bounded = p.scopes.ptr != NULL;
+    s->expires_ns = p.expires_ns;
+    return true;
+}
+
 void token_cache_put(const struct token_proof *p, u64 generation) {
     if (cache.buckets == 0 || generation != cache.generation) return;
-    if (p->token.len > TOKEN_KEPT_MAX || p->email.len > EMAIL_MAX || p->role.len > 8) return;
-    if (p->user_id.len != 36 || p->session_id.len != 36 || p->token_id.len != 36) return;
+    if (p->user_id.len != 36 || p->session_id.len != 36) return;
     u64 hash = str_hash(p->token, cache.seed);
     struct slot *s = bucket_of(hash), *oldest = s;
     for (u32 i = 0; i < TOKEN_WAYS; i++)
         if (s[i].used_at < oldest->used_at) oldest = s + i;
-    *oldest = (struct slot){.hash = hash,
-                            .used_at = ++cache.clock,
-                            .expires_ns = p->expires_ns,
-                            .token_len = (u16)p->token.len,
-                            .email_len = (u16)p->email.len,
-                            .role_len = (u16)p->role.len};
+    *oldest = (struct slot){.hash = hash};
+    if (!pack(oldest, p)) {
+        secret_wipe(oldest, sizeof *oldest);
+        return;
+    }
     memcpy(oldest->user_id, p->user_id.ptr, 36);
     memcpy(oldest->session_id, p->session_id.ptr, 36);
-    memcpy(oldest->token_id, p->token_id.ptr, 36);
-    memcpy(oldest->role, p->role.ptr, p->role.len);
-    memcpy(oldest->email, p->email.ptr, p->email.len);
-    memcpy(oldest->token, p->token.ptr, p->token.len);
+    oldest->used_at = ++cache.clock;
 }
 
 void token_cache_drop_session(str session_id) {

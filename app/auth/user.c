@@ -59,6 +59,7 @@ rc_t user_read(struct db_rows *r, struct arena *a, struct user *out) {
         .locked_ns = (u64)db_column_int(r, 10),
         .failures = db_column_int(r, 11),
         .version = db_column_int(r, 12),
+        .verified_ns = (u64)db_column_int(r, 13),
     };
     bool whole = out->id.ptr && out->email.ptr && out->name.ptr && out->role.ptr &&
                  out->state.ptr && out->phc.ptr;
@@ -93,10 +94,11 @@ rc_t user_insert(struct db_txn *t, struct arena *a, struct user *user) {
     user->version = 1;
     return db_run(
         t,
-        "INSERT INTO user(id,email,name,role,state,password,created_ns,updated_ns,password_ns)"
-        " VALUES(?1,?2,?3,?4,?5,?6,?7,?7,?7)",
+        "INSERT INTO user(id,email,name,role,state,password,created_ns,updated_ns,password_ns,"
+        "verified_ns) VALUES(?1,?2,?3,?4,?5,?6,?7,?7,?7,?8)",
         DB_TEXT(user->id), DB_TEXT(user->email), DB_TEXT(user->name), DB_TEXT(user->role),
-        DB_TEXT(user->state), DB_TEXT(user->phc), DB_INT(user->created_ns));
+        DB_TEXT(user->state), DB_TEXT(user->phc), DB_INT(user->created_ns),
+        DB_INT(user->verified_ns));
 }
 
 rc_t user_other_admins(struct db_txn *t, str except_id, s64 *out) {
@@ -127,6 +129,7 @@ void user_json(struct json_writer *w, const char *key, const struct user *user, 
     json_time(w, "updated_at", user->updated_ns);
     json_time(w, "password_changed_at", user->password_ns);
     json_time(w, "last_login_at", user->login_ns);
+    json_time(w, "email_verified_at", user->verified_ns);
     if (for_admin) {
         json_int(w, "failed_logins", user->failures);
         json_bool(w, "locked", user->locked_ns > auth_now_ns());

@@ -464,6 +464,86 @@ class Access(AuthCase):
         self.assertEqual(rows["items"][0]["detail"]["permission"], "auth:user:list")
 
 
+class Keys(AuthCase):
+    def make(self, token, **body):
+        return self.a.post("/api/v1/auth/api-keys", dict({"name": "k", "scopes": ["*"]}, **body), token=token)
+
+    def me(self, key):
+        return self.a.get("/api/v1/auth/me", headers={"X-Api-Key": key}).status
+
+    def test_a_key_works_until_it_is_removed_and_stays_removed(self):
+        user = self.new_user()
+        token = self.tokens(user["email"])["access_token"]
+        made = self.make(token, scopes=["auth:self:read"]).json()
+        self.assertRegex(made["key"], r"^opk_[A-Za-z0-9_-]{43}$")
+        self.assertEqual(self.me(made["key"]), 200)
+        self.assertEqual(self.a.get("/api/v1/auth/me", token=made["key"]).status, 200)
+        self.assertEqual(self.status("PUT", "/api/v1/auth/me", {"name": "X"}, made["key"]), 403)
+        self.assertEqual(self.status("POST", "/api/v1/policies", {"title": "A title long enough"}, made["key"]),
+                         403)
+        self.assertNotIn(made["key"], self.a.get("/api/v1/auth/api-keys", token=token).body.decode())
+        self.assertNotIn(made["key"], self.a.get("/api/v1/auth/audit-logs/export",
+                                                 token=self.admin()).body.decode())
+        other = self.make(token).json()
+        self.assertEqual(self.status("DELETE", "/api/v1/auth/api-keys/" + made["id"], None, token), 204)
+        self.assertEqual((self.me(made["key"]), self.me(other["key"])), (401, 200))
+        self.a.restart()
+        self.assertEqual((self.me(made["key"]), self.me(other["key"])), (401, 200))
+
+    def test_fields(self):
+        token = self.admin()
+        for body, code in (({"scopes": []}, "scopes_invalid"), ({"scopes": ["a b"]}, "scopes_invalid"),
+                           ({"name": ""}, "member_length"), ({"name": 1}, "member_type"),
+                           ({"expires_in": -1}, "member_range"), ({"role": "admin"}, "member_unknown")):
+            self.assertProblem(self.make(token, **body), 422, code)
+
+
+class Cookies(AuthCase):
+    def browse(self, method, path, cookie, origin=None, body=None):
+        headers = {"Cookie": cookie, "Host": "appliance.test"}
+        if origin:
+            headers["Origin"] = origin
+        return self.a.request(method, path, body, headers=headers)
+
+    def sign_in(self, user):
+        r = self.a.post("/api/v1/auth/login", {"email": user["email"], "password": GOOD, "cookie": True},
+                        timeout=60)
+        self.assertEqual(r.status, 200, r)
+        self.assertNotIn("access_token", r.json())
+        return r.headers["set-cookie"]
+
+    def test_a_browser_signs_in_and_other_sites_get_nowhere(self):
+        line = self.sign_in(self.new_user())
+        self.assertRegex(line, r"^__Host-openpolicy=ops_[A-Za-z0-9_-]{43}; Path=/; Secure; HttpOnly; SameSite=Lax$")
+        cookie = line.split(";")[0]
+        own, me = "https://appliance.test", "/api/v1/auth/me"
+        self.assertEqual(self.browse("GET", me, cookie).status, 200)
+        for origin in (None, "null", "https://evil.test", "https://appliance.test.evil.test"):
+            self.assertProblem(self.browse("PUT", me, cookie, origin, {"name": "M"}), 403, "cross_site")
+        self.assertEqual(self.browse("PUT", me, cookie, own, {"name": "Me"}).status, 200)
+        self.a.restart()
+        self.assertEqual(self.browse("GET", me, cookie).status, 200)
+        r = self.browse("POST", "/api/v1/auth/logout", cookie, own)
+        self.assertEqual(r.status, 204)
+        self.assertIn("Max-Age=0", r.headers["set-cookie"])
+        self.assertEqual(self.browse("GET", me, cookie).status, 401)
+
+    def test_the_list_of_sessions_ends_them(self):
+        user = self.new_user()
+        cookie = self.sign_in(user).split(";")[0]
+        token = self.tokens(user["email"])["access_token"]
+        got = self.a.get("/api/v1/auth/sessions", token=token).json()
+        self.assertEqual(got["total"], 2)
+        self.assertEqual([s["current"] for s in got["items"]].count(True), 1)
+        for s in got["items"]:
+            if s["kind"] == "cookie":
+                self.assertEqual(self.status("DELETE", "/api/v1/auth/sessions/" + s["id"], None, self.admin()),
+                                 404)
+                self.assertEqual(self.status("DELETE", "/api/v1/auth/sessions/" + s["id"], None, token), 204)
+        self.assertEqual(self.browse("GET", "/api/v1/auth/me", cookie).status, 401)
+        self.assertEqual(self.a.get("/api/v1/auth/me", token=token).status, 200)
+
+
 class Audit(AuthCase):
     def test_what_happens_is_recorded_and_the_chain_holds(self):
         user = self.new_user()

@@ -161,7 +161,8 @@ TEST(a_user_has_so_many_sessions_and_no_more) {
     EXPECT(whole_login(BOB, "bob@example.org", ROOT_PASSWORD));
     EXPECT_EQ(ask(HTTP_GET, ME, BOB, NULL), 200); /* its proof is cached */
     sql("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<60)"
-        " INSERT INTO session SELECT 's'||i,(SELECT id FROM user WHERE "
+        " INSERT INTO session(id,user_id,family,turn,previous,created_ns,refreshed_ns,expires_ns,"
+        "address,client) SELECT 's'||i,(SELECT id FROM user WHERE "
         "email='bob@example.org'),x'00',"
         "x'00',NULL,9000000000000000000,9000000000000000000,9100000000000000000,'','' FROM n");
     EXPECT_EQ(ask(HTTP_POST, LOGIN, GUEST,

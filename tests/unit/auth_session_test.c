@@ -29,7 +29,7 @@ static struct session_start login(void) {
     struct session_start s = {0};
     struct db_txn *t;
     EXPECT_OK(db_write_begin(&t));
-    EXPECT_OK(session_begin(t, &identity_request, alice.id, &s));
+    EXPECT_OK(session_begin(t, &identity_request, alice.id, NULL, &s));
     EXPECT_OK(db_write_commit(t));
     return s;
 }

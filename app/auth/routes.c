@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* routes.c — every route of identity: who may call it, under which permission, and its words for
+ * the API document. What each does is told where its handler is; the shapes of bodies and answers
+ * are in schemas.c. Always true: what changes one's own account or somebody else's names a
+ * permission; what is public is what works without an account (sign in, register, forget). */
+#include "app/auth/auth_impl.h"
+
+static const struct route_param users_query[] = {
+    {"role", "string", "admin or user."},
+    {"state", "string", "active or disabled."},
+    {"q", "string", "Part of the name or the address."},
+    {"limit", "integer", "1 to 100; 20."},
+    {"offset", "integer", "Accounts to skip."},
+    {NULL, NULL, NULL},
+};
+
+/* The same under the old prefix, which clients of the platform before this one still use. */
+#define ACCOUNT_ROUTES(prefix)                                                                     \
+    {.method = HTTP_POST,                                                                          \
+     .pattern = prefix "/login",                                                                   \
+     .handle = login_post,                                                                         \
+     .summary = "Log in with e-mail address and password",                                         \
+     .tag = "auth",                                                                                \
+     .body_schema = "#Login",                                                                      \
+     .answer_schema = "#Tokens"},                                                                  \
+        {.method = HTTP_POST,                                                                      \
+         .pattern = prefix "/refresh",                                                             \
+         .handle = refresh_post,                                                                   \
+         .summary = "A new token pair for a refresh token",                                        \
+         .tag = "auth",                                                                            \
+         .body_schema = "#Refresh",                                                                \
+         .answer_schema = "#Tokens"},                                                              \
+        {.method = HTTP_POST,                                                                      \
+         .pattern = prefix "/register",                                                            \
+         .handle = register_post,                                                                  \
+         .summary = "Make an account, where registration is open",                                 \
+         .tag = "auth",                                                                            \
+         .success = 201,                                                                           \
+         .body_schema = "#Registration",                                                           \
+         .answer_schema = "#User"},                                                                \
+        {.method = HTTP_POST,                                                                      \
+         .pattern = prefix "/logout",                                                              \
+         .handle = logout_post,                                                                    \
+         .access = ACCESS_USER,                                                                    \
+         .permission = "auth:self:update",                                                         \
+         .summary = "End this session at once",                                                    \
+         .tag = "auth",                                                                            \
+         .success = 204},                                                                          \
+        {.method = HTTP_GET,                                                                       \
+         .pattern = prefix "/me",                                                                  \
+         .handle = me_get,                                                                         \
+         .access = ACCESS_USER,                                                                    \
+         .permission = "auth:self:read",                                                           \
+         .summary = "Who am I",                                                                    \
+         .tag = "auth",                                                                            \
+         .answer_schema = "#User"},                                                                \
+    {                                                                                              \
+        .method = HTTP_GET, .pattern = prefix "/users", .handle = users_get,                       \
+        .access = ACCESS_ADMIN, .permission = "auth:user:list", .summary = "List the accounts",    \
+        .tag = "users", .query = users_query, .answer_schema = "#UserPage"                         \
+    }
+
+static const struct route_param page_query[] = {
+    {"limit", "integer", "1 to 100; 20."},
+    {"offset", "integer", "Entries to skip."},
+    {NULL, NULL, NULL},
+};
+
+/* One's own account, and other people's. */
+#define ROUTE(verb, path, handler, who, allowed, text, group, ...)                                 \
+    {                                                                                              \
+        .method = HTTP_##verb, .pattern = path, .handle = handler, .access = who,                  \
+        .permission = allowed, .summary = text, .tag = group, __VA_ARGS__                          \
+    }
+#define SELF(verb, path, handler, may, text, group, ...)                                           \
+    ROUTE(verb, path, handler, ACCESS_USER, "auth:self:" may, text, group, __VA_ARGS__)
+#define ADMIN(verb, path, handler, may, text, group, ...)                                          \
+    ROUTE(verb, path, handler, ACCESS_ADMIN, "auth:user:" may, text, group, __VA_ARGS__)
+
+const struct route auth_routes[] = {
+    ACCOUNT_ROUTES("/api/v1/auth"),
+    ACCOUNT_ROUTES("/api/auth"),
+    {.method = HTTP_POST,
+     .pattern = "/api/v1/auth/logout-all",
+     .handle = logout_all_post,
+     .access = ACCESS_USER,
+     .permission = "auth:self:update",
+     .summary = "End every session of this account at once",
+     .tag = "auth",
+     .success = 204},
+    {.method = HTTP_PUT,
+     .pattern = "/api/v1/auth/me",
+     .handle = me_put,
+     .access = ACCESS_USER,
+     .permission = "auth:self:update",
+     .summary = "Change one's name",
+     .tag = "auth",
+     .body_schema = "#Profile",
+     .answer_schema = "#User"},
+    {.method = HTTP_POST,
+     .pattern = "/api/v1/auth/change-password",
+     .handle = change_password_post,
+     .access = ACCESS_USER,
+     .permission = "auth:self:update",
+     .summary = "Change one's password; other sessions end",
+     .tag = "auth",
+     .success = 204,
+     .body_schema = "#PasswordChange"},
+    {.method = HTTP_POST,
+     .pattern = "/api/v1/auth/users",
+     .handle = users_post,
+     .access = ACCESS_ADMIN,
+     .permission = "auth:user:create",
+     .summary = "Make an account",
+     .tag = "users",
+     .success = 201,
+     .body_schema = "#NewUser",
+     .answer_schema = "#User",
+     .idempotency_key = true},
+    {.method = HTTP_GET,
+     .pattern = "/api/v1/auth/users/{id}",
+     .handle = user_get,
+     .access = ACCESS_ADMIN,
+     .permission = "auth:user:read",
+     .summary = "Read an account",
+     .tag = "users",
+     .answer_schema = "#User"},
+    {.method = HTTP_PUT,
+     .pattern = "/api/v1/auth/users/{id}",
+     .handle = user_put,
+     .access = ACCESS_ADMIN,
+     .permission = "auth:user:update",
+     .summary = "Change an account: name, address, role, state, password, lock",
+     .tag = "users",
+     .body_schema = "#UserChange",
+     .answer_schema = "#User"},
+    {.method = HTTP_DELETE,
+     .pattern = "/api/v1/auth/users/{id}",
+     .handle = user_delete,
+     .access = ACCESS_ADMIN,
+     .permission = "auth:user:delete",
+     .summary = "Remove an account",
+     .tag = "users",
+     .success = 204},
+    SELF(GET, "/api/v1/auth/sessions", sessions_get, "read", "Where I am signed in", "sessions",
+         .query = page_query, .answer_schema = "#SessionPage"),
+    SELF(DELETE, "/api/v1/auth/sessions/{id}", session_delete, "update", "End one of my sessions",
+         "sessions", .success = 204),
+    SELF(POST, "/api/v1/auth/reauthenticate", reauthenticate_post, "update",
+         "Show again who I am, for what matters", "auth", .success = 204,
+         .body_schema = "#Reauthentication"),
+    SELF(GET, "/api/v1/auth/api-keys", keys_get, "read", "List my API keys", "api keys",
+         .query = page_query, .answer_schema = "#ApiKeyPage"),
+    SELF(POST, "/api/v1/auth/api-keys", keys_post, "update",
+         "Make an API key; the answer shows it, once", "api keys", .success = 201,
+         .body_schema = "#NewApiKey", .answer_schema = "#ApiKey"),
+    SELF(GET, "/api/v1/auth/api-keys/{id}", key_get, "read", "Read one of my API keys", "api keys",
+         .answer_schema = "#ApiKey"),
+    SELF(DELETE, "/api/v1/auth/api-keys/{id}", key_delete, "update",
+         "Remove one of my API keys, at once", "api keys", .success = 204),
+    ADMIN(GET, "/api/v1/auth/users/{id}/sessions", user_sessions_get, "read",
+          "Where somebody is signed in", "users", .query = page_query,
+          .answer_schema = "#SessionPage"),
+    ADMIN(DELETE, "/api/v1/auth/users/{id}/sessions", user_sessions_delete, "update",
+          "End all of somebody's sessions", "users", .success = 204),
+    ADMIN(GET, "/api/v1/auth/users/{id}/api-keys", user_keys_get, "read",
+          "List somebody's API keys", "users", .query = page_query, .answer_schema = "#ApiKeyPage"),
+    ADMIN(DELETE, "/api/v1/auth/users/{id}/api-keys/{key}", user_key_delete, "update",
+          "Remove one of somebody's API keys", "users", .success = 204),
+    {.method = HTTP_GET,
+     .pattern = "/api/v1/setup",
+     .handle = setup_get,
+     .summary = "Is a first administrator still wanted?",
+     .tag = "setup",
+     .answer_schema = "{\"type\":\"object\",\"required\":[\"required\"],"
+                      "\"properties\":{\"required\":{\"type\":\"boolean\"}}}"},
+    {.method = HTTP_POST,
+     .pattern = "/api/v1/setup",
+     .handle = setup_post,
+     .summary = "Make the first administrator with the console's setup code",
+     .tag = "setup",
+     .success = 201,
+     .body_schema = "#Setup",
+     .answer_schema = "#Tokens"},
+    {.method = HTTP_GET,
+     .pattern = "/.well-known/jwks.json",
+     .handle = jwks_get,
+     .summary = "The public key that verifies access tokens (RFC 7517)",
+     .tag = "auth",
+     .answer_schema =
+         "{\"type\":\"object\",\"required\":[\"keys\"],"
+         "\"properties\":{\"keys\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}}}}"},
+    {.pattern = NULL},
+};

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* schemas.c — the JSON of identity's bodies and answers, as schemas for the API document. The
+ * handlers check each member themselves: these tell people and generators what they will accept. */
+#include "app/auth/auth_impl.h"
+
+#define TEXT "{\"type\":\"string\"}"
+#define EMAIL "\"email\":{\"type\":\"string\",\"format\":\"email\",\"maxLength\":254}"
+#define PASSWORD(name)                                                                             \
+    "\"" name "\":{\"type\":\"string\",\"minLength\":12,\"maxLength\":256,\"format\":"             \
+    "\"password\"}"
+#define NAME "\"name\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":200}"
+#define ROLE "\"role\":{\"type\":\"string\",\"enum\":[\"admin\",\"user\"]}"
+#define STATE "\"state\":{\"type\":\"string\",\"enum\":[\"active\",\"disabled\"]}"
+#define TIME "{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"}"
+#define FLAG "{\"type\":\"boolean\"}"
+#define SCOPES "{\"type\":\"array\",\"minItems\":1,\"maxItems\":32,\"items\":{\"type\":\"string\"}}"
+#define PAGE_OF(name)                                                                              \
+    "{\"type\":\"object\",\"required\":[\"items\",\"total\",\"limit\",\"next\"],\"properties\":{"  \
+    "\"items\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/" name "\"}},"       \
+    "\"total\":{\"type\":\"integer\"},\"limit\":{\"type\":\"integer\"},"                           \
+    "\"offset\":{\"type\":\"integer\"},\"next\":{\"type\":[\"string\",\"null\"]}}}"
+#define OBJECT(required, properties)                                                               \
+    "{\"type\":\"object\",\"required\":[" required "],\"additionalProperties\":false,"             \
+    "\"properties\":{" properties "}}"
+
+const struct module_schema auth_schemas[] = {
+    {"Login", OBJECT("\"email\",\"password\"", "\"email\":" TEXT ",\"password\":" TEXT
+                                               ",\"cookie\":" FLAG ",\"remember\":" FLAG)},
+    {"Refresh", OBJECT("\"refresh_token\"", "\"refresh_token\":" TEXT)},
+    {"Registration", OBJECT("\"email\",\"password\",\"name\"",
+                            EMAIL "," PASSWORD("password") "," NAME ",\"role\":" TEXT)},
+    {"Profile", OBJECT("\"name\"", NAME)},
+    {"PasswordChange", OBJECT("\"current_password\",\"new_password\"",
+                              "\"current_password\":" TEXT "," PASSWORD("new_password"))},
+    {"NewUser",
+     OBJECT("\"email\",\"password\",\"name\"", EMAIL "," PASSWORD("password") "," NAME "," ROLE)},
+    {"UserChange",
+     "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{" EMAIL "," NAME "," ROLE
+     "," STATE "," PASSWORD("password") ",\"locked\":{\"const\":false}}}"},
+    {"Setup", OBJECT("\"code\",\"email\",\"password\"",
+                     "\"code\":" TEXT "," EMAIL "," PASSWORD("password") "," NAME)},
+    {"User", "{\"type\":\"object\",\"required\":[\"id\",\"email\",\"name\",\"role\",\"state\"],"
+             "\"properties\":{\"id\":{\"type\":\"string\",\"format\":\"uuid\"}," EMAIL "," NAME
+             "," ROLE "," STATE ",\"created_at\":" TIME ",\"updated_at\":" TIME
+             ",\"password_changed_at\":" TIME ",\"last_login_at\":" TIME
+             ",\"email_verified_at\":" TIME ",\"failed_logins\":{\"type\":\"integer\"},"
+             "\"locked\":{\"type\":\"boolean\"},\"version\":{\"type\":\"integer\"}}}"},
+    {"UserPage", "{\"type\":\"object\",\"required\":[\"items\",\"total\",\"limit\",\"next\"],"
+                 "\"properties\":{\"items\":{\"type\":\"array\",\"items\":"
+                 "{\"$ref\":\"#/components/schemas/User\"}},\"total\":{\"type\":\"integer\"},"
+                 "\"limit\":{\"type\":\"integer\"},\"offset\":{\"type\":\"integer\"},"
+                 "\"next\":{\"type\":[\"string\",\"null\"]}}}"},
+    {"Tokens",
+     "{\"type\":\"object\",\"required\":[\"access_token\",\"refresh_token\",\"token_type\","
+     "\"expires_in\",\"user\"],\"properties\":{\"access_token\":" TEXT ",\"refresh_token\":" TEXT
+     ",\"token_type\":{\"const\":\"Bearer\"},\"expires_in\":{\"type\":\"integer\"},"
+     "\"user\":{\"$ref\":\"#/components/schemas/User\"}}}"},
+    {"Reauthentication", OBJECT("\"password\"", "\"password\":" TEXT)},
+    {"Session",
+     "{\"type\":\"object\",\"required\":[\"id\",\"kind\",\"current\"],\"properties\":{\"id\":" TEXT
+     ",\"created_at\":" TIME ",\"last_used_at\":" TIME ",\"expires_at\":" TIME ",\"address\":" TEXT
+     ",\"client\":" TEXT ",\"second_factor\":" FLAG
+     ",\"kind\":{\"type\":\"string\",\"enum\":[\"token\",\"cookie\",\"application\"]},"
+     "\"current\":" FLAG "}}"},
+    {"SessionPage", PAGE_OF("Session")},
+    {"NewApiKey",
+     OBJECT("\"name\",\"scopes\"",
+            NAME ",\"scopes\":" SCOPES ",\"expires_in\":{\"type\":\"integer\",\"minimum\":0,"
+                 "\"maximum\":158112000,\"description\":\"Seconds; 0: never; 90 days unless "
+                 "given.\"}")},
+    {"ApiKey",
+     "{\"type\":\"object\",\"required\":[\"id\",\"name\",\"prefix\",\"scopes\"],"
+     "\"properties\":{\"id\":" TEXT "," NAME ",\"prefix\":" TEXT ",\"scopes\":" SCOPES
+     ",\"created_at\":" TIME ",\"expires_at\":" TIME ",\"last_used_at\":" TIME
+     ",\"last_used_address\":" TEXT
+     ",\"key\":{\"type\":\"string\",\"description\":\"Only in the answer that made it.\"}}}"},
+    {"ApiKeyPage", PAGE_OF("ApiKey")},
+    {NULL, NULL},
+};
