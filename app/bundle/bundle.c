@@ -11,7 +11,7 @@
 #include "app/policy/lang/parse.h"
 #include "app/policy/value/json_text.h"
 
-void bundle_open(struct policy_bundle *b, size_t bytes_max) {
+void bundle_begin(struct policy_bundle *b, size_t bytes_max) {
     *b = (struct policy_bundle){
         .data = value_empty_object(),
         .patch = UNDEFINED,
@@ -141,7 +141,7 @@ rc_t bundle_read_files(struct policy_bundle *b, const struct bundle_options *o, 
 
 rc_t bundle_read(struct policy_bundle *out, str archive, const struct bundle_options *o,
                  struct diag *why) {
-    bundle_open(out, o->bytes_max);
+    bundle_begin(out, o->bytes_max);
     rc_t rc = bundle_unpack(&out->heap, archive, o->bytes_max, o->file_bytes_max, &out->unpacked,
                             &out->files, why);
     return rc ? rc : bundle_read_files(out, o, why);

@@ -81,9 +81,9 @@ struct bundle_options {
  * no error here: compiling says more about them. */
 rc_t bundle_read(struct policy_bundle *out, str archive, const struct bundle_options *o,
                  struct diag *why);
-/* The same of files already at hand (a folder). `out` was opened by bundle_open and its heap holds
+/* The same of files already at hand (a folder). `out` was opened by bundle_begin and its heap holds
  * the list; the bytes are the caller's and outlive it. */
-void bundle_open(struct policy_bundle *b, size_t bytes_max);
+void bundle_begin(struct policy_bundle *b, size_t bytes_max);
 rc_t bundle_read_files(struct policy_bundle *b, const struct bundle_options *o, struct diag *why);
 void bundle_drop(struct policy_bundle *b); /* zeroed is fine */
 

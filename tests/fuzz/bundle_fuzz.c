@@ -32,7 +32,7 @@ int LLVMFuzzerTestOneInput(const u8 *bytes, size_t n) {
     str input = str_of((const char *)bytes, n);
     rc_t rc = bundle_read(&b, input, &o, &why);
     bundle_drop(&b);
-    bundle_open(&b, MIB(1));
+    bundle_begin(&b, MIB(1));
     rc = tar_list(&b.heap, input, MIB(1), &b.files, &why);
     if (!rc) rc = bundle_read_files(&b, &o, &why);
     if (!rc) read_again(&b);

@@ -389,7 +389,7 @@ TEST(no_memory_is_said) {
     rc_t rc = RC_NO_MEMORY;
     for (size_t room = KIB(1); rc == RC_NO_MEMORY && room < MIB(2); room += KIB(1)) {
         bundle_drop(&bundle);
-        bundle_open(&bundle, 0);
+        bundle_begin(&bundle, 0);
         bundle.heap.bytes_max = room;
         rc = bundle_unpack(&bundle.heap, buf_str(&archive), 0, 0, &bundle.unpacked, &bundle.files,
                            &why);
