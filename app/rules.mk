@@ -15,3 +15,9 @@ build/gen/policy_zones.c: tools/zones.py build/src/tzdata.stamp
 	@mkdir -p $(@D)
 	$(call say,GEN,$@)
 	$Qtools/zones.py $@ build/src/tzdata
+# The access policy, as text.
+GEN += build/gen/access_policy.c
+build/gen/access_policy.c: tools/embed_text.py app/access/authz.rego
+	@mkdir -p $(@D)
+	$(call say,EMBED,app/access/authz.rego)
+	$Qtools/embed_text.py $@ access_policy_source app/access/authz.rego

@@ -1,107 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* access.c — may they? One function answers every question of every service from one table
- * (rule.def). Nothing else in the appliance compares roles.
+/* access.c — may they? One function answers every question of every service: what the policy
+ * data.openpolicy.authz says (engine.c). Nothing else in the appliance compares roles.
  *
- *   PHASE_POLICY   the route's floor (public, user, admin), then its permission on the kind as a
- *                  whole: could somebody of this role ever? Rules about owner and state pass here;
+ *   PHASE_POLICY   every route's permission, on the kind as a whole: could they ever? Rules about
+ *                  owner and state pass here. A public route that names no permission is asked
+ *                  about as "public:route:use". Only probes are not asked about.
  *   the handler    asks again with the thing in hand (access_check), and that answer is final.
+ *
+ * A route's `access` is what the shipped policy says of it, for documents and tests; it decides
+ * nothing.
  *
  * Always true: no rule, no permission; an unknown role is nobody; a guest gets 401 (sign in),
  * others 403 with the reason; a refused person leaves an audit row (one per ten seconds for the
  * same question, so that refusals cannot be used to fill the disk). */
-#include "app/access/access.h"
+#include "app/access/access_impl.h"
 #include "app/audit/audit.h"
-#include "app/config/config.h"
 #include "app/metrics/metrics.h"
 #include "app/reply.h"
-#include "app/scope.h"
 #include "kernel/base/log.h"
 #include "kernel/platform.h"
-
-enum { GUEST = 1, USER = 2, ADMIN = 4 };
-enum whose { ANY, OWN };
-struct rule {
-    str permission;
-    u32 who;
-    enum whose whose;
-    const char *states;
-    const char *option; /* a switch of the configuration that must be on; NULL: none */
-    const char *why;
-};
-static const struct rule rules[] = {
-#define RULE(permission, who, whose, states, why)                                                  \
-    {{permission, sizeof permission - 1}, who, whose, states, NULL, why},
-#define RULE_IF(option, permission, who, whose, states, why)                                       \
-    {{permission, sizeof permission - 1}, who, whose, states, option, why},
-#include "app/access/rule.def"
-#undef RULE
-#undef RULE_IF
-};
-
-static u32 role_of(const struct actor *who) {
-    if (who->user_id.len == 0) return GUEST;
-    if (str_eq(who->role, S("admin"))) return ADMIN;
-    if (str_eq(who->role, S("user"))) return USER;
-    return 0;
-}
-
-static bool covers(const struct rule *r, str permission) {
-    size_t n = r->permission.len;
-    if (r->permission.ptr[n - 1] == '*')
-        return str_starts(permission, str_take(r->permission, n - 1));
-    return str_eq(r->permission, permission);
-}
-
-static bool in_states(const char *states, str state) {
-    str rest = str_from_c(states), one;
-    while (str_split(&rest, ' ', &one))
-        if (str_eq(one, state)) return true;
-    return false;
-}
-
-static bool fits(const struct rule *r, const struct access_question *q) {
-    if (q->resource_id.len == 0) return true; /* of the kind as a whole: perhaps */
-    if (r->whose == OWN &&
-        (q->resource_owner.len == 0 || !str_eq(q->resource_owner, q->who->user_id)))
-        return false;
-    return !r->states || in_states(r->states, q->resource_state);
-}
-
-bool access_known(str permission) {
-    for (size_t i = 0; i < ARRAY_LEN(rules); i++)
-        if (covers(&rules[i], permission)) return true;
-    return false;
-}
-
-void access_decide(const struct access_question *q, struct access_answer *out) {
-    u32 role = role_of(q->who), could = 0;
-    bool own = false;
-    if (q->who->scopes.ptr && !scope_allows(q->who->scopes, q->permission)) {
-        *out = (struct access_answer){false, "the scopes of this key or token do not cover this"};
-        return;
-    }
-    *out = (struct access_answer){false, "no rule allows this"};
-    for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
-        const struct rule *r = &rules[i];
-        if (!covers(r, q->permission) || (r->option && !config_bool(r->option))) continue;
-        could |= r->who;
-        if (!(r->who & role)) continue;
-        if (fits(r, q)) {
-            *out = (struct access_answer){true, r->why};
-            return;
-        }
-        own |= r->whose == OWN;
-    }
-    if (could == 0) return;
-    if (role == GUEST)
-        out->why = "guests may not do this: sign in first";
-    else if (own)
-        out->why = "only its author or an administrator may do this";
-    else if (could == ADMIN)
-        out->why = "only an administrator may do this";
-    else
-        out->why = "your role does not allow this";
-}
 
 /* ---- Refusing -------------------------------------------------------------------------------- */
 
@@ -144,7 +61,7 @@ static void refuse(struct request *rq, str permission, str resource_id, const ch
 bool access_check(struct request *rq, str permission, str resource_id, str owner, str state) {
     struct access_question q = {&rq->actor, permission, resource_id, owner, state};
     struct access_answer answer;
-    access_decide(&q, &answer);
+    access_decide_for(rq, &q, &answer);
     if (answer.allowed) return true;
     refuse(rq, permission, resource_id, answer.why);
     return false;
@@ -152,32 +69,30 @@ bool access_check(struct request *rq, str permission, str resource_id, str owner
 
 /* ---- The module ------------------------------------------------------------------------------ */
 
+#define PERMISSION_PUBLIC "public:route:use"
+
+static const struct module *const *covered;
+const struct module *const *access_modules(void) { return covered; }
+
+str access_permission_of(const struct route *r) {
+    return str_from_c(r->permission ? r->permission : PERMISSION_PUBLIC);
+}
+
 static rc_t access_phase(struct request *rq) {
     const struct route *route = rq->route;
-    if (!route) return RC_PASS;
-    u32 role = role_of(&rq->actor);
-    str permission = str_from_c(route->permission);
-    if (route->access == ACCESS_USER && !(role & (USER | ADMIN))) {
-        refuse(rq, permission, str_of(NULL, 0), "guests may not do this: sign in first");
-        return RC_DENIED;
-    }
-    if (route->access == ACCESS_ADMIN && role != ADMIN) {
-        refuse(rq, permission, str_of(NULL, 0),
-               role == GUEST ? "guests may not do this: sign in first"
-                             : "only an administrator may do this");
-        return RC_DENIED;
-    }
     str none = str_of(NULL, 0);
-    if (permission.len && !access_check(rq, permission, none, none, none)) return RC_DENIED;
+    if (!route) return RC_PASS;
+    if (!access_check(rq, access_permission_of(route), none, none, none)) return RC_DENIED;
     rq->allowed = true;
     return RC_OK;
 }
 
 rc_t access_cover(const struct module *const *list, struct diag *why) {
+    covered = list;
     for (const struct module *const *m = list; *m; m++)
         for (const struct route *r = (*m)->routes; r && r->pattern; r++) {
-            if (r->permission && !access_known(str_from_c(r->permission))) {
-                diag_set(why, "no access rule for %s (%s): add one to app/access/rule.def",
+            if (!access_known(access_permission_of(r))) {
+                diag_set(why, "no access rule for %s (%s): add one to app/access/authz.rego",
                          r->permission, r->pattern);
                 return RC_INVALID;
             }
@@ -189,7 +104,16 @@ rc_t access_cover(const struct module *const *list, struct diag *why) {
     return RC_OK;
 }
 
+static rc_t access_start(struct diag *why) {
+    (void)why;
+    access_guard_start();
+    return RC_OK;
+}
+
 const struct module access_module = {
     .name = "access",
+    .start = access_start,
+    .routes = access_routes,
+    .schemas = access_schemas,
     .phases = {[PHASE_POLICY] = access_phase},
 };

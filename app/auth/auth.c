@@ -119,6 +119,7 @@ static rc_t auth_start(struct diag *why) {
         diag_set(why, "no entropy or no memory for authentication (%s)", rc_name(rc));
         return rc;
     }
+    directory_start();
     if ((rc = token_start(why))) return rc;
     return setup_start(why);
 }

@@ -29,6 +29,10 @@ enum {
     KEYS_PER_USER_MAX = 50,
 };
 
+/* ---- directory.c ----------------------------------------------------------------------------- */
+
+void directory_start(void); /* tells access control where to ask about accounts */
+
 /* ---- base64url.c ----------------------------------------------------------------------------- */
 
 #define BASE64_LEN(bytes) (((bytes)*4 + 2) / 3) /* letters without padding; add one for the NUL */

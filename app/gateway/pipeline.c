@@ -18,6 +18,7 @@
  * each request gets exactly one answer; nothing a client sends makes this file panic.
  * Leaves to others: what the gateway tells about itself (routes.c). */
 #include "app/gateway/gateway_impl.h"
+#include "app/access/access.h"
 #include "app/metrics/metrics.h"
 #include "app/reply.h"
 #include "kernel/base/log.h"
@@ -51,9 +52,15 @@ static rc_t add_phases(const struct module *m, struct diag *why) {
     return RC_OK;
 }
 
+static const struct route *route_for(enum http_method method, str path) {
+    struct router_match m;
+    return router_find(gateway.router, method, path, &m) ? NULL : m.route;
+}
+
 rc_t gateway_build(const struct module *const *list, struct diag *why) {
     rc_t rc = router_open(&gateway.router);
     gateway.list = list;
+    access_router_use(route_for);
     if (rc) {
         diag_set(why, "no memory for the route table");
         return rc;

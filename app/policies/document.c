@@ -142,9 +142,10 @@ bool policy_fetch(struct request *rq, struct policy *out) {
         db_read_end(t);
     }
     if (rc == RC_OK) {
-        access_decide(&(struct access_question){&rq->actor, S("policies:document:read"), out->id,
-                                                out->author_id, out->status},
-                      &may);
+        access_decide_for(rq,
+                          &(struct access_question){&rq->actor, S("policies:document:read"),
+                                                    out->id, out->author_id, out->status},
+                          &may);
         if (!may.allowed) rc = RC_NOT_FOUND;
     }
     if (rc == RC_NOT_FOUND)

@@ -14,11 +14,12 @@ enum { ANSWER_MAX = 4 << 20 };
 
 /* ---- What may be seen ------------------------------------------------------------------------ */
 
-static bool may_read(const struct actor *who, enum status s, str owner) {
+static bool may_read(const struct request *rq, enum status s, str owner) {
     struct access_answer answer;
-    access_decide(&(struct access_question){who, S("policies:document:read"), S("any"), owner,
-                                            status_name(s)},
-                  &answer);
+    access_decide_for(rq,
+                      &(struct access_question){&rq->actor, S("policies:document:read"), S("any"),
+                                                owner, status_name(s)},
+                      &answer);
     return answer.allowed;
 }
 
@@ -27,9 +28,9 @@ static void filter_visible(struct request *rq, struct filter *f) {
     bool own_more = false;
     for (int s = 0; s < STATUS_COUNT; s++) {
         str name = status_name((enum status)s);
-        bool any = may_read(&rq->actor, (enum status)s, S(""));
+        bool any = may_read(rq, (enum status)s, S(""));
         bool mine =
-            rq->actor.user_id.len && may_read(&rq->actor, (enum status)s, rq->actor.user_id);
+            rq->actor.user_id.len && may_read(rq, (enum status)s, rq->actor.user_id);
         if (any) others = arena_printf(f->arena, "%.*s,'%.*s'", STR(others), STR(name));
         if (mine) own = arena_printf(f->arena, "%.*s,'%.*s'", STR(own), STR(name));
         own_more |= mine && !any;

@@ -275,6 +275,14 @@ static void policies_answer(struct request *rq, const char *id) {
         found = true;
     }
     (void)buf_add(&b, id ? S("}\n") : S("]}\n"));
+    if (!found && id && !strcmp(id, ACCESS_POLICY_ID)) { /* the shipped one, till another is put */
+        struct rego_source shipped = {S(ACCESS_POLICY_ID), access_policy_text(), 0};
+        buf_clear(&b);
+        (void)buf_add(&b, S("{\"result\":"));
+        put_source(&b, &h, &shipped, true);
+        (void)buf_add(&b, S("}\n"));
+        found = true;
+    }
     if (!found)
         rego_error(rq, 404, "resource_not_found", "storage_not_found_error: policy id \"%s\"", id);
     else if (rego_options_read(rq, &o))

@@ -68,6 +68,8 @@ void rego_revert(struct request *rq) {
         reply_problem(rq, 404, "revision_not_found",
                       "There is no revision %lld any more, or not yet.",
                       (long long)change.revision);
+    else if (rc == RC_INVALID && why.text[0])
+        reply_problem(rq, 409, "not_reverted", "%s", why.text);
     else
         reply_rc(rq, rc, "revert");
     heap_close(&h);

@@ -7,6 +7,7 @@
  * it once that is durable: what was acknowledged is there after a power cut, and a change that
  * fails leaves everything as it was. */
 #pragma once
+#include "app/access/access.h"
 #include "app/id.h"
 #include "app/policy/policy.h"
 #include "app/policy/value/document.h"
@@ -31,6 +32,7 @@ struct rego_build {
     u32 refs;
     struct policy_program *program;
     bool has_mask, has_drop; /* data.system.log.mask, drop: a policy looks at decision records */
+    struct access_policy *access; /* data.openpolicy.authz; NULL: the shipped one decides */
     struct rego_query queries[REGO_QUERIES]; /* by hash of the path; loop only */
 };
 

@@ -35,6 +35,7 @@ static void build_drop(struct rego_build *b) {
             policy_query_drop(b->queries[i].query);
             free((char *)b->queries[i].path.ptr);
         }
+    access_policy_drop(b->access);
     policy_drop(b->program);
     free(b);
 }
@@ -102,8 +103,12 @@ static rc_t compile(struct rego_state *s, struct policy_errors *errors) {
     }
     b->refs = 1, b->program = j.program;
     b->has_mask = has_rule(b->program, "mask"), b->has_drop = has_rule(b->program, "drop");
-    s->build = b;
-    return RC_OK;
+    rc = access_policy_make(b->program, &b->access);
+    if (rc)
+        build_drop(b);
+    else
+        s->build = b;
+    return rc;
 }
 
 rc_t rego_query_of(struct rego_state *s, str path, struct policy_query **out,
@@ -359,6 +364,7 @@ static rc_t write_revision(struct request *rq, const struct rego_change *c, stru
 
 static void publish(struct rego_state *next) {
     struct rego_state *old = current;
+    access_policy_use(next->build->access, document_root(next->data));
     current = next;
     rego_release(old);
 }
@@ -383,6 +389,18 @@ static rc_t make_durable(struct request *rq, const struct rego_change *c, struct
     return rc;
 }
 
+/* Under the reserved id lies the access policy and nothing else: one of another package would leave
+ * the shipped one in charge, unnoticed. */
+static rc_t check_reserved(const struct rego_change *c, const struct rego_state *next,
+                           struct diag *why) {
+    if (c->kind != REGO_SOURCE_PUT || !str_eq(c->subject, S(ACCESS_POLICY_ID)) ||
+        next->build->access)
+        return RC_OK;
+    diag_set(why, "the policy " ACCESS_POLICY_ID
+                  " must be of package openpolicy.authz and have a rule allow");
+    return RC_INVALID;
+}
+
 rc_t rego_apply(struct request *rq, const struct rego_change *c, struct policy_errors *errors,
                 struct diag *why, bool *changed) {
     struct rego_state *next = NULL;
@@ -397,6 +415,10 @@ rc_t rego_apply(struct request *rq, const struct rego_change *c, struct policy_e
         *changed = true;
     } else
         rc = next_state(current, c, true, errors, why, &next, changed);
+    if (!rc && *changed) rc = check_reserved(c, next, why);
+    if (!rc && *changed &&
+        !access_policy_admits(next->build->access, document_root(next->data), rq, why))
+        rc = RC_INVALID;
     if (!rc && *changed) rc = make_durable(rq, c, next);
     if (!rc && *changed)
         publish(next);
@@ -508,6 +530,48 @@ rc_t rego_state_at(s64 revision, struct rego_state **out, struct diag *why) {
     return rc;
 }
 
+static bool speaks_of_access(const struct rego_source *s) {
+    static const char *const place[] = {"openpolicy", "authz"};
+    struct parse_options o = {.version = REGO_V1};
+    struct policy_errors errors;
+    struct ast_module *m;
+    struct heap h;
+    heap_open(&h, MIB(16));
+    policy_errors_open(&errors, &h, 1);
+    bool found = str_eq(s->id, S(ACCESS_POLICY_ID));
+    if (!found && parse_module(&h, s->id, s->text, &o, &m, &errors) == RC_OK) {
+        found = m->package->count > ARRAY_LEN(place);
+        for (u32 i = 0; found && i < ARRAY_LEN(place); i++) {
+            const struct ast_term *t = m->package->terms[i + 1];
+            found = t->kind == AST_STRING && str_eq(value_str(t->scalar), str_from_c(place[i]));
+        }
+    }
+    heap_close(&h);
+    return found;
+}
+
+/* The stored policies without those on access: what is wrong may be there, and then nobody could
+ * come in to correct it. They stay in the list, to be read and replaced. */
+static rc_t compile_without_access(struct rego_state *s) {
+    struct rego_source *all = s->sources;
+    u32 count = s->source_count;
+    struct policy_errors errors;
+    struct heap h;
+    s->sources = calloc(count + 1, sizeof *s->sources);
+    s->source_count = 0;
+    for (u32 i = 0; s->sources && i < count; i++)
+        if (!speaks_of_access(&all[i])) s->sources[s->source_count++] = all[i];
+    heap_open(&h, MIB(1));
+    policy_errors_open(&errors, &h, 1);
+    rc_t rc = !s->sources                ? RC_NO_MEMORY
+              : s->source_count == count ? RC_INVALID
+                                         : compile(s, &errors);
+    heap_close(&h);
+    free(s->sources);
+    s->sources = all, s->source_count = count;
+    return rc;
+}
+
 static rc_t rego_start(struct diag *why) {
     struct replay r = {.why = why};
     struct policy_errors errors;
@@ -520,13 +584,16 @@ static rc_t rego_start(struct diag *why) {
     heap_open(&h, MIB(4));
     policy_errors_open(&errors, &h, 10);
     rc = compile(r.state, &errors);
-    if (rc) {
-        str first = errors.count ? errors.items[0].message : S("no memory");
-        diag_set(why, "the stored policies do not compile: %.*s", STR(first));
+    str first = errors.count ? errors.items[0].message : S("no memory");
+    if (rc) diag_set(why, "the stored policies do not compile: %.*s", STR(first));
+    bool broken = rc == RC_INVALID && compile_without_access(r.state) == RC_OK;
+    if (rc && !broken)
         rego_release(r.state);
-    } else {
+    else {
         changes_since_snapshot = r.changes, bytes_since_snapshot = r.bytes;
         publish(r.state);
+        if (broken) access_policy_refuse(document_root(r.state->data), why->text);
+        rc = RC_OK;
         rego_decisions_start();
     }
     heap_close(&h);
@@ -536,6 +603,7 @@ static rc_t rego_start(struct diag *why) {
 static void rego_stop(void) {
     if (current) rego_decisions_stop();
     rego_shadow_stop();
+    access_policy_use(NULL, UNDEFINED); /* before what it was made of goes */
     rego_release(current);
     current = NULL;
 }

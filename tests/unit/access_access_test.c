@@ -2,6 +2,7 @@
 /* access_access_test.c — the rules as a table of answers: who, what, whose, in which state. */
 #include "app/access/access.c"
 #include "tests/test.h"
+#include "tests/unit/access_oracle.h"
 
 static const struct actor guest = {0};
 static const struct actor user = {.user_id = {"u1", 2}, .role = {"user", 4}};
@@ -132,6 +133,64 @@ TEST(a_no_says_why) {
     EXPECT_STR(str_from_c(a.why), S("only an administrator may do this"));
     access_decide(&(struct access_question){&admin, S("nothing:at:all"), S(""), S(""), S("")}, &a);
     EXPECT_STR(str_from_c(a.why), S("no rule allows this"));
+}
+
+/* The shipped policy against the table, in every case the two can tell apart. */
+TEST(the_shipped_policy_says_what_the_table_says) {
+    static const struct actor *const people[] = {&guest, &user, &other, &admin, &odd};
+    static const char *const states[] = {"", "draft", "under_review", "approved", "rejected",
+                                         "published", "archived", "publishe"};
+    static const char *const owners[] = {"", "u1", "u2", "a1", "x1"};
+    u32 asked = 0;
+    for (size_t r = 0; r < ARRAY_LEN(rules); r++) {
+        char permission[64];
+        EXPECT_OK(str_to_c(rules[r].permission, permission, sizeof permission));
+        size_t n = strlen(permission);
+        if (permission[n - 1] == '*') permission[n - 1] = 'x';
+        for (size_t w = 0; w < ARRAY_LEN(people); w++)
+            for (size_t k = 0; k < 1 + ARRAY_LEN(states) * ARRAY_LEN(owners); k++) {
+                struct access_question q = {people[w], str_from_c(permission), S(""), S(""), S("")};
+                struct access_answer got, wanted;
+                if (k) {
+                    q.resource_id = S("thing");
+                    q.resource_owner = str_from_c(owners[(k - 1) % ARRAY_LEN(owners)]);
+                    q.resource_state = str_from_c(states[(k - 1) / ARRAY_LEN(owners)]);
+                }
+                for (int again = 0; again < 2; again++) { /* asked, then remembered */
+                    access_decide(&q, &got);
+                    oracle_decide(&q, &wanted);
+                    if (got.allowed != wanted.allowed)
+                        test_fail(__FILE__, __LINE__, "%s of %.*s: %d", permission,
+                                  STR(people[w]->role), got.allowed);
+                    if (!wanted.allowed) EXPECT_STR(str_from_c(got.why), str_from_c(wanted.why));
+                }
+                asked++;
+            }
+    }
+    EXPECT(asked > 5000);
+}
+
+/* The whole matrix, from the route tables: what a route's `access` says of guests, users and
+ * administrators is what the shipped policy does, together with the route's permission. */
+TEST(every_route_admits_whom_its_table_says) {
+    static const struct actor *const people[] = {&guest, &user, &admin};
+    u32 routes = 0;
+    for (const struct module *const *m = modules; *m; m++)
+        for (const struct route *r = (*m)->routes; r && r->pattern; r++, routes++)
+            for (size_t w = 0; w < ARRAY_LEN(people); w++) {
+                str permission = access_permission_of(r);
+                struct access_question q = {.who = people[w], .permission = permission};
+                struct access_answer got, wanted;
+                size_t lowest = r->access == ACCESS_ADMIN ? 2 : r->access == ACCESS_USER ? 1 : 0;
+                bool floor = w >= lowest;
+                access_decide(&q, &got);
+                oracle_decide(&q, &wanted);
+                if (got.allowed != (floor && wanted.allowed))
+                    test_fail(__FILE__, __LINE__, "%s (%.*s) for %s: %d", r->pattern,
+                              STR(q.permission), w == 0 ? "guests" : w == 1 ? "users" : "admins",
+                              got.allowed);
+            }
+    EXPECT(routes > 80);
 }
 
 /* The gate of the appliance itself: each route of each module has a rule. */

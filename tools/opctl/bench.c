@@ -78,7 +78,7 @@ static int run(int argc, char **argv) {
         {"help", 'h', true, "this text"},
     };
     struct option_reader options = {specs, ARRAY_LEN(specs), argc, 1, argv};
-    struct policy_load_options load = {0};
+    struct policy_load_options load = {.parse.annotations = true};
     struct bundle files;
     struct bench b = {.ask = {.now_ns = wall_ns(), .seed = 1, .data_version = 1}};
     const char *v, *query = NULL, *input = NULL, *format = "pretty";

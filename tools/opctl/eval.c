@@ -157,7 +157,7 @@ static bool print_answer(struct eval *e, const struct policy_answer *a,
         put_raw(&b, a, &h);
     else if (!strcmp(e->format, "pretty"))
         put_pretty(&b, a, &h);
-    fwrite(b.ptr, 1, b.len, stdout);
+    if (b.len) fwrite(b.ptr, 1, b.len, stdout);
     bool ok = !b.failed && !h.exhausted;
     buf_close(&b);
     heap_close(&h);
@@ -257,6 +257,7 @@ static int run(int argc, char **argv) {
     bool ok = true;
     bundle_open(&e.files);
     e.load.compile.keep_print = true;
+    e.load.parse.annotations = true; /* rego.metadata answers them */
     for (int o; ok && (o = option_next(&options, &v)) != OPTION_END;) {
         bool on = !v || strcmp(v, "false");
         if (o == 0)

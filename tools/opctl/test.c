@@ -228,7 +228,9 @@ static int run(int argc, char **argv) {
         {"help", 'h', true, "this text"},
     };
     struct option_reader options = {specs, ARRAY_LEN(specs), argc, 1, argv};
-    struct tests t = {.timeout_ns = TIMEOUT_S * NS_PER_S, .load.compile.keep_print = true};
+    struct tests t = {.timeout_ns = TIMEOUT_S * NS_PER_S,
+                      .load.compile.keep_print = true,
+                      .load.parse.annotations = true};
     const char *v;
     bool ok = true, any = false;
     bundle_open(&t.files);
