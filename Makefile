@@ -12,6 +12,7 @@
 #     make fuzz-smoke       every fuzz target for a few seconds
 #     make layers           who uses whom, proved over the objects' symbols
 #     make tidy             the style as a test
+#     make command          opctl's verbs, from outside     (ONLY=eval: one file)
 #     make same             is the image bit-identical when built elsewhere?
 #     make conformance      the reference's published policy cases, when they are at hand
 #   make fuzz F=http T=60   one fuzz target for T seconds
@@ -263,7 +264,7 @@ UNIT      := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/*_test.c))
 UNIT_RUN   = $(if $(ONLY),$(or $(foreach t,$(UNIT),$(if $(findstring $(ONLY),$t),$t)),$(UNIT)),$(UNIT))
 FUZZ      := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/*_fuzz.c)))
 
-.PHONY: test setup unit tiny tsan conformance sim integration test-power fuzz fuzz-smoke layers tidy same coverage bench \
+.PHONY: test setup unit tiny tsan command conformance sim integration test-power fuzz fuzz-smoke layers tidy same coverage bench \
         profile size gdb image asm run run-host clean distclean help
 setup:
 	$Qtools/setup.sh
@@ -283,6 +284,8 @@ integration: $(if $(filter guest,$(TARGET)),guest image probe $(SELFTEST),host)
 	$Qpython3 tests/integration/appliance.py --target $(TARGET) $(ONLY)
 test-power: guest host build/host/dbcheck
 	$Qpython3 tests/integration/power_cut.py
+command: build/host/opctl
+	$Qpython3 tests/command/run.py $< $(ONLY)
 conformance: build/host/opctl
 	$Qtools/conformance.sh $<
 fuzz-smoke: $(addprefix build/fuzz/fuzz/,$(FUZZ))

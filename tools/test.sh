@@ -42,6 +42,7 @@ suite tidy 300 $(m tidy)
 suite layers 120 $(m layers)
 suite unit 1200 $(m unit ONLY="${ONLY:-}")
 suite tsan 180 $(m tsan)
+has tests/command command && suite command 300 $(m command)
 suite conformance 600 $(m conformance)
 has tests/fuzz fuzz-smoke && suite fuzz-smoke 900 $(m fuzz-smoke)
 has tests/integration/appliance.py integration && {

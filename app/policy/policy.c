@@ -57,6 +57,14 @@ static void keep_places(struct policy_errors *errors) {
     }
 }
 
+/* What passed since `*since` is added to `*to`. */
+static void count_time(struct policy_times *t, u64 *since, u64 *to) {
+    if (!t) return;
+    u64 now = t->clock_ns();
+    if (to) *to += now - *since;
+    *since = now;
+}
+
 rc_t policy_load(const struct policy_source *sources, u32 count, const struct policy_load_options *o,
                  struct policy_program **out, struct policy_errors *errors) {
     struct policy_program *made = calloc(1, sizeof *made);
@@ -67,9 +75,13 @@ rc_t policy_load(const struct policy_source *sources, u32 count, const struct po
     rc_t rc = RC_NO_MEMORY;
     struct ast_module **modules = heap_alloc(&p->heap, (count ? count : 1) * sizeof *modules);
     if (!modules) goto failed;
+    u64 since = 0;
+    count_time(o->times, &since, NULL);
     if ((rc = parse_all(&p->heap, sources, count, &o->parse, modules, errors))) goto failed;
+    count_time(o->times, &since, o->times ? &o->times->parse_ns : NULL);
     if ((rc = compile_modules(&p->heap, modules, count, &o->compile, &p->compiled, errors))) goto failed;
     if ((rc = plan_program(p, errors))) goto failed;
+    count_time(o->times, &since, o->times ? &o->times->compile_ns : NULL);
     *out = made;
     return RC_OK;
 failed:
@@ -109,11 +121,15 @@ rc_t policy_prepare_with(struct policy_program *p, str text, const struct policy
     q->program.trace = o->trace;
     struct ast_body *body;
     struct compiled_query compiled = {0};
+    u64 since = 0;
+    count_time(o->times, &since, NULL);
     rc_t rc = parse_body(h, text, &o->parse, &body, errors);
+    count_time(o->times, &since, o->times ? &o->times->parse_ns : NULL);
     if (!rc)
         rc = compile_query(h, p->program.compiled, body, o->package, o->imports, o->import_count,
                            &compiled, errors);
     if (!rc) rc = plan_query(q, &compiled, errors);
+    count_time(o->times, &since, o->times ? &o->times->compile_ns : NULL);
     if (rc) {
         if (rc == RC_NO_MEMORY && !errors->count) (void)out_of_memory(errors);
         keep_places(errors);

@@ -14,11 +14,16 @@ struct policy_query;
 struct policy_evaluator; /* memory and caches reused from question to question; one thread at a time */
 
 struct policy_source { str name, text; };
+struct policy_times { /* how long the parts of loading and preparing took; added to */
+    u64 (*clock_ns)(void);
+    u64 parse_ns, compile_ns; /* planning is part of compiling */
+};
 struct policy_load_options {
     struct parse_options parse;
     struct compile_options compile;
     size_t bytes_max; /* memory of the program; 0: POLICY_PROGRAM_BYTES_MAX */
     bool trace;       /* its evaluation can be watched: trace.h */
+    struct policy_times *times; /* may be NULL */
 };
 /* On RC_INVALID `errors` (opened by the caller) tells; nothing else was made. */
 rc_t policy_load(const struct policy_source *sources, u32 count, const struct policy_load_options *o,
@@ -35,6 +40,7 @@ struct policy_query_options {
     const struct ast_import *imports;
     u32 import_count;
     bool trace;
+    struct policy_times *times; /* may be NULL */
 };
 rc_t policy_prepare_with(struct policy_program *p, str query, const struct policy_query_options *o,
                          struct policy_query **out, struct policy_errors *errors);
@@ -63,6 +69,8 @@ struct policy_ask {
     bool (*cancelled)(void *arg);  /* may be NULL; asked now and then */
     void (*print)(void *arg, const struct ast_location *at, str message);
     void (*note)(void *arg, str message); /* of trace() */
+    /* Each error of a builtin, unless it ends the question; `e` is valid during the call. May be NULL. */
+    void (*builtin_error)(void *arg, const struct policy_error *e);
     void *arg;
     value runtime;        /* opa.runtime(); UNDEFINED: {} */
     http_send_fn *http;   /* http.send; NULL: an error */

@@ -34,3 +34,10 @@ struct policy_trace {
     void (*event)(struct policy_trace *t, const struct policy_event *e); /* must not ask the evaluator */
     bool locals;                 /* wanted */
 };
+struct policy_tee { /* one sink that is several; they must outlive it */
+    struct policy_trace trace;
+    struct policy_trace *to[4];
+    u32 count;
+};
+void policy_tee_add(struct policy_tee *t, struct policy_trace *to); /* from {0} on */
+const char *policy_event_name(enum policy_event_op op); /* "Enter", as the reference's */

@@ -12,7 +12,10 @@
 #include <stdlib.h>
 #include "kernel/base/limits.h"
 
-enum { POLICY_COVER_MAX = 1 << 20 }; /* 48 MiB: two lines of a million */
+enum {
+    POLICY_COVER_MAX = 1 << 20, /* rules and lines: 96 MiB at the most */
+    BODIES_MAX = 1 << 24,       /* of one question whose rules' time is counted: 64 MiB */
+};
 
 static u32 hash_of(const void *address, u32 row) {
     u64 h = ((u64)(uintptr_t)address >> 3) * 0x9e3779b97f4a7c15u + row;
@@ -63,30 +66,91 @@ static struct policy_cover_hit *hit_of(struct policy_cover *c, struct policy_cov
 }
 
 static struct policy_cover_hit *line_of(struct policy_cover *c, const struct ast_location *at) {
-    if (!at || !at->file || !at->file->name.len) return NULL;
-    return hit_of(c, (struct policy_cover_hit){.file = at->file, .row = at->row});
+    if (!at || !at->file || (!at->file->name.len && !c->clock_ns)) return NULL;
+    struct policy_cover_hit *h =
+        hit_of(c, (struct policy_cover_hit){.file = at->file, .row = at->row});
+    if (h && !h->at) h->at = at;
+    return h;
 }
+
+/* ---- Time: what passed since the event before belongs to what that one began ---- */
+
+static u32 place_of(const struct policy_cover *c, const struct policy_cover_hit *h) {
+    return h ? (u32)(h - c->hits) + 1 : 0;
+}
+
+static u32 rule_of_body(const struct policy_cover *c, u32 body) {
+    return body < c->body_room ? c->rules_of[body] : 0;
+}
+
+static void remember_rule(struct policy_cover *c, u32 body, u32 rule) {
+    if (body >= c->body_room) {
+        u32 room = c->body_room ? c->body_room : 64;
+        while (room <= body && room < BODIES_MAX) room *= 2;
+        u32 *more = body < room ? realloc(c->rules_of, room * sizeof *more) : NULL;
+        if (!more) {
+            c->incomplete = true;
+            return;
+        }
+        memset(more + c->body_room, 0, (room - c->body_room) * sizeof *more);
+        c->rules_of = more, c->body_room = room;
+    }
+    c->rules_of[body] = rule;
+}
+
+static void charge(struct policy_cover *c) {
+    u64 now = c->clock_ns();
+    if (c->since_ns && c->line_now) c->hits[c->line_now - 1].ns += now - c->since_ns;
+    if (c->since_ns && c->rule_now) c->hits[c->rule_now - 1].ns += now - c->since_ns;
+    c->since_ns = now;
+}
+
+static void follow(struct policy_cover *c, const struct policy_event *e, u32 rule, u32 line) {
+    if (e->op == POLICY_ENTER) remember_rule(c, e->query, rule ? rule : rule_of_body(c, e->parent));
+    if (e->op != POLICY_INDEX) c->rule_now = rule_of_body(c, e->query);
+    if (line) c->line_now = line;
+}
+
+void policy_cover_stop(struct policy_cover *c) {
+    if (c->clock_ns) charge(c);
+    c->since_ns = 0, c->line_now = c->rule_now = 0;
+}
+
+/* ---- Events ---- */
 
 static void count_event(struct policy_trace *t, const struct policy_event *e) {
     struct policy_cover *c = (struct policy_cover *)t;
-    struct policy_cover_hit *h = NULL;
+    struct policy_cover_hit *rule = NULL, *line = NULL;
+    if (c->clock_ns) charge(c);
     switch (e->op) {
     case POLICY_ENTER:
     case POLICY_EXIT:
         if (!e->rule) break;
-        h = hit_of(c, (struct policy_cover_hit){.rule = e->rule});
-        if (h && e->op == POLICY_ENTER) h->entered++;
-        if (h && e->op == POLICY_EXIT) h->held++;
-        if (e->op == POLICY_EXIT && (h = line_of(c, &e->rule->head->at))) h->held++;
+        rule = hit_of(c, (struct policy_cover_hit){.rule = e->rule});
+        if (rule && e->op == POLICY_ENTER) rule->entered++;
+        if (rule && e->op == POLICY_EXIT) rule->held++;
+        if (e->op == POLICY_EXIT) {
+            u32 place = place_of(c, rule);
+            struct policy_cover_hit *head = line_of(c, &e->rule->head->at);
+            if (head) head->held++;
+            rule = place ? c->hits + place - 1 : NULL; /* they may have moved */
+        }
         break;
     case POLICY_EVAL:
-        if ((h = line_of(c, e->at))) h->entered++;
+    case POLICY_REDO:
+        if (!e->expr || !(line = line_of(c, e->at))) break;
+        if (e->op == POLICY_EVAL) line->entered++;
+        else line->redone++;
+        line->exprs |= 1ull << MIN(e->expr->index, 63u);
         break;
-    case POLICY_FAIL:
-        if ((h = line_of(c, e->at))) h->failed++;
+    case POLICY_FAIL: {
+        struct policy_cover_hit *failed = line_of(c, e->at);
+        if (failed) failed->failed++;
         break;
+    }
     default: break;
     }
+    if (c->clock_ns) follow(c, e, place_of(c, rule), place_of(c, line));
 }
 
 void policy_cover_open(struct policy_cover *c, u32 count_max) {
@@ -94,13 +158,13 @@ void policy_cover_open(struct policy_cover *c, u32 count_max) {
 }
 
 void policy_cover_close(struct policy_cover *c) {
-    free(c->hits), free(c->index);
+    free(c->hits), free(c->index), free(c->rules_of);
     *c = (struct policy_cover){.trace = {.event = count_event}};
 }
 
 void policy_cover_clear(struct policy_cover *c) {
     if (c->index) memset(c->index, 0, ((size_t)c->mask + 1) * sizeof *c->index);
-    c->count = 0, c->incomplete = false;
+    c->count = c->line_now = c->rule_now = 0, c->since_ns = 0, c->incomplete = false;
 }
 
 static const struct policy_cover_hit *find(const struct policy_cover *c, const void *address, u32 row) {
@@ -186,7 +250,8 @@ rc_t policy_cover_lines(const struct policy_cover *c, struct heap *h, struct ast
     *out = (struct policy_cover_lines){0};
     for (u32 i = 0; i < c->count; i++) {
         const struct policy_cover_hit *hit = c->hits + i;
-        if (!hit->rule && (hit->entered || hit->held) && str_eq(hit->file->name, module->file->name))
+        bool here = !hit->rule && str_eq(hit->file->name, module->file->name);
+        if (here && (hit->entered || hit->held))
             rows_add(&r, &r.covered, hit->row);
     }
     if (r.covered.count) qsort(r.covered.rows, r.covered.count, sizeof(u32), row_order);

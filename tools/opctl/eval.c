@@ -1,183 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* eval.c — opctl policy eval: ask a query and print the answer in the reference's formats.
+/* eval.c — opctl policy eval: ask a query and show the answer, with what the reference's command
+ * can show beside it: explanation, profile, coverage, metrics.
  *
- *   json      {"result": [{"expressions": [{"value", "text", "location"}], "bindings": {}}]}
- *   pretty    the value, or a table of bindings
- *   values    the expressions' values per result
- *   bindings  the bindings per result
- *   raw       values one per line, strings without quotes
- *   discard   nothing
- *
- * Exit status: 0; 1 with --fail when the answer is undefined or empty, with --fail-defined when it
- * is not; 2 for errors. */
+ * Exit status: 0; 1 with --fail when there is no answer, with --fail-defined when there is one; 2
+ * for errors. A query is watched only when something about its way is wanted. */
 #include <stdlib.h>
-#include "app/policy/value/json_text.h"
-#include "tools/opctl/opctl.h"
+#include "tools/opctl/eval.h"
 
-enum { EXIT_ERROR = 2 };
+enum { EXIT_ERROR = 2, PROFILE_ROWS = 10, PRETTY_WIDTH = 80, SCOPE_BYTES_MAX = 1 << 16 };
 
 struct eval {
     struct bundle files;
     struct policy_load_options load;
+    struct policy_query_options with;
     struct policy_ask ask;
-    const char *format, *query, *input;
-    bool fail, fail_defined, stdin_input, strict_errors;
+    struct watch watch;
+    const char *format, *query, *input, *package, *schema, *capabilities;
+    str query_text; /* of --stdin; freed at the end */
+    const char *imports[16];
+    u32 import_count;
+    bool fail, fail_defined, query_from_stdin, show_builtin_errors;
+    s64 count, pretty_limit;
+    u64 timeout_ns, load_files_ns, input_ns;
+    bool defined;
 };
-
-static void print_message(void *arg, const struct ast_location *at, str message) {
-    (void)arg;
-    if (at && at->file && at->file->name.len)
-        fprintf(stderr, "%.*s:%u: ", STR(at->file->name), at->row);
-    fprintf(stderr, "%.*s\n", STR(message));
-}
-
-/* ---- Output: members in the reference's order, two blanks per level ---- */
-
-static void put_indented(struct buf *to, value v, int level) {
-    struct buf text;
-    buf_open(&text, to->max);
-    json_text_write(&text, v, JSON_TEXT_INDENT);
-    for (str rest = buf_str(&text), line; str_split(&rest, '\n', &line);) {
-        (void)buf_add(to, line);
-        if (rest.len) (void)buf_printf(to, "\n%*s", level * 2, "");
-    }
-    if (text.failed) to->failed = true;
-    buf_close(&text);
-}
-
-struct query_text {
-    const struct ast_expr *exprs[64];
-    u32 count;
-};
-
-static void put_expressions(struct buf *to, value expressions, const struct query_text *texts) {
-    for (u32 i = 0; i < value_count(expressions); i++) {
-        const struct ast_expr *e = i < texts->count ? texts->exprs[i] : NULL;
-        (void)buf_add(to, i ? S(",\n        {\n          \"value\": ")
-                            : S("        {\n          \"value\": "));
-        put_indented(to, value_item(expressions, i), 5);
-        if (e) {
-            struct heap h;
-            heap_open(&h, 1 << 20);
-            str source = str_take(str_skip(e->at.file->text, e->at.offset), e->at.len);
-            (void)buf_add(to, S(",\n          \"text\": "));
-            json_text_write(to, value_string(&h, source), 0);
-            (void)buf_add(to, S(",\n          \"location\": {\n"));
-            (void)buf_printf(to, "            \"row\": %u,\n            \"col\": %u\n          }",
-                             e->at.row, e->at.column);
-            heap_close(&h);
-        }
-        (void)buf_add(to, S("\n        }"));
-    }
-}
-
-static void put_json(struct buf *to, const struct policy_answer *a, const struct query_text *texts,
-                     struct heap *h) {
-    if (!a->count) {
-        (void)buf_add(to, S("{}\n"));
-        return;
-    }
-    (void)buf_add(to, S("{\n  \"result\": [\n"));
-    for (u32 i = 0; i < a->count; i++) {
-        (void)buf_add(to, S("    {\n      \"expressions\": [\n"));
-        put_expressions(to, value_as_json(h, a->results[i].expressions), texts);
-        (void)buf_add(to, S("\n      ]"));
-        if (value_count(a->results[i].bindings)) {
-            (void)buf_add(to, S(",\n      \"bindings\": "));
-            put_indented(to, value_as_json(h, a->results[i].bindings), 3);
-        }
-        (void)buf_add(to, i + 1 < a->count ? S("\n    },\n") : S("\n    }\n"));
-    }
-    (void)buf_add(to, S("  ]\n}\n"));
-}
-
-static void put_lists(struct buf *to, const struct policy_answer *a, bool bindings,
-                      struct heap *h) {
-    struct value_builder all;
-    value_builder_open(&all, h, VALUE_ARRAY);
-    for (u32 i = 0; i < a->count; i++)
-        value_builder_add(
-            &all, value_as_json(h, bindings ? a->results[i].bindings : a->results[i].expressions));
-    value list = value_builder_close(&all);
-    for (u32 i = 0; !bindings && i < value_count(list); i++) {
-        json_text_write(to, value_item(list, i), JSON_TEXT_INDENT);
-        (void)buf_add(to, S("\n"));
-    }
-    if (!bindings) return;
-    json_text_write(to, list, JSON_TEXT_INDENT);
-    (void)buf_add(to, S("\n"));
-}
-
-static void put_raw(struct buf *to, const struct policy_answer *a, struct heap *h) {
-    for (u32 i = 0; i < a->count; i++) {
-        value values = value_as_json(h, a->results[i].expressions);
-        for (u32 j = 0; j < value_count(values); j++) {
-            value v = value_item(values, j);
-            if (j) (void)buf_add(to, S(" "));
-            if (v.kind == VALUE_STRING)
-                (void)buf_add(to, value_str(v));
-            else
-                json_text_write(to, v, 0);
-        }
-        (void)buf_add(to, S("\n"));
-    }
-}
-
-static void put_pretty(struct buf *to, const struct policy_answer *a, struct heap *h) {
-    if (!a->count) {
-        (void)buf_add(to, S("undefined\n"));
-        return;
-    }
-    for (u32 i = 0; i < a->count; i++) {
-        value v = value_as_json(h, a->results[i].expressions),
-              names = value_as_json(h, a->results[i].bindings);
-        bool alone = value_count(v) == 1 && !value_count(names);
-        json_text_write(to,
-                        alone                ? value_item(v, 0)
-                        : value_count(names) ? names
-                                             : v,
-                        JSON_TEXT_INDENT);
-        (void)buf_add(to, S("\n"));
-    }
-}
-
-static bool print_answer(struct eval *e, const struct policy_answer *a,
-                         const struct query_text *texts) {
-    struct heap h;
-    struct buf b;
-    heap_open(&h, (size_t)1 << 30);
-    buf_open(&b, (size_t)1 << 30);
-    if (!strcmp(e->format, "json"))
-        put_json(&b, a, texts, &h);
-    else if (!strcmp(e->format, "values"))
-        put_lists(&b, a, false, &h);
-    else if (!strcmp(e->format, "bindings"))
-        put_lists(&b, a, true, &h);
-    else if (!strcmp(e->format, "raw"))
-        put_raw(&b, a, &h);
-    else if (!strcmp(e->format, "pretty"))
-        put_pretty(&b, a, &h);
-    if (b.len) fwrite(b.ptr, 1, b.len, stdout);
-    bool ok = !b.failed && !h.exhausted;
-    buf_close(&b);
-    heap_close(&h);
-    return ok;
-}
 
 /* ---- Asking ---- */
-
-static int report(struct eval *e, const struct policy_errors *errors) {
-    if (strcmp(e->format, "json"))
-        errors_print(errors);
-    else {
-        struct value_builder b;
-        value_builder_open(&b, errors->heap, VALUE_OBJECT);
-        value_builder_replace(&b, value_string_c(errors->heap, "errors"),
-                              policy_errors_json(errors->heap, errors));
-        value_print(value_builder_close(&b), JSON_TEXT_INDENT);
-    }
-    return EXIT_ERROR;
-}
 
 /* The query's expressions as written; `some` leaves no value of its own. */
 static void read_texts(struct heap *h, str query, const struct parse_options *o,
@@ -191,99 +39,298 @@ static void read_texts(struct heap *h, str query, const struct parse_options *o,
         if (body->exprs[i]->kind != AST_EXPR_SOME) out->exprs[out->count++] = body->exprs[i];
 }
 
-static int ask(struct eval *e, struct policy_query *query, struct policy_errors *errors) {
+static void keep_error(void *arg, const struct policy_error *e) {
+    struct watched *w = arg;
+    (void)policy_error_add(&w->builtin_errors, e->code, &e->at, "%.*s", STR(e->message));
+}
+
+static void put_times(struct eval *e, struct watched *w, const struct policy_times *module,
+                      const struct policy_times *query, u64 eval_ns, u64 steps) {
+    if (!e->watch.metrics) return;
+    watched_metric(w, "timer_rego_load_files_ns", e->load_files_ns);
+    watched_metric(w, "timer_rego_module_parse_ns", module->parse_ns);
+    watched_metric(w, "timer_rego_module_compile_ns", module->compile_ns);
+    watched_metric(w, "timer_rego_query_parse_ns", query->parse_ns);
+    watched_metric(w, "timer_rego_query_compile_ns", query->compile_ns);
+    watched_metric(w, "timer_rego_query_eval_ns", eval_ns);
+    if (e->input) watched_metric(w, "timer_rego_input_parse_ns", e->input_ns);
+    if (e->watch.instrument) watched_metric(w, "counter_eval_steps", steps);
+}
+
+struct round {
+    struct watched watched;
+    struct policy_program *program;
+    struct policy_query *query;
     struct policy_evaluator *evaluator;
     struct policy_answer answer;
+    struct policy_errors errors;
+    rc_t rc;
+};
+
+/* Loads, prepares and asks: what one round of --count is. */
+static void round_run(struct eval *e, struct round *r) {
+    struct policy_times module = {.clock_ns = steady_ns}, query = {.clock_ns = steady_ns};
     struct policy_error error = {0};
-    struct query_text texts;
-    if (policy_evaluator_open(&evaluator, (size_t)4 << 30)) return EXIT_ERROR;
-    int status = 0;
-    if (policy_ask(evaluator, query, &e->ask, &answer, &error)) {
-        struct policy_error *copy =
-            policy_error_add(errors, error.code, &error.at, "%.*s", STR(error.message));
-        (void)copy;
-        status = report(e, errors);
-    } else {
-        read_texts(&e->files.heap, str_from_c(e->query), &e->load.parse, &texts);
-        if (!print_answer(e, &answer, &texts)) status = EXIT_ERROR;
-        bool defined = answer.count > 0;
-        for (u32 i = 0; i < answer.count; i++)
-            for (u32 j = 0; j < value_count(answer.results[i].expressions); j++)
-                if (value_is_false(value_item(answer.results[i].expressions, j))) defined = false;
-        if (!status && ((e->fail && !defined) || (e->fail_defined && defined))) status = EXIT_NO;
+    *r = (struct round){.rc = RC_OK};
+    watched_open(&r->watched, &e->watch, &e->files.heap);
+    policy_errors_open(&r->errors, &e->files.heap, 0);
+    e->ask.trace = watched_trace(&r->watched, &e->watch);
+    e->load.trace = e->with.trace = e->ask.trace != NULL;
+    e->load.times = &module, e->with.times = &query;
+    e->ask.arg = &r->watched;
+    e->ask.builtin_error = e->show_builtin_errors ? keep_error : NULL;
+    r->rc = policy_load(e->files.sources, e->files.count, &e->load, &r->program, &r->errors);
+    if (!r->rc)
+        r->rc = policy_prepare_with(r->program, str_from_c(e->query), &e->with, &r->query, &r->errors);
+    if (!r->rc) r->rc = policy_evaluator_open(&r->evaluator, (size_t)4 << 30);
+    u64 from = steady_ns();
+    if (e->timeout_ns) e->ask.limits.deadline_ns = from + e->timeout_ns, e->ask.clock_ns = steady_ns;
+    if (!r->rc && (r->rc = policy_ask(r->evaluator, r->query, &e->ask, &r->answer, &error)))
+        (void)policy_error_add(&r->errors, error.code, &error.at, "%.*s", STR(error.message));
+    put_times(e, &r->watched, &module, &query, steady_ns() - from, r->answer.steps);
+    watched_finish(&r->watched, &e->watch, &e->files.heap);
+    for (u32 i = 0; i < r->watched.builtin_errors.count; i++) {
+        const struct policy_error *told = r->watched.builtin_errors.items + i;
+        (void)policy_error_add(&r->errors, told->code, &told->at, "%.*s", STR(told->message));
     }
-    policy_evaluator_close(evaluator);
+}
+
+static void round_close(struct round *r) {
+    watched_close(&r->watched);
+    policy_evaluator_close(r->evaluator);
+    policy_query_drop(r->query);
+    policy_drop(r->program);
+}
+
+/* The first round is shown; the others add their times. */
+static int ask_rounds(struct eval *e) {
+    struct watched *all = calloc((size_t)e->count, sizeof *all);
+    struct query_text texts = {.count = 0};
+    struct round first, other;
+    if (!all) return EXIT_ERROR;
+    round_run(e, &first);
+    all[0] = first.watched;
+    u32 rounds = 1;
+    for (; !first.rc && rounds < (u64)e->count; rounds++) {
+        round_run(e, &other);
+        all[rounds] = other.watched;
+        round_close(&other);
+    }
+    read_texts(&e->files.heap, str_from_c(e->query), &e->with.parse, &texts);
+    struct shown s = {.watch = &e->watch,
+                      .watched = &first.watched,
+                      .answer = first.rc ? NULL : &first.answer,
+                      .texts = &texts,
+                      .errors = &first.errors,
+                      .sources = e->files.sources,
+                      .source_count = e->files.count,
+                      .parse = &e->load.parse,
+                      .pretty_limit = e->pretty_limit,
+                      .rounds = all,
+                      .round_count = rounds};
+    bool ok = show(&s, e->format);
+    e->defined = !first.rc && first.answer.count > 0;
+    int status = first.rc || !ok ? EXIT_ERROR : 0;
+    round_close(&first);
+    free(all);
     return status;
+}
+
+/* ---- What the question is asked with ---- */
+
+/* --package and --import: read as the head of a module. */
+static bool read_scope(struct eval *e) {
+    struct policy_errors errors;
+    struct ast_module *m;
+    struct buf text;
+    if (!e->package && !e->import_count) return true;
+    buf_open(&text, SCOPE_BYTES_MAX);
+    (void)buf_printf(&text, "package %s\n", e->package ? e->package : "eval");
+    for (u32 i = 0; i < e->import_count; i++) (void)buf_printf(&text, "import %s\n", e->imports[i]);
+    value kept = value_string(&e->files.heap, buf_str(&text));
+    buf_close(&text);
+    policy_errors_open(&errors, &e->files.heap, 0);
+    if (kept.kind != VALUE_STRING ||
+        parse_module(&e->files.heap, S(""), value_str(kept), &e->load.parse, &m, &errors)) {
+        errors_print(&errors);
+        return false;
+    }
+    e->with.package = e->package ? m->package : NULL;
+    e->with.imports = m->imports, e->with.import_count = m->import_count;
+    return true;
+}
+
+static bool read_query(struct eval *e) {
+    if (!e->query_from_stdin) return true;
+    if (!file_read("-", &e->query_text)) return false;
+    e->query = e->query_text.ptr;
+    return true;
+}
+
+static bool read_rest(struct eval *e) {
+    struct heap *h = &e->files.heap;
+    u64 from = steady_ns();
+    e->with.parse = (struct parse_options){.version = e->load.parse.version};
+    bool ok = !e->input || value_of_file(h, e->input, &e->ask.input);
+    e->input_ns = steady_ns() - from;
+    return ok && (!e->schema || schemas_load(h, e->schema, &e->load.compile.schemas)) &&
+           (!e->capabilities || capabilities_load(h, e->capabilities, &e->load.compile.capabilities)) &&
+           read_query(e) && read_scope(e);
 }
 
 static int eval(struct eval *e) {
-    struct policy_errors errors;
-    struct policy_program *program;
-    struct policy_query *query;
-    policy_errors_open(&errors, &e->files.heap, 0);
-    if (e->input && !value_of_file(&e->files.heap, e->input, &e->ask.input)) return EXIT_ERROR;
+    if (!read_rest(e)) return EXIT_ERROR;
     e->ask.data = e->files.data;
     e->ask.now_ns = e->ask.seed = wall_ns();
     e->ask.print = print_message;
-    if (policy_load(e->files.sources, e->files.count, &e->load, &program, &errors))
-        return report(e, &errors);
-    int status;
-    if (policy_prepare(program, str_from_c(e->query), &query, &errors))
-        status = report(e, &errors);
-    else {
-        status = ask(e, query, &errors);
-        policy_query_drop(query);
-    }
-    policy_drop(program);
+    int status = ask_rounds(e);
+    if (!status && ((e->fail && !e->defined) || (e->fail_defined && e->defined))) status = EXIT_NO;
     return status;
 }
 
+/* ---- Options ---- */
+
+enum { DATA, INPUT, FORMAT, STDIN_INPUT, STDIN_QUERY, FAIL, FAIL_DEFINED, STRICT, STRICT_ERRORS,
+       SHOW_ERRORS, EXPLAIN, VAR_VALUES, PROFILE, PROFILE_SORT, PROFILE_LIMIT, COVERAGE, METRICS,
+       INSTRUMENT, COUNT, TIMEOUT, PRETTY_LIMIT, SCHEMA, CAPABILITIES, PACKAGE, IMPORT, BUNDLE,
+       IGNORE, TARGET, NO_INDEX, NO_EARLY_EXIT, V0, V1, HELP };
+static const struct option_spec specs[] = {
+    [DATA] = {"data", 'd', false, "policy or data: a file or folder; may be given more than once"},
+    [INPUT] = {"input", 'i', false, "the input: a JSON or YAML file"},
+    [FORMAT] = {"format", 'f', false, "json, pretty, values, bindings, raw or discard"},
+    [STDIN_INPUT] = {"stdin-input", 'I', true, "read the input from stdin"},
+    [STDIN_QUERY] = {"stdin", 0, true, "read the query from stdin"},
+    [FAIL] = {"fail", 0, true, "status 1 when there is no answer"},
+    [FAIL_DEFINED] = {"fail-defined", 0, true, "status 1 when there is one"},
+    [STRICT] = {"strict", 'S', true, "the compiler's strict mode"},
+    [STRICT_ERRORS] = {"strict-builtin-errors", 0, true, "an error of a builtin ends the question"},
+    [SHOW_ERRORS] = {"show-builtin-errors", 0, true, "show every error of a builtin"},
+    [EXPLAIN] = {"explain", 0, false, "off, full, notes, fails or debug"},
+    [VAR_VALUES] = {"var-values", 0, true, "show what variables hold in explanations"},
+    [PROFILE] = {"profile", 0, true, "time per line"},
+    [PROFILE_SORT] = {"profile-sort", 0, false,
+                      "total_time_ns, num_eval, num_redo, num_gen_expr, file, line"},
+    [PROFILE_LIMIT] = {"profile-limit", 0, false, "lines shown (default 10)"},
+    [COVERAGE] = {"coverage", 0, true, "which lines were evaluated"},
+    [METRICS] = {"metrics", 0, true, "how long the parts of the work took"},
+    [INSTRUMENT] = {"instrument", 0, true, "metrics, and what the machine counted"},
+    [COUNT] = {"count", 0, false, "how often to load and ask; times are summed up"},
+    [TIMEOUT] = {"timeout", 0, false, "how long it may take, as 5s"},
+    [PRETTY_LIMIT] = {"pretty-limit", 0, false, "bytes of a value shown in tables (default 80)"},
+    [SCHEMA] = {"schema", 's', false, "a JSON schema of the input, or a folder of schemas"},
+    [CAPABILITIES] = {"capabilities", 0, false, "a capabilities file, or a version"},
+    [PACKAGE] = {"package", 0, false, "ask as if in this package"},
+    [IMPORT] = {"import", 0, false, "an import of the query; may be given more than once"},
+    [BUNDLE] = {"bundle", 'b', false, "a bundle's folder: of data, only data.json and data.yaml"},
+    [IGNORE] = {"ignore", 0, false, "names of files and folders to leave out: patterns"},
+    [TARGET] = {"target", 't', false, "rego: there is no other"},
+    [NO_INDEX] = {"disable-indexing", 0, true, "accepted; the answer is the same"},
+    [NO_EARLY_EXIT] = {"disable-early-exit", 0, true, "accepted; the answer is the same"},
+    [V0] = {"v0-compatible", 0, true, "policies are Rego v0"},
+    [V1] = {"v1-compatible", 0, true, "policies are Rego v1, as by default"},
+    [HELP] = {"help", 'h', true, "this text"},
+};
+
+static bool add_path(struct eval *e, const char *path, bool bundle) {
+    u64 from = steady_ns();
+    e->files.bundles = bundle;
+    bool ok = bundle_add(&e->files, path);
+    e->load_files_ns += steady_ns() - from;
+    return ok;
+}
+
+static bool number_read(const char *text, s64 least, s64 *out) {
+    return str_to_s64(str_from_c(text), out) == RC_OK && *out >= least;
+}
+
+static bool known_format(const char *v) {
+    static const char *const formats[] = {"json", "pretty", "values", "bindings", "raw", "discard"};
+    for (u32 i = 0; i < ARRAY_LEN(formats); i++)
+        if (!strcmp(v, formats[i])) return true;
+    return false;
+}
+
+static bool watch_option(struct watch *w, int o, const char *v, bool on) {
+    switch (o) {
+    case EXPLAIN: return policy_explain_of(str_from_c(v), &w->explain);
+    case VAR_VALUES: w->variables = on; return true;
+    case PROFILE: w->profile = w->metrics = on; return true;
+    case PROFILE_SORT:
+        w->profile = w->metrics = true;
+        if (w->profile_sort_count < PROFILE_KEYS_MAX) w->profile_sort[w->profile_sort_count++] = v;
+        return true;
+    case PROFILE_LIMIT:
+        w->profile = w->metrics = true;
+        return number_read(v, -1, &w->profile_limit);
+    case COVERAGE: w->coverage = on; return true;
+    case METRICS: w->metrics = on; return true;
+    case INSTRUMENT: w->instrument = w->metrics = on; return true;
+    default: return false;
+    }
+}
+
+static bool option(struct eval *e, int o, const char *v) {
+    bool on = !v || strcmp(v, "false");
+    switch (o) {
+    case DATA: return add_path(e, v, false);
+    case BUNDLE: return add_path(e, v, true);
+    case IGNORE: return bundle_ignore(&e->files, v);
+    case INPUT: e->input = v; return true;
+    case FORMAT: e->format = v; return known_format(v);
+    case STDIN_INPUT: e->input = on ? "-" : NULL; return true;
+    case STDIN_QUERY: e->query_from_stdin = on; return true;
+    case FAIL: e->fail = on; return true;
+    case FAIL_DEFINED: e->fail_defined = on; return true;
+    case STRICT: e->load.compile.strict = on; return true;
+    case STRICT_ERRORS: e->ask.strict_errors = on; return true;
+    case SHOW_ERRORS: e->show_builtin_errors = on; return true;
+    case COUNT: return number_read(v, 1, &e->count);
+    case TIMEOUT: return option_duration(v, &e->timeout_ns);
+    case PRETTY_LIMIT: return number_read(v, 0, &e->pretty_limit);
+    case SCHEMA: e->schema = v; return true;
+    case CAPABILITIES: e->capabilities = v; return true;
+    case PACKAGE: e->package = v; return true;
+    case IMPORT:
+        if (e->import_count < ARRAY_LEN(e->imports)) e->imports[e->import_count++] = v;
+        return true;
+    case TARGET: return !strcmp(v, "rego");
+    case NO_INDEX:
+    case NO_EARLY_EXIT:
+    case V1: return true;
+    case V0: e->load.parse.version = on ? REGO_V0 : REGO_V1; return true;
+    case OPTION_PLAIN:
+        if (e->query) return false;
+        e->query = v;
+        return true;
+    default: return watch_option(&e->watch, o, v, on);
+    }
+}
+
+/* As the reference says what does not go together. */
+static const char *contradiction(const struct eval *e) {
+    if (e->query && e->query_from_stdin) return "specify query argument or --stdin but not both";
+    if (!e->query && !e->query_from_stdin) return "specify query argument or --stdin";
+    if (e->query_from_stdin && e->input && !strcmp(e->input, "-"))
+        return "specify --stdin or --stdin-input but not both";
+    if (e->fail && e->fail_defined) return "specify --fail or --fail-defined but not both";
+    if (e->show_builtin_errors && e->ask.strict_errors)
+        return "cannot use --show-builtin-errors with --strict-builtin-errors, "
+               "--strict-builtin-errors will return the first built-in error encountered immediately";
+    return NULL;
+}
+
 static int run(int argc, char **argv) {
-    static const struct option_spec specs[] = {
-        {"data", 'd', false, "policy or data: a file or folder; may be given more than once"},
-        {"input", 'i', false, "the input: a JSON or YAML file"},
-        {"format", 'f', false, "json, pretty, values, bindings, raw or discard"},
-        {"stdin-input", 'I', true, "read the input from stdin"},
-        {"fail", 0, true, "status 1 when the answer is undefined, empty or false"},
-        {"fail-defined", 0, true, "status 1 when it is not"},
-        {"strict", 'S', true, "the compiler's strict mode"},
-        {"strict-builtin-errors", 0, true, "an error of a builtin ends the question"},
-        {"v0-compatible", 0, true, "policies are Rego v0"},
-        {"help", 'h', true, "this text"},
-    };
     struct option_reader options = {specs, ARRAY_LEN(specs), argc, 1, argv};
-    struct eval e = {.format = "json"};
-    const char *v;
+    struct eval e = {.format = "json", .count = 1, .pretty_limit = PRETTY_WIDTH,
+                     .watch.profile_limit = PROFILE_ROWS};
+    const char *v, *wrong = NULL;
     bool ok = true;
     bundle_open(&e.files);
-    e.load.compile.keep_print = true;
-    e.load.parse.annotations = true; /* rego.metadata answers them */
-    for (int o; ok && (o = option_next(&options, &v)) != OPTION_END;) {
-        bool on = !v || strcmp(v, "false");
-        if (o == 0)
-            ok = bundle_add(&e.files, v);
-        else if (o == 1)
-            e.input = v;
-        else if (o == 2)
-            e.format = v;
-        else if (o == 3)
-            e.input = on ? "-" : NULL;
-        else if (o == 4)
-            e.fail = on;
-        else if (o == 5)
-            e.fail_defined = on;
-        else if (o == 6)
-            e.load.compile.strict = on;
-        else if (o == 7)
-            e.ask.strict_errors = on;
-        else if (o == 8)
-            e.load.parse.version = on ? REGO_V0 : REGO_V1;
-        else if (o == OPTION_PLAIN && !e.query)
-            e.query = v;
-        else
-            ok = false;
-    }
-    int status = ok && e.query ? eval(&e) : usage_of(&eval_verb, specs, ARRAY_LEN(specs));
+    e.load.compile.keep_print = e.load.parse.annotations = true;
+    for (int o; ok && (o = option_next(&options, &v)) != OPTION_END;) ok = option(&e, o, v);
+    if (ok && (wrong = contradiction(&e))) fprintf(stderr, "opctl: %s\n", wrong);
+    int status = ok && !wrong ? eval(&e) : usage_of(&eval_verb, specs, ARRAY_LEN(specs));
+    free((char *)e.query_text.ptr);
     bundle_close(&e.files);
     return status;
 }

@@ -47,14 +47,24 @@ struct bundle {
     struct policy_source *sources;
     u32 count, room;
     value data;          /* an object */
+    const char *ignore[16]; /* names of files and folders that are left out: patterns */
+    u32 ignore_count;
+    bool bundles;        /* of data, only files named data.json, data.yaml, data.yml are read */
 };
+bool bundle_ignore(struct bundle *b, const char *patterns); /* separated by commas; before adding */
 void bundle_open(struct bundle *b);
 void bundle_close(struct bundle *b);
 bool bundle_add(struct bundle *b, const char *path); /* false: said why on stderr */
 bool value_of_file(struct heap *h, const char *path, value *out); /* by its ending: JSON or YAML */
+/* For compile_options: a schema of the input, or a folder's by name; a capabilities file, or the
+ * name of this version. False: said why on stderr. */
+bool schemas_load(struct heap *h, const char *path, value *out);
+bool capabilities_load(struct heap *h, const char *file_or_version, value *out);
+bool option_duration(const char *text, u64 *ns); /* "5s", "1m30s", "250ms"; bare numbers are seconds */
 
 /* Prints errors as the reference does, to stderr or as JSON to stdout. */
 void errors_print(const struct policy_errors *e);
+void print_message(void *arg, const struct ast_location *at, str message); /* print(): to stderr */
 u64 wall_ns(void);
 u64 steady_ns(void);
 /* What JSON can say: sets as arrays, keys that are not strings as their JSON text. */

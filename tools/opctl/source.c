@@ -9,6 +9,7 @@
 #include "tools/opctl/opctl.h"
 #include <dirent.h>
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include "app/policy/value/json_text.h"
@@ -138,6 +139,28 @@ static int visible(const struct dirent *e) {
     return e->d_name[0] != '.';
 }
 
+bool bundle_ignore(struct bundle *b, const char *patterns) {
+    str rest = str_from_c(patterns), one;
+    while (str_split(&rest, ',', &one)) {
+        value kept = value_string(&b->heap, one);
+        if (b->ignore_count == ARRAY_LEN(b->ignore) || kept.kind != VALUE_STRING)
+            return complain(patterns, "too many patterns of names to ignore");
+        b->ignore[b->ignore_count++] = value_str(kept).ptr;
+    }
+    return true;
+}
+
+static bool ignored(const struct bundle *b, const char *name) {
+    for (u32 i = 0; i < b->ignore_count; i++)
+        if (!fnmatch(b->ignore[i], name, 0)) return true;
+    return false;
+}
+
+static bool data_wanted(const struct bundle *b, str path, const char *name) {
+    bool named = !strcmp(name, "data.json") || !strcmp(name, "data.yaml") || !strcmp(name, "data.yml");
+    return is_data(path) && (named || !b->bundles);
+}
+
 static bool add_folder(struct bundle *b, const char *folder, const char *place, int depth) {
     struct dirent **entries;
     int n = scandir(folder, &entries, visible, by_name);
@@ -150,11 +173,13 @@ static bool add_folder(struct bundle *b, const char *folder, const char *place, 
         str name = str_of(path, (size_t)len);
         if (!ok || len >= (int)sizeof path || stat(path, &st))
             ok = ok && complain(path, strerror(errno));
+        else if (ignored(b, entries[i]->d_name))
+            (void)0;
         else if (S_ISDIR(st.st_mode))
             ok = add_folder(b, path, below, depth + 1);
         else if (str_ends(name, S(".rego")))
             ok = add_policy(b, path);
-        else if (is_data(name))
+        else if (data_wanted(b, name, entries[i]->d_name))
             ok = add_data(b, path, str_from_c(place), '/');
         free(entries[i]);
     }

@@ -209,3 +209,7 @@ const char *term_kind_name(const struct ast_term *t); /* "ref", "setcomprehensio
 const char *ast_infix_of(const struct ast_term *op, u32 *arity);
 /* The JSON form of a module, as rego.parse_module and `parse --format json` give it. */
 value ast_module_json(struct heap *h, const struct ast_module *m, bool locations);
+value ast_rule_json(struct heap *h, const struct ast_rule *r, bool locations); /* with its else */
+value ast_body_json(struct heap *h, const struct ast_body *b, bool locations);
+value ast_expr_json(struct heap *h, const struct ast_expr *e, bool locations);
+value ast_term_json(struct heap *h, const struct ast_term *t, bool locations);

@@ -320,3 +320,16 @@ value ast_module_json(struct heap *h, const struct ast_module *m, bool locations
     if (m->comment_count) put_field(&f, "comments", comments_json(&j, m));
     return close_fields(&f);
 }
+
+value ast_term_json(struct heap *h, const struct ast_term *t, bool locations) {
+    return term_json(&(struct json){h, locations}, t);
+}
+value ast_expr_json(struct heap *h, const struct ast_expr *e, bool locations) {
+    return expr_json(&(struct json){h, locations}, e);
+}
+value ast_body_json(struct heap *h, const struct ast_body *b, bool locations) {
+    return body_json(&(struct json){h, locations}, b);
+}
+value ast_rule_json(struct heap *h, const struct ast_rule *r, bool locations) {
+    return rule_chain_json(&(struct json){h, locations}, r);
+}

@@ -34,8 +34,10 @@ static void gather(struct gathering *g, str name, u32 reg) {
         g->vars[g->count++] = (struct tell_var){name, written_of(g->pl, name), reg};
 }
 
+/* Variables, not the documents and functions that are named like them. */
 static bool gather_term(struct ast_walk *w, struct ast_term **t) {
-    if ((*t)->kind == AST_VAR) gather(w->arg, (*t)->var, NOWHERE);
+    if ((*t)->kind != AST_VAR || str_eq((*t)->var, S("data")) || str_eq((*t)->var, S("input"))) return true;
+    if (!builtin_find((*t)->var)) gather(w->arg, (*t)->var, NOWHERE);
     return true;
 }
 
@@ -101,7 +103,8 @@ u32 plan_tell_inside(struct plan *pl, const struct ast_body *body) {
     u32 outer = pl->telling;
     if (!pl->p->trace) return outer;
     pl->telling = plan_register(pl, 2);
-    struct insn *i = emit(pl, POLICY_ENTER, (struct tell_note){.body = body, .at = body->count ? &body->exprs[0]->at : NULL}, 0);
+    struct tell_note note = {.body = body, .at = body->count ? &body->exprs[0]->at : NULL};
+    struct insn *i = emit(pl, POLICY_ENTER, note, 0);
     if (i) i->c = outer;
     return outer;
 }
@@ -116,7 +119,8 @@ void plan_tell_called(struct plan *pl) {
 void plan_tell_index(struct plan *pl, const struct node *n, u32 count_register, bool early) {
     u32 count = 0;
     for (u32 i = 0; i < n->rule_count; i++) count += !n->rules[i]->is_default;
-    struct insn *i = emit(pl, POLICY_INDEX, (struct tell_note){.rule = n->rules[0], .early = early}, count_register);
+    struct tell_note note = {.rule = n->rules[0], .early = early};
+    struct insn *i = emit(pl, POLICY_INDEX, note, count_register);
     if (i) i->b = pl->caller, i->c = count;
 }
 

@@ -11,6 +11,7 @@
  * An instruction that finds nothing goes to its `fail`. What goes wrong sets e->rc and stops.
  * `budget` counts iterations and calls down to the next look at deadline and limits. */
 #include "app/policy/machine/run.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include "app/policy/trace.h"
 #include "kernel/base/limits.h"
@@ -80,6 +81,12 @@ static void builtin_error(struct evaluation *e, const struct builtin *b, const s
     if (c->halt) {
         machine_fail(e, c->code, at, "%s: %s", b->name, c->message);
         return;
+    }
+    if (!e->ask->strict_errors && e->ask->builtin_error) {
+        struct policy_error told = {.code = c->code, .at = at ? *at : (struct ast_location){0}};
+        snprintf(e->message, sizeof e->message, "%s: %s", b->name, c->message);
+        told.message = str_from_c(e->message);
+        e->ask->builtin_error(e->ask->arg, &told);
     }
     if (!e->ask->strict_errors || e->builtin_failed) return;
     machine_fail(e, c->code, at, "%s: %s", b->name, c->message);
