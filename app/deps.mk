@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# app/deps.mk — cJSON (JSON trees), argon2 (password hashing), zlib (compressed answers), libyaml
+# app/deps.mk — cJSON (JSON trees), argon2 (password hashing), libyaml
 # (YAML texts of policies), libsodium (Ed25519).
 
-LIBS        += cjson argon2 zlib yaml sodium
+LIBS        += cjson argon2 yaml sodium
 
 cjson_SRC   := cJSON
 cjson_INC   := -DCJSON_NESTING_LIMIT=64 -DCJSON_HIDE_SYMBOLS
@@ -10,8 +10,6 @@ cjson_INC   := -DCJSON_NESTING_LIMIT=64 -DCJSON_HIDE_SYMBOLS
 # The reference library with its SSE2 rounds (opt). No threads of its own: our workers call it.
 argon2_SRC  := $(addprefix src/, argon2 core encoding opt blake2/blake2b)
 argon2_INC  := -Ibuild/src/argon2/include -DARGON2_NO_THREADS
-
-zlib_SRC    := adler32 compress crc32 deflate inffast inflate inftrees trees uncompr zutil
 
 # Events in, events out: no document trees (loader, dumper).
 yaml_SRC    := $(addprefix src/, api emitter parser reader scanner writer)
@@ -27,5 +25,5 @@ sodium_INC  := -Ibuild/src/sodium/src/libsodium/include -Ibuild/src/sodium/src/l
                -DHAVE_TI_MODE -DNATIVE_LITTLE_ENDIAN
 
 # mbedTLS's hashes and signatures are used by the application too (tokens), by its net/deps.mk path.
-INC_app     := -isystem build/src/cjson -isystem build/src/argon2/include -isystem build/src/zlib \
+INC_app     := -isystem build/src/cjson -isystem build/src/argon2/include \
                -isystem build/src/yaml/include -isystem build/src/sodium/src/libsodium/include

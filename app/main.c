@@ -31,6 +31,7 @@
 #include "kernel/core/provoke.h"
 #include "kernel/core/worker.h"
 #include "kernel/platform.h"
+#include "net/http_client.h"
 #include "net/link.h"
 #include "net/tls.h"
 
@@ -249,6 +250,7 @@ static void stop_all(void) {
     if (life.secure) http_server_drain(life.secure);
     for (u32 ms = 0; ms < DRAIN_MS_MAX && !drained(); ms += DRAIN_STEP_MS)
         fiber_sleep_ms(DRAIN_STEP_MS);
+    http_client_stop();
     while (modules[n]) n++;
     while (n--)
         if (life.started[n] && modules[n]->stop) modules[n]->stop();

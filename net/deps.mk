@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# net/deps.mk — which lwIP and mbedTLS files we build, and their flags.
+# net/deps.mk — which lwIP, mbedTLS and zlib files we build, and their flags.
 # Settings: net/config/lwipopts.h, net/config/arch/cc.h, net/config/mbedtls_config.h.
 
-LIBS        += lwip mbedtls
+LIBS        += lwip mbedtls zlib
 
 lwip_SRC    := $(addprefix src/core/, def dns inet_chksum init ip mem memp netif pbuf raw stats sys \
                  tcp tcp_in tcp_out timeouts udp) \
@@ -33,6 +33,8 @@ mbedtls_INC := -I. -Inet/config -Ibuild/src/mbedtls/include -Ibuild/src/mbedtls/
                -DMBEDTLS_CONFIG_FILE='<mbedtls_config.h>'
 mbedtls_CONFIG := net/config/mbedtls_config.h net/config/threading_alt.h
 
+zlib_SRC    := adler32 compress crc32 deflate inffast inflate inftrees trees uncompr zutil
+
 INC_net     := -isystem net/config -isystem build/src/lwip/src/include -isystem build/src/mbedtls/include \
-               -isystem $(EVEREST) \
+               -isystem $(EVEREST) -isystem build/src/zlib \
                -DMBEDTLS_CONFIG_FILE='<mbedtls_config.h>'

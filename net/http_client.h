@@ -19,7 +19,7 @@ struct http_client_trust { /* for https; all empty: the appliance's trust store 
 struct http_client_request {
     str method; /* a token, "GET" */
     str url;    /* http:// or https://, absolute; user information is refused */
-    const struct http_field *fields; /* Host, framing and Connection are ours */
+    const struct http_field *fields; /* framing and Connection are ours; Host replaces the URL's */
     u32 field_count;
     str body;
     const struct http_client_trust *trust; /* NULL: the store */
@@ -63,6 +63,10 @@ void http_client_close(struct http_client_call *c);
  * than `bytes_max`. */
 rc_t http_client_fetch(struct arena *a, const struct http_client_request *r, size_t bytes_max,
                        struct http_client_answer *answer, str *body, struct diag *why);
+
+/* Keeps nothing any more: idle connections close, calls under way end with RC_TIMEOUT, new ones are
+ * refused with RC_CLOSED. For the appliance's stop. */
+void http_client_stop(void);
 
 struct http_client_stats {
     u64 calls, failed, connects, reused;

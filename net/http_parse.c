@@ -76,7 +76,7 @@ bool http_is_field_value(str s) {
 /* ---- Lines ----------------------------------------------------------------------------------- */
 
 /* After the bytes of a line: exactly CR LF. RC_AGAIN: not all here. */
-static rc_t line_end(const char **p, const char *end, struct http_refusal *no) {
+rc_t http_line_end(const char **p, const char *end, struct http_refusal *no) {
     if (*p == end) return RC_AGAIN;
     if (**p == '\n') return refuse(no, 400, "A line ends in a bare line feed."); /* RFC 9112 2.2 */
     if (**p != '\r') return refuse(no, 400, "A line holds a byte that is not allowed there.");
@@ -124,7 +124,7 @@ static rc_t version(const char **p, const char *end, struct http_head *h, struct
     if (v[5] != '1') return refuse(no, 505, "Only HTTP/1.0 and HTTP/1.1 are spoken here.");
     h->version_minor = v[7] == '0' ? 0 : 1; /* a higher minor is served as ours: RFC 9110 2.5 */
     *p = v + 8;
-    return line_end(p, end, no);
+    return http_line_end(p, end, no);
 }
 
 static rc_t request_line(const char **at, const char *end, struct http_head *h,
@@ -148,12 +148,12 @@ static rc_t request_line(const char **at, const char *end, struct http_head *h,
 }
 
 /* One field line at *at. RC_PASS: it is the blank line that ends the head. */
-static rc_t field_line(const char **at, const char *end, struct http_field *f, bool *underscore,
-                       struct http_refusal *no) {
+rc_t http_field_line(const char **at, const char *end, struct http_field *f, bool *underscore,
+                     struct http_refusal *no) {
     const char *start = *at, *p = start;
     if (p == end) return RC_AGAIN;
     if (*p == '\r' || *p == '\n') {
-        rc_t rc = line_end(at, end, no);
+        rc_t rc = http_line_end(at, end, no);
         return rc ? rc : RC_PASS;
     }
     if (*p == ' ' || *p == '\t')
@@ -174,7 +174,7 @@ static rc_t field_line(const char **at, const char *end, struct http_field *f, b
     p = skip_value(p, end);
     if (p - start > HTTP_LINE_MAX) return refuse(no, 431, "A field line is too long.");
     const char *last = p;
-    rc_t rc = line_end(&p, end, no);
+    rc_t rc = http_line_end(&p, end, no);
     if (rc) return rc;
     while (last > value && (last[-1] == ' ' || last[-1] == '\t')) last--;
     f->value = str_of(value, (size_t)(last - value));
@@ -272,7 +272,7 @@ static rc_t head_fields(const char **p, const char *end, struct http_head *h,
     for (;;) {
         struct http_field f;
         bool underscore = false;
-        rc_t rc = field_line(p, end, &f, &underscore, no);
+        rc_t rc = http_field_line(p, end, &f, &underscore, no);
         if (rc == RC_PASS) return RC_OK;
         if (rc) return rc;
         if (lines++ == HTTP_HEADER_COUNT_MAX) return refuse(no, 431, "There are too many fields.");
@@ -414,7 +414,7 @@ static rc_t chunk_trailer_line(struct http_chunks *c, str bytes, size_t *used,
     const char *p = bytes.ptr;
     struct http_field f;
     bool underscore;
-    rc_t rc = field_line(&p, bytes.ptr + bytes.len, &f, &underscore, no);
+    rc_t rc = http_field_line(&p, bytes.ptr + bytes.len, &f, &underscore, no);
     if (rc == RC_INVALID) return rc;
     size_t n = rc == RC_AGAIN ? bytes.len : (size_t)(p - bytes.ptr);
     if (c->line_bytes + n > HTTP_HEAD_MAX || c->trailer_count > HTTP_HEADER_COUNT_MAX)

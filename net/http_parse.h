@@ -63,5 +63,14 @@ struct http_chunks {
 rc_t http_chunks_next(struct http_chunks *c, str bytes, size_t *used, size_t *data,
                       struct http_refusal *no);
 
+/* ---- Lines, for http_answer_parse.c too ------------------------------------------------------ */
+
+/* Exactly CR LF at *p, which moves past it. RC_AGAIN: not all here; RC_INVALID. */
+rc_t http_line_end(const char **p, const char *end, struct http_refusal *no);
+/* One field line at *at. RC_PASS: the blank line that ends the head. `underscore`: set when the
+ * name holds a `_`. */
+rc_t http_field_line(const char **at, const char *end, struct http_field *f, bool *underscore,
+                     struct http_refusal *no);
+
 bool http_is_token(str s); /* RFC 9110 5.6.2 */
 bool http_is_field_value(str s);

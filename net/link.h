@@ -28,6 +28,9 @@ void link_on_change(void (*fn)(void)); /* address or link changed; called on the
 
 /* Names to addresses; fibers only. RC_NOT_FOUND RC_TIMEOUT. */
 rc_t name_resolve(str name, u64 deadline_ns, struct net_address *out);
+#define NAME_ADDRESSES_MAX 8u /* of one name that are looked at */
+/* All that are known, those to be tried first in front. Ports are 0. */
+rc_t name_resolve_all(str name, u64 deadline_ns, struct net_address *out, u32 room, u32 *count);
 
 /* Time from the network: steps the wall clock once, then follows. */
 struct sntp_status {

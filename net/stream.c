@@ -52,8 +52,8 @@ static rc_t wait_for(struct fiber **slot, u64 deadline_ns) {
     return rc;
 }
 
-rc_t stream_connect(const struct net_address *to, str server_name, u64 deadline_ns,
-                    struct stream **out) {
+rc_t stream_connect(const struct net_address *to, const struct stream_tls *tls, u64 deadline_ns,
+                    struct stream **out, struct diag *why) {
     ip_addr_t ip;
     rc_t rc = RC_OK;
     struct stream *s = stream_new();
@@ -71,11 +71,12 @@ rc_t stream_connect(const struct net_address *to, str server_name, u64 deadline_
     while (s->state == STREAM_CONNECTING && !s->why && rc == RC_OK)
         rc = wait_for(&s->writer, deadline_ns);
     if (!rc && s->why) rc = RC_IO;
-    if (!rc && server_name.len) {
-        rc = tls_session_open_client(s, server_name);
+    if (!rc && tls) {
+        rc = tls_session_open_client(s, tls);
         if (!rc) stream_queue(s, EVENT_READ);
         while (!rc && !s->why && !tls_session_ready(s)) rc = wait_for(&s->reader, deadline_ns);
         if (!rc && s->why) rc = s->why;
+        if (rc && why && s->tls) tls_session_words(s, why);
     }
     if (rc)
         stream_abort(s);
@@ -131,6 +132,8 @@ rc_t stream_wait_readable(struct stream *s, u64 deadline_ns) {
 
 bool stream_complete(struct stream *s) { return s->tls ? tls_session_complete(s) : s->ended; }
 
+bool stream_truncated(const struct stream *s) { return s->tls && tls_session_truncated(s); }
+
 rc_t stream_wait_more(struct stream *s, size_t have, u64 deadline_ns) {
     for (;;) {
         if (stream_peek(s).len > have) return RC_OK;
@@ -183,7 +186,9 @@ rc_t stream_write_some_static(struct stream *s, str bytes, size_t *took) {
     return s->tls ? tls_session_write(s, bytes, took) : stream_raw_write(s, bytes, took, false);
 }
 
-rc_t stream_write(struct stream *s, str bytes, u64 stall_ms) {
+/* `until_ns` 0: `stall_ms` anew for each wait. */
+static rc_t write_all(struct stream *s, str bytes, u64 stall_ms, u64 until_ns) {
+#define PATIENCE (until_ns ? until_ns : platform_clock_ns() + stall_ms * NS_PER_MS)
     while (bytes.len) {
         size_t took = 0;
         rc_t rc = stream_write_some(s, bytes, &took);
@@ -192,17 +197,26 @@ rc_t stream_write(struct stream *s, str bytes, u64 stall_ms) {
         if (!bytes.len) break;
         if (took)
             continue; /* try once more before parking: the session may have had a full record */
-        rc = wait_for(&s->writer, platform_clock_ns() + stall_ms * NS_PER_MS);
+        rc = wait_for(&s->writer, PATIENCE);
         if (rc) return rc;
         if (s->why) return s->why;
     }
     /* A record that found no memory in TCP is ours to see out: its owner may close next. */
     while (s->tls && s->pcb && !s->why && !tls_session_flush(s)) {
-        rc_t rc = wait_for(&s->writer, platform_clock_ns() + stall_ms * NS_PER_MS);
+        rc_t rc = wait_for(&s->writer, PATIENCE);
         if (rc) return rc;
         if (s->why) return s->why;
     }
     return RC_OK;
+#undef PATIENCE
+}
+
+rc_t stream_write(struct stream *s, str bytes, u64 stall_ms) {
+    return write_all(s, bytes, stall_ms, 0);
+}
+
+rc_t stream_write_until(struct stream *s, str bytes, u64 deadline_ns) {
+    return write_all(s, bytes, 0, deadline_ns);
 }
 
 void stream_give_up(struct stream *s) {

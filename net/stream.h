@@ -37,10 +37,15 @@ struct stream_listen_options {
 rc_t stream_listen(const struct stream_listen_options *options, struct stream_listener **out);
 void stream_unlisten(struct stream_listener *l);
 
-/* Outgoing; fibers only. `server_name` non-empty: TLS, verified against the trust store.
- * RC_TIMEOUT RC_IO RC_DENIED (certificate) RC_LIMIT. */
-rc_t stream_connect(const struct net_address *to, str server_name, u64 deadline_ns,
-                    struct stream **out);
+/* Outgoing; fibers only. `tls` NULL: plain. RC_TIMEOUT; RC_IO: refused, reset; RC_DENIED: the
+ * certificate; RC_INVALID: not TLS; RC_LIMIT. `why` (may be NULL) gets the TLS part's reason. */
+struct tls_trust; /* tls.h */
+struct stream_tls {
+    str server_name; /* for SNI, and what the certificate must be for */
+    struct tls_trust *trust;
+};
+rc_t stream_connect(const struct net_address *to, const struct stream_tls *tls, u64 deadline_ns,
+                    struct stream **out, struct diag *why);
 
 void stream_events_set(struct stream *s, const struct stream_events *events, void *arg);
 /* The bytes waiting, without copying; valid until the next call on s. Empty: none yet. */
@@ -48,6 +53,8 @@ str stream_peek(struct stream *s);
 void stream_consume(struct stream *s, size_t n); /* n <= peeked */
 bool stream_ended(struct stream *s);             /* peer sent its end and all bytes were consumed */
 bool stream_complete(struct stream *s); /* no byte will follow those that wait */
+/* Complete, but over TLS without the peer's word for it: it may have been cut (RFC 8446 6.1). */
+bool stream_truncated(const struct stream *s);
 /* Fibers: parks until bytes wait. RC_CLOSED: the end; RC_TIMEOUT; RC_IO: reset. */
 rc_t stream_wait_readable(struct stream *s, u64 deadline_ns);
 rc_t stream_wait_more(struct stream *s, size_t have,
@@ -58,6 +65,7 @@ rc_t stream_write_some(struct stream *s, str bytes, size_t *took);
 rc_t stream_write_some_static(struct stream *s, str bytes, size_t *took);
 /* Fibers: all of it, parking for room; RC_TIMEOUT when nothing moved for `stall_ms`. */
 rc_t stream_write(struct stream *s, str bytes, u64 stall_ms);
+rc_t stream_write_until(struct stream *s, str bytes, u64 deadline_ns); /* or not all was taken */
 /* Parked calls on it return RC_TIMEOUT, as later ones that would park. What is buffered still
  * goes. */
 void stream_give_up(struct stream *s);

@@ -76,7 +76,9 @@ u32 stream_raw_room(struct stream *s);
 
 /* tls_session.c */
 rc_t tls_session_open_server(struct stream *s);
-rc_t tls_session_open_client(struct stream *s, str server_name);
+rc_t tls_session_open_client(struct stream *s, const struct stream_tls *tls);
+void tls_session_words(const struct stream *s, struct diag *why); /* why the handshake failed */
+bool tls_session_truncated(const struct stream *s);
 bool tls_session_make_room(void);               /* ends a connection that has never said a word */
 bool tls_session_dropped(const struct stream *s); /* refused before any arithmetic: reset it */
 void tls_session_close(struct stream *s);       /* may outlive the stream while a worker has it */

@@ -26,9 +26,7 @@ static struct tls {
     bool ready;
     struct tls_identity *current;
     mbedtls_ssl_ticket_context tickets;
-    mbedtls_ssl_config client;
     mbedtls_x509_crt trust;
-    bool client_ready;
 } tls_of_loop, *const tls = &tls_of_loop;
 
 struct tls_stats tls_counters;
@@ -152,6 +150,8 @@ rc_t tls_settings_init(mbedtls_ssl_config *s, int endpoint) {
                                           MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA384,
                                           MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA256,
                                           MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA384,
+                                          MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA512,
+                                          MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA512,
                                           MBEDTLS_TLS1_3_SIG_NONE};
     static const char *protocols[] = {"http/1.1", NULL};
     mbedtls_ssl_config_init(s);
@@ -178,14 +178,24 @@ rc_t tls_settings_init(mbedtls_ssl_config *s, int endpoint) {
     return RC_OK;
 }
 
-mbedtls_ssl_config *tls_client_settings(void) {
-    if (tls_library_init()) return NULL;
-    if (!tls->client_ready) {
-        if (tls_settings_init(&tls->client, MBEDTLS_SSL_IS_CLIENT)) return NULL;
-        mbedtls_ssl_conf_ca_chain(&tls->client, &tls->trust, NULL);
-        tls->client_ready = true;
-    }
-    return &tls->client;
+mbedtls_x509_crt *tls_trust_store(void) {
+    return &tls->trust;
+}
+
+u32 tls_trust_count(void) {
+    u32 n = 0;
+    for (const mbedtls_x509_crt *c = &tls->trust; tls->ready && c && c->raw.p; c = c->next) n++;
+    return n;
+}
+
+struct trust_job {
+    const char *pem;
+    size_t len;
+    int e;
+};
+static void trust_on_worker(void *arg) { /* a hundred of them take milliseconds */
+    struct trust_job *j = arg;
+    j->e = mbedtls_x509_crt_parse(&tls->trust, (const u8 *)j->pem, j->len);
 }
 
 rc_t tls_trust_add(str pem, struct diag *why) {
@@ -193,10 +203,11 @@ rc_t tls_trust_add(str pem, struct diag *why) {
     if (rc) return rc;
     char *z = memory_alloc(MEMORY_TLS, pem.len + 1);
     if (!z) return RC_NO_MEMORY;
+    struct trust_job job = {.pem = z, .len = pem.len + 1};
     rc = str_to_c(pem, z, pem.len + 1);
-    int e = rc ? -1 : mbedtls_x509_crt_parse(&tls->trust, (const u8 *)z, pem.len + 1);
+    if (!rc) rc = worker_run(trust_on_worker, &job);
     memory_free(MEMORY_TLS, z);
-    if (e == 0) return RC_OK;
+    if (!rc && job.e == 0) return RC_OK;
     diag_set(why, "the certificates to trust are not PEM");
     return RC_INVALID;
 }

@@ -12,8 +12,23 @@ rc_t tls_make_identity(str names, char *key_pem, size_t key_room, char *cert_pem
  * certificate of the chain. RC_INVALID says in `why` what is wrong. Fibers only. */
 rc_t tls_use_identity(str key_pem, str chain_pem, struct diag *why);
 bool tls_has_identity(void);
-/* Certificates (PEM) that outgoing connections believe; added to those before. RC_INVALID. */
+/* Certificates (PEM) that outgoing connections believe; added to those before. At start, on a
+ * fiber: later, workers read them. RC_INVALID. */
 rc_t tls_trust_add(str pem, struct diag *why);
+u32 tls_trust_count(void); /* of them */
+
+/* What an outgoing connection believes, and who we are to it if asked. */
+struct tls_trust_options {
+    str ca_pem;            /* instead of the store; empty: the store */
+    str cert_pem, key_pem; /* both or none */
+    bool insecure;         /* any certificate will do */
+};
+struct tls_trust;
+/* Made by a worker on first use and kept for the next who asks for the same; counted. Fibers only.
+ * RC_INVALID: `why` says which text is wrong. */
+rc_t tls_trust_open(const struct tls_trust_options *o, struct tls_trust **out, struct diag *why);
+struct tls_trust *tls_trust_hold(struct tls_trust *t); /* one more holder */
+void tls_trust_release(struct tls_trust *t); /* NULL is fine */
 struct tls_identity_info {
     char fingerprint_sha256[96]; /* "AB:CD:..." of the leaf */
     char subject[256], issuer[256], names[512];

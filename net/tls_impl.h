@@ -27,7 +27,10 @@ void tls_words(int e, char *to, size_t room); /* what the library says about an 
 rc_t tls_settings_init(mbedtls_ssl_config *settings, int endpoint);
 struct tls_identity *tls_identity_current(void); /* NULL: none; the caller holds it */
 void tls_identity_release(struct tls_identity *id);
-mbedtls_ssl_config *tls_client_settings(void); /* NULL: no memory */
+mbedtls_x509_crt *tls_trust_store(void); /* what tls_trust_add collected */
+
+/* tls_trust.c */
+const mbedtls_ssl_config *tls_trust_settings(const struct tls_trust *t);
 
 /* tls_identity.c, on a worker: no loop state */
 rc_t tls_identity_parse(str key_pem, str chain_pem, struct tls_identity **out, struct diag *why);

@@ -36,6 +36,7 @@ struct flat { /* bytes that may change hands between threads: plain budget memor
 struct tls_session {
     mbedtls_ssl_context ssl;
     struct tls_identity *identity; /* NULL for a client */
+    struct tls_trust *trust;       /* NULL for a server */
     struct stream *stream;         /* NULL: it has died, the worker still runs */
     struct tls_turn turn;          /* a server's */
     struct job job;
@@ -46,6 +47,8 @@ struct tls_session {
     int result;
     bool working, ready, failed, closed_by_peer;
     bool dropped; /* before its turn came: not worth a goodbye */
+    bool goodbye; /* the peer said that nothing follows */
+    int error;    /* of the handshake */
 };
 
 /* ---- Bytes ----------------------------------------------------------------------------------- */
@@ -129,6 +132,7 @@ static void session_free(struct tls_session *t) {
     if (t->identity) tls_turn_end(&t->turn, false);
     mbedtls_ssl_free(&t->ssl);
     tls_identity_release(t->identity);
+    tls_trust_release(t->trust);
     flat_free(&t->in);
     flat_free(&t->out);
     stream_bytes_free(&t->plain);
@@ -198,13 +202,13 @@ rc_t tls_session_open_server(struct stream *s) {
     return id ? RC_NO_MEMORY : RC_DENIED;
 }
 
-rc_t tls_session_open_client(struct stream *s, str server_name) {
+rc_t tls_session_open_client(struct stream *s, const struct stream_tls *tls) {
     char name[256];
-    const mbedtls_ssl_config *settings = tls_client_settings();
-    if (!settings || str_to_c(server_name, name, sizeof name)) return RC_INVALID;
+    if (str_to_c(tls->server_name, name, sizeof name)) return RC_INVALID;
     s->tls = session_new(s, NULL);
     if (!s->tls) return RC_NO_MEMORY;
-    rc_t rc = library_open(s->tls, settings);
+    s->tls->trust = tls_trust_hold(tls->trust);
+    rc_t rc = library_open(s->tls, tls_trust_settings(tls->trust));
     if (!rc && mbedtls_ssl_set_hostname(&s->tls->ssl, name)) rc = RC_NO_MEMORY;
     return rc; /* the caller closes the stream, and the session with it */
 }
@@ -243,6 +247,7 @@ static void fail(struct tls_session *t, int e) {
     char words[96];
     if (t->failed) return;
     t->failed = true;
+    t->error = e;
     if (!t->ready) tls_counters.failed++;
     if (t->identity) tls_turn_end(&t->turn, false);
     tls_words(e, words, sizeof words);
@@ -352,6 +357,7 @@ static void read_records(struct tls_session *t) {
         }
         if (!p->len) stream_bytes_free(p);
         if (n == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET) continue;
+        t->goodbye |= n == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY;
         if (n == 0 || n == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY || n == MBEDTLS_ERR_SSL_CONN_EOF)
             t->closed_by_peer = true;
         else if (n != MBEDTLS_ERR_SSL_WANT_READ && n != MBEDTLS_ERR_SSL_WANT_WRITE)
@@ -393,6 +399,28 @@ void tls_session_consume(struct stream *s, size_t n) {
 bool tls_session_complete(const struct stream *s) {
     const struct tls_session *t = s->tls;
     return t->closed_by_peer || (s->ended && !s->rx.len && !t->in.len && t->ready);
+}
+
+bool tls_session_truncated(const struct stream *s) {
+    return tls_session_complete(s) && !s->tls->goodbye;
+}
+
+/* The worker is done with it: the handshake has failed. */
+void tls_session_words(const struct stream *s, struct diag *why) {
+    struct tls_session *t = s->tls;
+    char words[DIAG_TEXT_MAX - 32];
+    if (t->working || !t->failed) return;
+    u32 flags = mbedtls_ssl_get_verify_result(&t->ssl);
+    if (t->error == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED && flags && flags != UINT32_MAX) {
+        int n = mbedtls_x509_crt_verify_info(words, sizeof words, "", flags);
+        str text = str_trim(str_take(str_of(words, n > 0 ? (size_t)n : 0), sizeof words - 1));
+        for (size_t i = 0; i < text.len; i++) /* one sentence per line */
+            if (words[i] == '\n') words[i] = ' ';
+        diag_set(why, "its certificate is refused: %.*s", STR(text));
+        return;
+    }
+    tls_words(t->error, words, sizeof words);
+    diag_set(why, "the TLS handshake failed: %s", words);
 }
 
 bool tls_session_ended(const struct stream *s) {

@@ -145,7 +145,16 @@ static rc_t make_and_store(struct request *rq, struct diag *why) {
     return rc;
 }
 
+static void use_trusted(void) {
+    struct diag why = {0};
+    str pem = config_text("tls.trust");
+    if (pem.len && tls_trust_add(pem, &why))
+        log_error("tls", "tls.trust cannot be read; servers it stands for are not believed",
+                  "why=%s", LOGSTR(str_from_c(why.text)));
+}
+
 static rc_t start(struct diag *why) {
+    use_trusted();
     rc_t rc = use_stored(why);
     if (rc == RC_INVALID)
         log_error("tls", "the stored certificate is not usable; a new one is made", "why=%s",

@@ -133,7 +133,7 @@ static void call_out(void *arg) {
     struct stream *s;
     u64 deadline = platform_clock_ns() + 3 * NS_PER_S;
     (void)arg;
-    call.rc = stream_connect(&to, S(""), deadline, &s);
+    call.rc = stream_connect(&to, NULL, deadline, &s, NULL);
     if (!call.rc) {
         EXPECT_OK(stream_write(s, S("hello"), 1000));
         stream_flush(s);
