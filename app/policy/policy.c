@@ -29,11 +29,13 @@ static rc_t out_of_memory(struct policy_errors *errors) {
 
 /* All sources, with the errors of all of them. */
 static rc_t parse_all(struct heap *h, const struct policy_source *sources, u32 count,
-                      const struct parse_options *o, struct ast_module **modules,
+                      const struct policy_load_options *o, struct ast_module **modules,
                       struct policy_errors *errors) {
     rc_t worst = RC_OK;
+    struct parse_options options = o->parse;
     for (u32 i = 0; i < count; i++) {
-        rc_t rc = parse_module(h, sources[i].name, sources[i].text, o, modules + i, errors);
+        if (o->versions) options.version = o->versions[i];
+        rc_t rc = parse_module(h, sources[i].name, sources[i].text, &options, modules + i, errors);
         if (rc) worst = rc;
         if (rc && rc != RC_INVALID) return rc;
     }
@@ -77,7 +79,7 @@ rc_t policy_load(const struct policy_source *sources, u32 count, const struct po
     if (!modules) goto failed;
     u64 since = 0;
     count_time(o->times, &since, NULL);
-    if ((rc = parse_all(&p->heap, sources, count, &o->parse, modules, errors))) goto failed;
+    if ((rc = parse_all(&p->heap, sources, count, o, modules, errors))) goto failed;
     count_time(o->times, &since, o->times ? &o->times->parse_ns : NULL);
     if ((rc = compile_modules(&p->heap, modules, count, &o->compile, &p->compiled, errors))) goto failed;
     if ((rc = plan_program(p, errors))) goto failed;

@@ -118,6 +118,7 @@ static int run(int argc, char **argv) {
     if (input &&
         (!value_of_file(&files.heap, input, &b.ask.input) || !file_read(input, &b.input_text)))
         ok = false;
+    bundle_load_options(&files, &load);
     if (ok && policy_load(files.sources, files.count, &load, &program, &errors))
         errors_print(&errors);
     else if (ok) {

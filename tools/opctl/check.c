@@ -24,6 +24,7 @@ static int run(int argc, char **argv) {
         {"max-errors", 'm', false, "how many errors are shown (default 10; 0: all)"},
         {"v0-compatible", 0, true, "policies are Rego v0"},
         {"help", 'h', true, "this text"},
+        {"bundle", 'b', true, "the paths are bundles: archives or folders"},
     };
     struct option_reader options = {specs, ARRAY_LEN(specs), argc, 1, argv};
     struct policy_load_options load = {.parse.annotations = true};
@@ -33,7 +34,9 @@ static int run(int argc, char **argv) {
     const char *v, *format = "pretty";
     s64 errors_max = 10;
     bool ok = true, any = false;
+    bool packages = option_is_given(specs, ARRAY_LEN(specs), argc, argv, "bundle");
     bundle_open(&files);
+    files.bundles = packages;
     for (int o; ok && (o = option_next(&options, &v)) != OPTION_END;) {
         bool on = !v || strcmp(v, "false");
         if (o == 0)
@@ -44,6 +47,8 @@ static int run(int argc, char **argv) {
             ok = str_to_s64(str_from_c(v), &errors_max) == RC_OK && errors_max >= 0;
         else if (o == 3)
             load.parse.version = on ? REGO_V0 : REGO_V1;
+        else if (o == 5)
+            continue; /* seen above */
         else if (o == OPTION_PLAIN)
             any = true, ok = bundle_add(&files, v);
         else
@@ -57,6 +62,7 @@ static int run(int argc, char **argv) {
         load.compile.errors_max = (u32)errors_max;
         load.compile.all_errors = errors_max == 0;
         status = 0;
+        bundle_load_options(&files, &load);
         if (policy_load(files.sources, files.count, &load, &program, &errors))
             status = report(&errors, format);
         else

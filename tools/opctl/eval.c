@@ -79,6 +79,7 @@ static void round_run(struct eval *e, struct round *r) {
     e->load.times = &module, e->with.times = &query;
     e->ask.arg = &r->watched;
     e->ask.builtin_error = e->show_builtin_errors ? keep_error : NULL;
+    bundle_load_options(&e->files, &e->load);
     r->rc = policy_load(e->files.sources, e->files.count, &e->load, &r->program, &r->errors);
     if (!r->rc)
         r->rc = policy_prepare_with(r->program, str_from_c(e->query), &e->with, &r->query, &r->errors);
@@ -221,7 +222,7 @@ static const struct option_spec specs[] = {
     [CAPABILITIES] = {"capabilities", 0, false, "a capabilities file, or a version"},
     [PACKAGE] = {"package", 0, false, "ask as if in this package"},
     [IMPORT] = {"import", 0, false, "an import of the query; may be given more than once"},
-    [BUNDLE] = {"bundle", 'b', false, "a bundle's folder: of data, only data.json and data.yaml"},
+    [BUNDLE] = {"bundle", 'b', false, "a bundle: an archive or a folder; may be given more than once"},
     [IGNORE] = {"ignore", 0, false, "names of files and folders to leave out: patterns"},
     [TARGET] = {"target", 't', false, "rego: there is no other"},
     [NO_INDEX] = {"disable-indexing", 0, true, "accepted; the answer is the same"},

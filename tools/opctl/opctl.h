@@ -4,7 +4,9 @@
  * Exit status: 0 yes, 1 the answer is no or something failed in what was asked, 2 wrong usage. */
 #pragma once
 #include <stdio.h>
+#include "app/bundle/bundle.h"
 #include "app/policy/policy.h"
+#include "kernel/base/buf.h"
 
 enum { EXIT_NO = 1, EXIT_USAGE = 2 };
 
@@ -15,7 +17,7 @@ struct verb {
     int (*run)(int argc, char **argv); /* argv[0] is the verb */
 };
 extern const struct verb eval_verb, check_verb, fmt_verb, parse_verb, test_verb, bench_verb, deps_verb,
-    conformance_verb;
+    conformance_verb, build_verb, sign_verb, inspect_verb;
 
 /* ---- Options: a small reader for the reference's way of writing them ----
  * --name value, --name=value, -n value, and switches. */
@@ -49,8 +51,14 @@ struct bundle {
     value data;          /* an object */
     const char *ignore[16]; /* names of files and folders that are left out: patterns */
     u32 ignore_count;
-    bool bundles;        /* of data, only files named data.json, data.yaml, data.yml are read */
+    bool bundles;        /* what is added is a bundle: an archive, or a folder laid out as one */
+    struct package *packages; /* linked; what was read from bundles lies in them */
+    u8 *told; /* of each source the version its bundle tells, or REGO_UNTOLD */
+    enum rego_version *versions; /* bundle_load_options makes them */
 };
+enum { REGO_UNTOLD = 255 };
+/* What policy_load wants of them, with the version of all that say nothing themselves. */
+void bundle_load_options(struct bundle *b, struct policy_load_options *o);
 bool bundle_ignore(struct bundle *b, const char *patterns); /* separated by commas; before adding */
 void bundle_open(struct bundle *b);
 void bundle_close(struct bundle *b);
@@ -61,6 +69,33 @@ bool value_of_file(struct heap *h, const char *path, value *out); /* by its endi
 bool schemas_load(struct heap *h, const char *path, value *out);
 bool capabilities_load(struct heap *h, const char *file_or_version, value *out);
 bool option_duration(const char *text, u64 *ns); /* "5s", "1m30s", "250ms"; bare numbers are seconds */
+
+/* ---- Bundles: archives, and folders laid out as one ---- */
+struct package_options {
+    struct bundle_options read;
+    const char *const *ignore; /* patterns of names left out of folders */
+    u32 ignore_count;
+    bool follow; /* links to files, too */
+};
+struct package {
+    struct policy_bundle content;
+    str archive;         /* its bytes, or NULL */
+    const char *path;    /* as given, without "file://" and "./" */
+    bool is_folder;
+    struct buf *texts;   /* of a folder's files */
+    u32 text_count;
+    struct package *next;
+};
+/* The errors' words lie in `why`. package_close in any case. */
+rc_t package_open(struct package *p, const char *path, const struct package_options *o,
+                  struct diag *why);
+void package_close(struct package *p);
+/* Where a file of it came from, as messages show it: "dir/a.rego", "/a.rego". In its heap. */
+str package_file_name(struct package *p, const struct bundle_file *f);
+/* The policies and data of a bundle beside what is there; bundles may not share roots. */
+bool bundle_add_package(struct bundle *b, const char *path); /* false: said why on stderr */
+bool option_is_given(const struct option_spec *specs, u32 count, int argc, char **argv,
+                     const char *name); /* a switch that is on, wherever it stands */
 
 /* Prints errors as the reference does, to stderr or as JSON to stdout. */
 void errors_print(const struct policy_errors *e);

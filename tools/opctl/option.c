@@ -45,3 +45,15 @@ int usage_of(const struct verb *v, const struct option_spec *specs, u32 count) {
     }
     return EXIT_USAGE;
 }
+
+bool option_is_given(const struct option_spec *specs, u32 count, int argc, char **argv,
+                     const char *name) {
+    struct option_reader r = {specs, count, argc, 1, argv};
+    const char *v;
+    bool on = false;
+    for (int o; (o = option_next(&r, &v)) != OPTION_END;) {
+        if (o == OPTION_WRONG) return false; /* whoever reads them next says so again */
+        if (o >= 0 && !strcmp(specs[o].name, name)) on = !v || strcmp(v, "false");
+    }
+    return on;
+}

@@ -103,8 +103,14 @@ void bundle_open(struct bundle *b) {
 }
 
 void bundle_close(struct bundle *b) {
-    for (u32 i = 0; i < b->count; i++) free((char *)b->sources[i].text.ptr);
-    free(b->sources);
+    for (u32 i = 0; i < b->count; i++)
+        if (b->told[i] == REGO_UNTOLD) free((char *)b->sources[i].text.ptr); /* else a package's */
+    free(b->sources), free(b->told), free(b->versions);
+    for (struct package *p = b->packages, *next; p; p = next) {
+        next = p->next;
+        package_close(p);
+        free(p);
+    }
     heap_close(&b->heap);
 }
 
@@ -118,18 +124,74 @@ static bool add_data(struct bundle *b, const char *file, str place, char separat
            complain(file, "merge error: another file says otherwise");
 }
 
-static bool add_policy(struct bundle *b, const char *file) {
-    str text;
-    if (!file_read(file, &text)) return false;
+static bool add_source(struct bundle *b, const struct policy_source *source, u8 version) {
     if (b->count == b->room) {
         u32 room = b->room ? b->room * 2 : 16;
         struct policy_source *more = realloc(b->sources, room * sizeof *more);
-        if (!more) return complain(file, "out of memory");
-        b->sources = more, b->room = room;
+        if (more) b->sources = more;
+        u8 *told = more ? realloc(b->told, room) : NULL;
+        if (!told) return false;
+        b->told = told, b->room = room;
     }
-    value name = value_string_c(&b->heap, file);
-    b->sources[b->count++] = (struct policy_source){value_str(name), text};
+    b->told[b->count] = version;
+    b->sources[b->count++] = *source;
     return true;
+}
+
+void bundle_load_options(struct bundle *b, struct policy_load_options *o) {
+    free(b->versions);
+    b->versions = calloc(b->count + 1, sizeof *b->versions);
+    for (u32 i = 0; b->versions && i < b->count; i++)
+        b->versions[i] = b->told[i] == REGO_UNTOLD ? o->parse.version : (enum rego_version)b->told[i];
+    o->versions = b->versions;
+}
+
+static bool add_policy(struct bundle *b, const char *file) {
+    struct policy_source source = {.name = value_str(value_string_c(&b->heap, file))};
+    if (!file_read(file, &source.text)) return false;
+    return add_source(b, &source, REGO_UNTOLD) || complain(file, "out of memory");
+}
+
+/* ---- Bundles ---- */
+
+static bool shares_roots(struct bundle *b, const struct package *p) {
+    const struct bundle_manifest *mine = &p->content.manifest;
+    for (const struct package *q = b->packages; q; q = q->next)
+        for (u32 i = 0; i < mine->root_count; i++)
+            for (u32 k = 0; k < q->content.manifest.root_count; k++) {
+                str root = mine->roots[i], other = q->content.manifest.roots[k];
+                if (!bundle_roots_overlap(root, other)) continue;
+                fprintf(stderr, "opctl: detected overlapping roots in manifests for these bundles:"
+                        " [%s, %s] (%.*s overlaps %.*s)\n", q->path, p->path, STR(other), STR(root));
+                return true;
+            }
+    return false;
+}
+
+static bool take_package(struct bundle *b, struct package *p) {
+    struct policy_bundle *content = &p->content;
+    if (content->is_delta) return complain(p->path, "a delta changes a bundle that is there");
+    if (value_count(content->manifest.wasm))
+        return complain(p->path, "the bundle has policies as WebAssembly, which are not run here");
+    for (u32 i = 0; i < content->module_count; i++) {
+        struct bundle_module *m = &content->modules[i];
+        struct bundle_file f = {.path = m->path, .name = m->name};
+        struct policy_source source = {package_file_name(p, &f), m->text};
+        if (!add_source(b, &source, (u8)m->version)) return complain(p->path, "out of memory");
+    }
+    return merge(&b->heap, b->data, content->data, &b->data) ||
+           complain(p->path, "merge error: another file says otherwise");
+}
+
+bool bundle_add_package(struct bundle *b, const char *path) {
+    struct package_options o = {.read.skip_verify = true, .ignore = b->ignore, .ignore_count = b->ignore_count};
+    struct diag why = {0};
+    struct package *p = calloc(1, sizeof *p);
+    if (!p) return complain(path, "out of memory");
+    bool ok = !package_open(p, path, &o, &why) || complain(path, why.text);
+    ok = ok && !shares_roots(b, p);
+    p->next = b->packages, b->packages = p;
+    return ok && take_package(b, p);
 }
 
 static int by_name(const struct dirent **a, const struct dirent **b) {
@@ -156,11 +218,6 @@ static bool ignored(const struct bundle *b, const char *name) {
     return false;
 }
 
-static bool data_wanted(const struct bundle *b, str path, const char *name) {
-    bool named = !strcmp(name, "data.json") || !strcmp(name, "data.yaml") || !strcmp(name, "data.yml");
-    return is_data(path) && (named || !b->bundles);
-}
-
 static bool add_folder(struct bundle *b, const char *folder, const char *place, int depth) {
     struct dirent **entries;
     int n = scandir(folder, &entries, visible, by_name);
@@ -179,7 +236,7 @@ static bool add_folder(struct bundle *b, const char *folder, const char *place, 
             ok = add_folder(b, path, below, depth + 1);
         else if (str_ends(name, S(".rego")))
             ok = add_policy(b, path);
-        else if (data_wanted(b, name, entries[i]->d_name))
+        else if (is_data(name))
             ok = add_data(b, path, str_from_c(place), '/');
         free(entries[i]);
     }
@@ -191,6 +248,7 @@ bool bundle_add(struct bundle *b, const char *path) {
     struct stat st;
     str place = {0};
     const char *colon = strchr(path, ':');
+    if (b->bundles) return bundle_add_package(b, path);
     if (stat(path, &st) && colon) { /* "a.b:file" */
         place = str_of(path, (size_t)(colon - path));
         path = colon + 1;
@@ -198,6 +256,7 @@ bool bundle_add(struct bundle *b, const char *path) {
     if (str_starts(place, S("data."))) place = str_skip(place, 5);
     if (stat(path, &st)) return complain(path, strerror(errno));
     if (S_ISDIR(st.st_mode)) return add_folder(b, path, "", 0);
+    if (str_ends(str_from_c(path), S(".tar.gz"))) return bundle_add_package(b, path);
     if (is_data(str_from_c(path))) return add_data(b, path, place, '.');
     return add_policy(b, path);
 }

@@ -184,6 +184,7 @@ static bool same_ref_before(const struct ast_module *m, u32 at) {
 static int run_all(struct tests *t) {
     struct policy_errors errors;
     policy_errors_open(&errors, &t->files.heap, 0);
+    bundle_load_options(&t->files, &t->load);
     if (policy_load(t->files.sources, t->files.count, &t->load, &t->program, &errors)) {
         errors_print(&errors);
         return EXIT_NO;
@@ -226,6 +227,7 @@ static int run(int argc, char **argv) {
         {"timeout", 't', false, "seconds one test may take (default 5)"},
         {"v0-compatible", 0, true, "policies are Rego v0"},
         {"help", 'h', true, "this text"},
+        {"bundle", 'b', true, "the paths are bundles: archives or folders"},
     };
     struct option_reader options = {specs, ARRAY_LEN(specs), argc, 1, argv};
     struct tests t = {.timeout_ns = TIMEOUT_S * NS_PER_S,
@@ -233,7 +235,9 @@ static int run(int argc, char **argv) {
                       .load.parse.annotations = true};
     const char *v;
     bool ok = true, any = false;
+    bool packages = option_is_given(specs, ARRAY_LEN(specs), argc, argv, "bundle");
     bundle_open(&t.files);
+    t.files.bundles = packages;
     buf_open(&t.output, 1 << 20);
     value_builder_open(&t.report, &t.files.heap, VALUE_ARRAY);
     for (int o; ok && (o = option_next(&options, &v)) != OPTION_END;) {
@@ -248,6 +252,8 @@ static int run(int argc, char **argv) {
             t.timeout_ns = (u64)(strtod(v, NULL) * 1e9);
         else if (o == 4)
             t.load.parse.version = on ? REGO_V0 : REGO_V1;
+        else if (o == 6)
+            continue; /* seen above */
         else if (o == OPTION_PLAIN)
             any = true, ok = bundle_add(&t.files, v);
         else
