@@ -5,6 +5,7 @@
  * Exit status: 0; 1 with --fail when there is no answer, with --fail-defined when there is one; 2
  * for errors. A query is watched only when something about its way is wanted. */
 #include <stdlib.h>
+#include "app/policy/value/json_text.h"
 #include "tools/opctl/eval.h"
 
 enum { EXIT_ERROR = 2, PROFILE_ROWS = 10, PRETTY_WIDTH = 80, SCOPE_BYTES_MAX = 1 << 16 };
@@ -23,6 +24,9 @@ struct eval {
     s64 count, pretty_limit;
     u64 timeout_ns, load_files_ns, input_ns;
     bool defined;
+    bool partial;
+    struct partial_options left; /* with --partial */
+    str unknowns[64], disabled[64];
 };
 
 /* ---- Asking ---- */
@@ -179,12 +183,47 @@ static bool read_rest(struct eval *e) {
            read_query(e) && read_scope(e);
 }
 
+/* --partial: what is left of the query. */
+static int ask_partial(struct eval *e) {
+    struct policy_errors errors;
+    struct policy_program *program = NULL;
+    struct heap *h = &e->files.heap;
+    policy_errors_open(&errors, h, 0);
+    e->left.unknowns = e->unknowns, e->left.disabled = e->disabled;
+    e->left.parse = e->with.parse, e->left.package = e->with.package;
+    e->left.imports = e->with.imports, e->left.import_count = e->with.import_count;
+    if (e->timeout_ns)
+        e->ask.limits.deadline_ns = steady_ns() + e->timeout_ns, e->ask.clock_ns = steady_ns;
+    rc_t rc = policy_load(e->files.sources, e->files.count, &e->load, &program, &errors);
+    if (!rc)
+        rc = partial_print(program, e->query, &e->ask, &e->left, e->format, &errors, &e->defined);
+    policy_drop(program);
+    if (rc && !strcmp(e->format, "json")) {
+        struct value_builder b;
+        value_builder_open(&b, h, VALUE_OBJECT);
+        value_builder_replace(&b, value_string_c(h, "errors"), policy_errors_json(h, &errors));
+        value_print(value_builder_close(&b), JSON_TEXT_INDENT);
+    } else if (rc) {
+        errors_print(&errors);
+    }
+    return rc ? EXIT_ERROR : 0;
+}
+
+/* "a,b", or one at a time, as the reference takes lists. */
+static bool add_list(str *items, u32 *count, const char *text) {
+    for (str rest = str_from_c(text), one; str_split(&rest, ',', &one);) {
+        if (*count == 64) return false;
+        if (one.len) items[(*count)++] = one;
+    }
+    return true;
+}
+
 static int eval(struct eval *e) {
     if (!read_rest(e)) return EXIT_ERROR;
     e->ask.data = e->files.data;
     e->ask.now_ns = e->ask.seed = wall_ns();
     e->ask.print = print_message;
-    int status = ask_rounds(e);
+    int status = e->partial ? ask_partial(e) : ask_rounds(e);
     if (!status && ((e->fail && !e->defined) || (e->fail_defined && e->defined))) status = EXIT_NO;
     return status;
 }
@@ -194,11 +233,12 @@ static int eval(struct eval *e) {
 enum { DATA, INPUT, FORMAT, STDIN_INPUT, STDIN_QUERY, FAIL, FAIL_DEFINED, STRICT, STRICT_ERRORS,
        SHOW_ERRORS, EXPLAIN, VAR_VALUES, PROFILE, PROFILE_SORT, PROFILE_LIMIT, COVERAGE, METRICS,
        INSTRUMENT, COUNT, TIMEOUT, PRETTY_LIMIT, SCHEMA, CAPABILITIES, PACKAGE, IMPORT, BUNDLE,
-       IGNORE, TARGET, NO_INDEX, NO_EARLY_EXIT, V0, V1, HELP };
+       IGNORE, TARGET, NO_INDEX, NO_EARLY_EXIT, V0, V1, PARTIAL, UNKNOWNS, NO_INLINING, SHALLOW,
+       NONDETERMINISTIC, HELP };
 static const struct option_spec specs[] = {
     [DATA] = {"data", 'd', false, "policy or data: a file or folder; may be given more than once"},
     [INPUT] = {"input", 'i', false, "the input: a JSON or YAML file"},
-    [FORMAT] = {"format", 'f', false, "json, pretty, values, bindings, raw or discard"},
+    [FORMAT] = {"format", 'f', false, "json, pretty, values, bindings, raw, discard or source"},
     [STDIN_INPUT] = {"stdin-input", 'I', true, "read the input from stdin"},
     [STDIN_QUERY] = {"stdin", 0, true, "read the query from stdin"},
     [FAIL] = {"fail", 0, true, "status 1 when there is no answer"},
@@ -229,6 +269,11 @@ static const struct option_spec specs[] = {
     [NO_EARLY_EXIT] = {"disable-early-exit", 0, true, "accepted; the answer is the same"},
     [V0] = {"v0-compatible", 0, true, "policies are Rego v0"},
     [V1] = {"v1-compatible", 0, true, "policies are Rego v1, as by default"},
+    [PARTIAL] = {"partial", 'p', true, "what is left of the query when something is unknown"},
+    [UNKNOWNS] = {"unknowns", 'u', false, "refs that are unknown, with --partial (default input)"},
+    [NO_INLINING] = {"disable-inlining", 0, false, "refs of rules that stay rules"},
+    [SHALLOW] = {"shallow-inlining", 0, true, "put in place only what is known in whole"},
+    [NONDETERMINISTIC] = {"nondeterminstic-builtins", 0, true, "call time.now_ns and the like now"},
     [HELP] = {"help", 'h', true, "this text"},
 };
 
@@ -245,7 +290,8 @@ static bool number_read(const char *text, s64 least, s64 *out) {
 }
 
 static bool known_format(const char *v) {
-    static const char *const formats[] = {"json", "pretty", "values", "bindings", "raw", "discard"};
+    static const char *const formats[] = {"json", "pretty", "values", "bindings", "raw", "discard",
+                                          "source"};
     for (u32 i = 0; i < ARRAY_LEN(formats); i++)
         if (!strcmp(v, formats[i])) return true;
     return false;
@@ -294,6 +340,11 @@ static bool option(struct eval *e, int o, const char *v) {
     case IMPORT:
         if (e->import_count < ARRAY_LEN(e->imports)) e->imports[e->import_count++] = v;
         return true;
+    case PARTIAL: e->partial = on; return true;
+    case UNKNOWNS: return add_list(e->unknowns, &e->left.unknown_count, v);
+    case NO_INLINING: return add_list(e->disabled, &e->left.disabled_count, v);
+    case SHALLOW: e->left.shallow = on; return true;
+    case NONDETERMINISTIC: e->left.nondeterministic = on; return true;
     case TARGET: return !strcmp(v, "rego");
     case NO_INDEX:
     case NO_EARLY_EXIT:
@@ -314,6 +365,8 @@ static const char *contradiction(const struct eval *e) {
     if (e->query_from_stdin && e->input && !strcmp(e->input, "-"))
         return "specify --stdin or --stdin-input but not both";
     if (e->fail && e->fail_defined) return "specify --fail or --fail-defined but not both";
+    if (!strcmp(e->format, "source") && !e->partial)
+        return "invalid output format for non-partial evaluation: source";
     if (e->show_builtin_errors && e->ask.strict_errors)
         return "cannot use --show-builtin-errors with --strict-builtin-errors, "
                "--strict-builtin-errors will return the first built-in error encountered immediately";

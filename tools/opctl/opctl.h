@@ -7,6 +7,7 @@
 #include "app/bundle/bundle.h"
 #include "app/policy/policy.h"
 #include "kernel/base/buf.h"
+#include "app/policy/partial/partial.h"
 
 enum { EXIT_NO = 1, EXIT_USAGE = 2 };
 
@@ -105,3 +106,8 @@ u64 steady_ns(void);
 /* What JSON can say: sets as arrays, keys that are not strings as their JSON text. */
 value value_as_json(struct heap *h, value v);
 void value_print(value v, unsigned json_flags); /* and a line end */
+
+/* eval --partial. 0, or EXIT status of an error, told by the caller. */
+int partial_print(struct policy_program *program, const char *query, const struct policy_ask *ask,
+                  const struct partial_options *o, const char *format, struct policy_errors *errors,
+                  bool *defined);

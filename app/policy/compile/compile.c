@@ -399,14 +399,14 @@ static void query_names(struct compiler *c, struct compiled_query *out) {
     out->name_count = n;
 }
 
-rc_t compile_query(struct heap *h, const struct compiled *p, struct ast_body *body,
-                   const struct ast_term *package, const struct ast_import *imports,
-                   u32 import_count, struct compiled_query *out, struct policy_errors *errors) {
+/* A compiler with the program's tree, types and capabilities, and memory of its own. */
+struct compiler *compile_borrow(struct heap *h, const struct compiled *p,
+                                struct policy_errors *errors) {
     struct compiler *c = new_compiler(h, &p->options, errors);
-    if (!c) return RC_NO_MEMORY;
+    if (!c) return NULL;
     const struct compiler *program = p->inner;
     struct compiler own = *c;
-    *c = *program; /* its tree, its types, its capabilities */
+    *c = *program;
     c->heap = own.heap, c->scratch = own.scratch, c->spare = own.spare, c->lasting = own.lasting;
     c->sink = own.sink;
     c->errors = errors;
@@ -417,6 +417,20 @@ rc_t compile_query(struct heap *h, const struct compiled *p, struct ast_body *bo
     c->locals = own.locals;
     c->locals.prefix = "__localq";
     c->outer = &program->locals;
+    u32 count = builtins_count; /* parsed types of its own: the program is not written to */
+    c->builtin_types = compile_list(c, &count, sizeof *c->builtin_types);
+    return c;
+}
+
+void compile_return(struct compiler *c) {
+    close_compiler(c);
+}
+
+rc_t compile_query(struct heap *h, const struct compiled *p, struct ast_body *body,
+                   const struct ast_term *package, const struct ast_import *imports,
+                   u32 import_count, struct compiled_query *out, struct policy_errors *errors) {
+    struct compiler *c = compile_borrow(h, p, errors);
+    if (!c) return RC_NO_MEMORY;
     if (!body->count) {
         compile_error(c, POLICY_COMPILE_ERROR, NULL, "empty query cannot be compiled");
     } else {
@@ -426,8 +440,6 @@ rc_t compile_query(struct heap *h, const struct compiled *p, struct ast_body *bo
         struct import_scope scope = {package, (struct ast_import *)imports, import_count};
         if (!compile_failed(c)) resolve_query(c, body, &scope);
     }
-    u32 count = builtins_count; /* parsed types of its own: the program is not written to */
-    c->builtin_types = compile_list(c, &count, sizeof *c->builtin_types);
     for (u32 i = 0; i < ARRAY_LEN(query_passes) && !compile_failed(c) && !compile_stopped(c); i++)
         query_passes[i](c, body);
     out->body = body;

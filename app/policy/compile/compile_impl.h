@@ -144,6 +144,11 @@ struct compiler {
 };
 enum { SINK_BYTES = 65536, COMPILE_DEPTH_MAX = 1000 };
 
+/* For what comes after the program: queries, and what partial evaluation asks. (compile.c) */
+struct compiler *compile_borrow(struct heap *h, const struct compiled *p,
+                                struct policy_errors *errors); /* NULL: no memory */
+void compile_return(struct compiler *c);
+
 /* ---- Memory and errors (compile.c) ---- */
 void *compile_alloc(struct compiler *c, size_t n); /* zeroed; never NULL for n <= SINK_BYTES */
 void *compile_list(struct compiler *c, u32 *count,
