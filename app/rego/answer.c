@@ -13,13 +13,14 @@
 
 enum { ANSWER_BYTES_MAX = 64 << 20, READ_ON_LOOP_MAX = 16384 };
 
+/* Switches are texts here: as with the reference, `?pretty` alone is true. */
 const struct route_param rego_parameters[] = {
-    {"pretty", "boolean", "indent the answer"},
-    {"metrics", "boolean", "add how long the parts of the work took"},
-    {"instrument", "boolean", "accepted for the reference's clients; as metrics"},
-    {"provenance", "boolean", "add which policies answered"},
-    {"strict-builtin-errors", "boolean", "an error of a builtin is an error of the query"},
-    {"explain", "string", "accepted; no explanation is added"},
+    {"pretty", "string", "indent the answer"},
+    {"metrics", "string", "add how long the parts of the work took"},
+    {"instrument", "string", "add also what the machine counted"},
+    {"provenance", "string", "add which build and which revision of the policies answered"},
+    {"strict-builtin-errors", "string", "an error of a builtin is an error of the query"},
+    {"explain", "string", "add the steps: full, notes, fails or debug; for those signed in"},
     {"input", "string", "the input as JSON (GET)"},
     {.name = NULL},
 };
@@ -27,16 +28,33 @@ const struct route_param rego_parameters[] = {
 static bool flag_read(struct request *rq, const char *name, bool *out) {
     str text = {0};
     if (!request_query_text(rq, name, 16, &text)) return false;
-    *out = text.ptr && !str_eq(text, S("false")) && !str_eq(text, S("0"));
+    *out = text.ptr && (!text.len || str_eq_nocase(text, S("true")));
+    return true;
+}
+
+/* Words the reference does not know are as if not there, as with it. */
+static bool explain_read(struct request *rq, struct rego_options *out) {
+    str text = {0};
+    if (!request_query_text(rq, "explain", 16, &text)) return false;
+    if (text.ptr && rq->actor.user_id.len) (void)policy_explain_of(text, &out->explain);
     return true;
 }
 
 bool rego_options_read(struct request *rq, struct rego_options *out) {
-    bool instrument;
     *out = (struct rego_options){0};
-    return flag_read(rq, "pretty", &out->pretty) && flag_read(rq, "metrics", &out->metrics) &&
-           flag_read(rq, "instrument", &instrument) &&
-           flag_read(rq, "strict-builtin-errors", &out->strict);
+    bool ok = flag_read(rq, "pretty", &out->pretty) && flag_read(rq, "metrics", &out->metrics) &&
+              flag_read(rq, "instrument", &out->instrument) &&
+              flag_read(rq, "provenance", &out->provenance) &&
+              flag_read(rq, "strict-builtin-errors", &out->strict) && explain_read(rq, out);
+    out->metrics |= out->instrument;
+    return ok;
+}
+
+void rego_put_provenance(struct buf *to, const struct rego_state *s) {
+    (void)buf_printf(to,
+                     "\"provenance\":{\"version\":\"%s\",\"build_commit\":\"\","
+                     "\"build_timestamp\":\"\",\"build_hostname\":\"\",\"revision\":\"%lld\"}",
+                     OPENPOLICY_VERSION, (long long)s->revision);
 }
 
 static void put_text(struct buf *to, str text) {

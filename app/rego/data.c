@@ -6,10 +6,10 @@
  *   POST       /               as v0, of the default decision data.system.main
  *   PUT, PATCH, DELETE         base documents */
 #include "app/policy/value/json_text.h"
-#include "app/rego/rego_impl.h"
+#include "app/rego/watch.h"
 #include "kernel/platform.h"
 
-enum { ANSWER_BYTES_MAX = 64 << 20, PATH_BYTES_MAX = 2048 };
+enum { ANSWER_BYTES_MAX = 64 << 20, PATH_BYTES_MAX = 2048, STEPS_BYTES_MAX = 16 << 20 };
 
 struct decision {
     struct request *rq;
@@ -24,9 +24,30 @@ struct decision {
     bool decided;
     struct rego_decision record;
     char id[ID_ROOM]; /* of the record in the decision log; empty: none */
-    u64 started_ns, evaluated_ns;
+    u64 started_ns, prepared_ns, asked_ns, evaluated_ns, input_ns;
+    bool query_known;
+    struct policy_times times;  /* of a query prepared for this question */
+    struct policy_record steps; /* with explain */
+    u64 step_count;
     value result;
 };
+
+/* Its steps are wanted, or counts that only the long way gives. */
+static bool is_watched(const struct decision *d) {
+    return d->options.explain != POLICY_EXPLAIN_OFF || d->options.instrument;
+}
+
+/* A query of the watched policies, for this question alone. */
+static rc_t prepare_watched(struct decision *d, struct policy_errors *errors) {
+    struct heap h;
+    heap_open(&h, MIB(1));
+    str text = rego_path_query(&h, d->path);
+    d->times.clock_ns = platform_clock_ns;
+    rc_t rc = text.len ? rego_watched_prepare(d->state, text, &d->times, &d->query, errors) : RC_LIMIT;
+    if (rc == RC_OK) policy_record_open(&d->steps, STEPS_BYTES_MAX), rc = RC_AGAIN;
+    heap_close(&h);
+    return rc;
+}
 
 /* Everything a decision needs; false: answered. decision_close in any case. */
 static bool decision_open(struct decision *d, struct request *rq, str path) {
@@ -43,7 +64,10 @@ static bool decision_open(struct decision *d, struct request *rq, str path) {
     }
     heap_open(&h, MIB(1));
     policy_errors_open(&errors, &h, 10);
-    rc = rego_query_of(d->state, path, &d->query, &errors);
+    d->query_known = rego_query_known(d->state, path);
+    rc = is_watched(d) ? prepare_watched(d, &errors)
+                       : rego_query_of(d->state, path, &d->query, &errors);
+    d->prepared_ns = platform_clock_ns();
     d->own_query = rc == RC_AGAIN;
     bool ok = rc == RC_OK || rc == RC_AGAIN;
     if (!ok) d->query = NULL;
@@ -59,14 +83,28 @@ static bool decision_open(struct decision *d, struct request *rq, str path) {
 
 static void decision_close(struct decision *d) {
     if (d->decided) rego_shadow_ask(&d->record, d->id);
+    if (d->steps.trace.event) policy_record_close(&d->steps);
     if (d->own_query) policy_query_drop(d->query);
     if (d->evaluator) rego_evaluator_give(d->evaluator);
     rego_release(d->state);
 }
 
+static rc_t ask_watched(struct decision *d, struct policy_error *error) {
+    struct policy_answer a = {0};
+    if (d->options.explain != POLICY_EXPLAIN_OFF) d->ask.trace = &d->steps.trace;
+    rc_t rc = policy_ask(d->evaluator, d->query, &d->ask, &a, error);
+    bool defined = !rc && a.count && value_count(a.results[0].expressions);
+    d->result = defined ? value_item(a.results[0].expressions, 0) : UNDEFINED;
+    d->step_count = a.steps;
+    return rc;
+}
+
 static bool decide(struct decision *d) {
     struct policy_error error = {0};
-    rc_t rc = policy_decide(d->evaluator, d->query, &d->ask, &d->result, &error);
+    d->asked_ns = platform_clock_ns();
+    rc_t rc = is_watched(d)
+                  ? ask_watched(d, &error)
+                  : policy_decide(d->evaluator, d->query, &d->ask, &d->result, &error);
     d->evaluated_ns = platform_clock_ns();
     if (rc) {
         rego_eval_error(d->rq, rc, &error);
@@ -85,12 +123,23 @@ static bool decide(struct decision *d) {
     return true;
 }
 
-static void put_metrics(struct buf *b, const struct decision *d, bool comma) {
-    u64 now = platform_clock_ns();
-    (void)buf_printf(
-        b, "%s\"metrics\":{\"timer_rego_query_eval_ns\":%llu,\"timer_server_handler_ns\":%llu}",
-        comma ? "," : "", (unsigned long long)(d->evaluated_ns - d->started_ns),
-        (unsigned long long)(now - d->started_ns));
+static void put_metrics(struct buf *b, const struct decision *d) {
+    struct rego_metrics m = {.count = 0};
+    rego_metric(&m, "counter_server_query_cache_hit", d->query_known && !is_watched(d));
+    if (d->input_ns) rego_metric(&m, "timer_rego_input_parse_ns", d->input_ns);
+    if (is_watched(d)) rego_metric(&m, "timer_rego_query_parse_ns", d->times.parse_ns);
+    if (is_watched(d) || !d->query_known)
+        rego_metric(&m, "timer_rego_query_compile_ns",
+                    is_watched(d) ? d->times.compile_ns : d->prepared_ns - d->started_ns);
+    rego_metric(&m, "timer_rego_query_eval_ns", d->evaluated_ns - d->asked_ns);
+    rego_metric(&m, "timer_server_handler_ns", platform_clock_ns() - d->started_ns);
+    if (d->options.instrument) rego_metric(&m, "counter_eval_steps", d->step_count);
+    rego_put_metrics(b, &m);
+}
+
+/* Between two members. */
+static void put_comma(struct buf *b) {
+    if (b->len > 1) (void)buf_add(b, S(","));
 }
 
 static void answer(struct decision *d, bool warn) {
@@ -103,13 +152,17 @@ static void answer(struct decision *d, bool warn) {
         (void)buf_add(&b, str_of(d->id, ID_LEN));
         (void)buf_add(&b, S("\""));
     }
-    if (d->options.metrics) put_metrics(&b, d, d->id[0]);
+    if (d->options.provenance) put_comma(&b), rego_put_provenance(&b, d->state);
+    if (d->options.explain != POLICY_EXPLAIN_OFF)
+        put_comma(&b), rego_put_explanation(&b, &d->steps, &d->options);
+    if (d->options.metrics) put_comma(&b), put_metrics(&b, d);
     if (value_defined(d->result)) {
-        (void)buf_add(&b, b.len > 1 ? S(",\"result\":") : S("\"result\":"));
+        put_comma(&b);
+        (void)buf_add(&b, S("\"result\":"));
         json_text_write(&b, d->result, flags);
     }
     if (warn) {
-        (void)buf_add(&b, b.len > 1 ? S(",") : S(""));
+        put_comma(&b);
         (void)buf_add(&b, S("\"warning\":{\"code\":\"api_usage_warning\",\"message\":\"'input' key "
                             "missing from the request\"}"));
     }
@@ -152,11 +205,17 @@ static void data_get(struct request *rq) {
     decision_close(&d);
 }
 
+static bool body_read(struct decision *d, value *out) {
+    u64 from = platform_clock_ns();
+    bool ok = rego_body_value(d->rq, policy_evaluator_heap(d->evaluator), out);
+    d->input_ns = platform_clock_ns() - from;
+    return ok;
+}
+
 static void data_post(struct request *rq) {
     struct decision d;
     value body;
-    if (decision_open(&d, rq, path_of(rq)) &&
-        rego_body_value(rq, policy_evaluator_heap(d.evaluator), &body)) {
+    if (decision_open(&d, rq, path_of(rq)) && body_read(&d, &body)) {
         bool wrong = value_defined(body) && body.kind != VALUE_OBJECT;
         d.ask.input = value_get_str(body, S("input"));
         d.input_missing = value_defined(body) && !value_defined(d.ask.input);
@@ -172,8 +231,7 @@ static void data_post(struct request *rq) {
 /* The whole body is the input, the answer the bare document. */
 static void decide_bare(struct request *rq, str path) {
     struct decision d;
-    if (decision_open(&d, rq, path) &&
-        rego_body_value(rq, policy_evaluator_heap(d.evaluator), &d.ask.input) && decide(&d)) {
+    if (decision_open(&d, rq, path) && body_read(&d, &d.ask.input) && decide(&d)) {
         struct buf b;
         buf_open(&b, ANSWER_BYTES_MAX);
         json_text_write(&b, d.result,
@@ -333,46 +391,84 @@ static void policies_delete(struct request *rq) {
 /* ---- Ad-hoc queries ---- */
 
 static void put_results(struct buf *b, const struct policy_answer *a) {
-    (void)buf_add(b, S("{\"result\":["));
+    (void)buf_add(b, S("\"result\":["));
     for (u32 i = 0; i < a->count; i++) {
         if (i) (void)buf_add(b, S(","));
         json_text_write(b, a->results[i].bindings, JSON_TEXT_ESCAPE_HTML);
     }
-    (void)buf_add(b, S("]}\n"));
+    (void)buf_add(b, S("]"));
+}
+
+/* A question in the language itself, its options, and how long its parts took. */
+struct query {
+    struct request *rq;
+    struct rego_state *state;
+    struct policy_evaluator *evaluator;
+    const struct rego_options *options;
+    struct policy_query *query;
+    struct policy_times times;
+    struct policy_record steps;
+    u64 started_ns, eval_ns;
+};
+
+static rc_t query_prepare(struct query *q, str text, struct policy_errors *errors) {
+    struct policy_query_options o = {.times = &q->times};
+    q->times.clock_ns = platform_clock_ns;
+    if (q->options->explain == POLICY_EXPLAIN_OFF)
+        return policy_prepare_with(q->state->build->program, text, &o, &q->query, errors);
+    policy_record_open(&q->steps, STEPS_BYTES_MAX);
+    return rego_watched_prepare(q->state, text, &q->times, &q->query, errors);
+}
+
+static void query_answer(struct query *q, const struct policy_answer *a) {
+    struct rego_metrics m = {.count = 0};
+    struct buf b;
+    buf_open(&b, ANSWER_BYTES_MAX);
+    (void)buf_add(&b, S("{"));
+    if (q->options->explain != POLICY_EXPLAIN_OFF) rego_put_explanation(&b, &q->steps, q->options);
+    if (q->options->metrics) {
+        rego_metric(&m, "timer_rego_query_parse_ns", q->times.parse_ns);
+        rego_metric(&m, "timer_rego_query_compile_ns", q->times.compile_ns);
+        rego_metric(&m, "timer_rego_query_eval_ns", q->eval_ns);
+        rego_metric(&m, "timer_server_handler_ns", platform_clock_ns() - q->started_ns);
+        if (q->options->instrument) rego_metric(&m, "counter_eval_steps", a->steps);
+        put_comma(&b), rego_put_metrics(&b, &m);
+    }
+    if (a->count) put_comma(&b), put_results(&b, a);
+    (void)buf_add(&b, S("}\n"));
+    rego_answer(q->rq, q->options, &b);
+    buf_close(&b);
 }
 
 static void query_run(struct request *rq, struct rego_state *s, struct policy_evaluator *e,
                       str text, value input, const struct rego_options *o) {
+    struct query q = {.rq = rq, .state = s, .evaluator = e, .options = o,
+                      .started_ns = platform_clock_ns()};
     struct policy_errors errors;
-    struct policy_query *query;
     struct policy_answer a;
     struct policy_error error = {0};
     struct policy_ask ask = {.input = input, .strict_errors = o->strict};
     struct heap h;
     heap_open(&h, MIB(4));
     policy_errors_open(&errors, &h, 10);
-    rc_t rc = policy_prepare(s->build->program, text, &query, &errors);
+    rc_t rc = query_prepare(&q, text, &errors);
     if (rc == RC_INVALID)
         rego_errors(rq, "error(s) occurred while compiling query", &errors);
     else if (rc)
         rego_rc(rq, rc, NULL);
     else {
         rego_ask_fill(&ask, s);
-        rc = policy_ask(e, query, &ask, &a, &error);
+        if (q.steps.trace.event) ask.trace = &q.steps.trace;
+        u64 from = platform_clock_ns();
+        rc = policy_ask(e, q.query, &ask, &a, &error);
+        q.eval_ns = platform_clock_ns() - from;
         if (rc)
             rego_eval_error(rq, rc, &error);
-        else {
-            struct buf b;
-            buf_open(&b, ANSWER_BYTES_MAX);
-            if (a.count)
-                put_results(&b, &a);
-            else
-                (void)buf_add(&b, S("{}\n"));
-            rego_answer(rq, o, &b);
-            buf_close(&b);
-        }
-        policy_query_drop(query);
+        else
+            query_answer(&q, &a);
+        policy_query_drop(q.query);
     }
+    if (q.steps.trace.event) policy_record_close(&q.steps);
     heap_close(&h);
 }
 
@@ -410,11 +506,11 @@ static void query_post(struct request *rq) {
 
 static const struct route_param query_parameters[] = {
     {"q", "string", "the query"},
-    {"pretty", "boolean", "indent the answer"},
-    {"explain", "string", "accepted; no explanation is added"},
-    {"metrics", "boolean", "accepted"},
-    {"instrument", "boolean", "accepted"},
-    {"strict-builtin-errors", "boolean", "an error of a builtin is an error"},
+    {"pretty", "string", "indent the answer"},
+    {"explain", "string", "add the steps: full, notes, fails or debug; for those signed in"},
+    {"metrics", "string", "add how long the parts of the work took"},
+    {"instrument", "string", "add also what the machine counted"},
+    {"strict-builtin-errors", "string", "an error of a builtin is an error"},
     {.name = NULL}};
 
 #define ROUTE(method_, pattern_, handle_, permission_, query_, summary_)                           \
@@ -469,6 +565,8 @@ const struct route rego_routes[] = {
     REGO(HTTP_PUT, "/api/v1/rego/shadow", rego_shadow_put, NULL,
          "Ask a candidate beside the live policies"),
     REGO(HTTP_DELETE, "/api/v1/rego/shadow", rego_shadow_delete, NULL, "End the trial"),
+    REGO(HTTP_POST, "/api/v1/rego/profile", rego_profile, NULL,
+         "What each rule and line costs for a question"),
     REGO(HTTP_POST, "/api/v1/rego/replay", rego_replay, NULL,
          "Which recorded decisions would a change have changed?"),
     {.pattern = NULL},

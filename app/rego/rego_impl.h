@@ -10,6 +10,7 @@
 #include "app/access/access.h"
 #include "app/id.h"
 #include "app/policy/policy.h"
+#include "app/policy/trace_record.h"
 #include "app/policy/value/document.h"
 #include "app/reply.h"
 #include "app/rego/rego.h"
@@ -31,6 +32,7 @@ struct rego_state {
 struct rego_build {
     u32 refs;
     struct policy_program *program;
+    struct policy_program *watched; /* the same, for explanations (watch.c); NULL: not yet wanted */
     bool has_mask, has_drop; /* data.system.log.mask, drop: a policy looks at decision records */
     struct access_policy *access; /* data.openpolicy.authz; NULL: the shipped one decides */
     struct rego_query queries[REGO_QUERIES]; /* by hash of the path; loop only */
@@ -39,6 +41,10 @@ struct rego_build {
 struct rego_state *rego_hold(void); /* the current one; NULL before the database is open */
 void rego_release(struct rego_state *s); /* NULL is fine */
 
+/* Compiles a state's policies; for workers. */
+rc_t rego_sources_compile(const struct rego_state *s, bool trace, struct policy_program **out,
+                          struct policy_errors *errors);
+bool rego_query_known(struct rego_state *s, str path); /* it is prepared */
 /* The prepared query for a path "a/b"; owned by the state. */
 rc_t rego_query_of(struct rego_state *s, str path, struct policy_query **out,
                    struct policy_errors *errors);
@@ -113,7 +119,10 @@ rc_t rego_candidate(const struct rego_change *changes, u32 count, struct rego_st
                     struct policy_errors *errors, struct diag *why);
 
 /* ---- Answers in the reference's form (answer.c) ---- */
-struct rego_options { bool pretty, metrics, strict; };
+struct rego_options {
+    bool pretty, metrics, instrument, provenance, strict;
+    enum policy_explain explain; /* off for guests: steps show policies and data */
+};
 bool rego_options_read(struct request *rq, struct rego_options *out);
 extern const struct route_param rego_parameters[];
 /* {"code": ..., "message": ...} and, with errors, {"errors": [...]} */
@@ -121,6 +130,7 @@ void rego_error(struct request *rq, int status, const char *code, const char *me
 void rego_errors(struct request *rq, const char *message, const struct policy_errors *errors);
 void rego_eval_error(struct request *rq, rc_t rc, const struct policy_error *error);
 void rego_rc(struct request *rq, rc_t rc, const struct diag *why);
+void rego_put_provenance(struct buf *to, const struct rego_state *s); /* the member "provenance" */
 void rego_answer(struct request *rq, const struct rego_options *o, struct buf *body);
 /* A body as a value: JSON, or YAML when its type says so. Large ones are read by a worker. Answers
  * 400 itself. `*out` UNDEFINED: the body is empty. */

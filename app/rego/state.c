@@ -37,6 +37,7 @@ static void build_drop(struct rego_build *b) {
         }
     access_policy_drop(b->access);
     policy_drop(b->program);
+    policy_drop(b->watched);
     free(b);
 }
 
@@ -65,20 +66,24 @@ struct compile_job {
     rc_t rc;
 };
 
+rc_t rego_sources_compile(const struct rego_state *s, bool trace, struct policy_program **out,
+                          struct policy_errors *errors) {
+    u32 n = s->source_count;
+    struct policy_source *sources = calloc(n + 1, sizeof *sources);
+    struct policy_load_options o = {
+        .parse.version = REGO_V1, .parse.annotations = true, .trace = trace};
+    if (!sources) return RC_NO_MEMORY;
+    for (u32 i = 0; i < n; i++)
+        sources[i] = (struct policy_source){s->sources[i].id, s->sources[i].text};
+    o.compile.data = s->data ? document_root(s->data) : UNDEFINED;
+    rc_t rc = policy_load(sources, n, &o, out, errors);
+    free(sources);
+    return rc;
+}
+
 static void compile_run(void *arg) {
     struct compile_job *j = arg;
-    u32 n = j->state->source_count;
-    struct policy_source *sources = calloc(n + 1, sizeof *sources);
-    struct policy_load_options o = {.parse.version = REGO_V1, .parse.annotations = true};
-    if (!sources) {
-        j->rc = RC_NO_MEMORY;
-        return;
-    }
-    for (u32 i = 0; i < n; i++)
-        sources[i] = (struct policy_source){j->state->sources[i].id, j->state->sources[i].text};
-    o.compile.data = j->state->data ? document_root(j->state->data) : UNDEFINED;
-    j->rc = policy_load(sources, n, &o, &j->program, j->errors);
-    free(sources);
+    j->rc = rego_sources_compile(j->state, false, &j->program, j->errors);
 }
 
 static bool has_rule(const struct policy_program *p, const char *name) {
@@ -109,6 +114,11 @@ static rc_t compile(struct rego_state *s, struct policy_errors *errors) {
     else
         s->build = b;
     return rc;
+}
+
+bool rego_query_known(struct rego_state *s, str path) {
+    const struct rego_query *slot = &s->build->queries[str_hash(path, 0) % REGO_QUERIES];
+    return slot->query && str_eq(slot->path, path);
 }
 
 rc_t rego_query_of(struct rego_state *s, str path, struct policy_query **out,

@@ -151,6 +151,62 @@ class Rego(AppliancePerClass):
         r = self.a.post("/v0/data/pretty/p", {}, token=self.token)
         self.assertEqual(json.loads(r.body), {"a": "<", "b": [1, 2]})
 
+    def test_explanations(self):
+        self.put_policy("why", "package why\n\nallow if {\n\tinput.user == \"ada\"\n\ttrace(\"seen\")\n}\n")
+        answer = self.decide("why/allow?explain=full", {"user": "ada"})
+        steps = answer["explanation"]
+        self.assertEqual(answer["result"], True)
+        self.assertEqual([s["op"] for s in steps[:4]], ["enter", "eval", "index", "enter"])
+        self.assertEqual([s["type"] for s in steps[:4]], ["body", "expr", "expr", "rule"])
+        self.assertEqual((steps[3]["query_id"], steps[3]["parent_id"]), (1, 0))
+        self.assertEqual(steps[3]["node"]["head"]["name"], "allow")
+        self.assertTrue(all("locals" in s for s in steps))
+        answer = self.decide("why/allow?explain=fails&pretty", {"user": "eve"})
+        self.assertNotIn("result", answer)
+        self.assertEqual(answer["explanation"][-2].split()[1:], ["|", "|", "Fail", "input.user", "=", '"ada"'])
+        self.assertEqual(answer["explanation"][-1].split()[1:], ["|", "Fail", "data.why.allow", "=", "_"])
+        answer = self.decide("why/allow?explain=notes", {"user": "ada"})
+        self.assertEqual([s.get("message") for s in answer["explanation"]][-1], "seen")
+        self.assertNotIn("explanation", self.decide("why/allow?explain=off", {"user": "ada"}))
+        self.assertNotIn("explanation", self.decide("why/allow?explain=words", {"user": "ada"}))
+        answer = self.call("POST", "/v1/query?explain=full&metrics", {"query": "data.why.allow = x", "input": {"user": "ada"}})
+        self.assertEqual(answer["result"], [{"x": True}])
+        self.assertEqual(answer["explanation"][0]["op"], "enter")
+        self.assertIn("timer_rego_query_compile_ns", answer["metrics"])
+        self.call("PUT", "/v1/data/whydata", {"n": 1}, expect=204)
+        self.assertEqual(self.decide("whydata/n?explain=full", {})["result"], 1)
+
+    def test_metrics_and_provenance(self):
+        self.put_policy("told2", "package told2\n\np := 1\n")
+        first = self.decide("told2/p?metrics", {})["metrics"]
+        self.assertEqual(first["counter_server_query_cache_hit"], 0)
+        again = self.decide("told2/p?metrics", {})["metrics"]
+        self.assertEqual(again["counter_server_query_cache_hit"], 1)
+        for name in ["rego_query_eval", "rego_input_parse", "server_handler"]:
+            self.assertGreater(again[f"timer_{name}_ns"], 0, name)
+        self.assertGreaterEqual(again["timer_server_handler_ns"], again["timer_rego_query_eval_ns"])
+        self.assertIn("counter_eval_steps", self.decide("told2/p?instrument=true", {})["metrics"])
+        provenance = self.decide("told2/p?provenance=true", {})["provenance"]
+        self.assertTrue(provenance["version"] and provenance["revision"])
+        self.assertIn("build_commit", provenance)
+
+    def test_profile(self):
+        self.put_policy("cost", "package cost\n\nsum_all := sum(ns)\n\nns := [m | some n in input.ns; m := n * 2]\n")
+        answer = self.call("POST", "/api/v1/rego/profile", {"path": "cost/sum_all", "input": {"ns": list(range(50))}, "count": 10})
+        self.assertEqual((answer["result"], answer["questions"], answer["incomplete"]), (2450, 10, False))
+        rules = {r["rule"]: r for r in answer["rules"]}
+        self.assertEqual((rules["data.cost.ns"]["entered"], rules["data.cost.ns"]["held"]), (10, 10))
+        self.assertEqual(rules["data.cost.ns"]["policy"], "cost")
+        costs = [r["ns"] for r in answer["rules"]]
+        self.assertEqual(costs, sorted(costs, reverse=True))
+        self.assertGreater(rules["data.cost.ns"]["ns"], rules["data.cost.sum_all"]["ns"])
+        line = {r["row"]: r for r in answer["lines"]}[5]
+        self.assertGreaterEqual(line["evaluated"], 500)
+        self.assertEqual(len(self.call("POST", "/api/v1/rego/profile", {"query": "data.cost", "limit": 1})["rules"]), 1)
+        for bad in [{}, {"path": 1}, {"path": "cost/ns", "count": 0}, {"query": "1 +"}, {"path": "cost/ns", "limit": "x"}]:
+            self.call("POST", "/api/v1/rego/profile", bad, expect=400)
+        self.assertEqual(self.a.post("/api/v1/rego/profile", {"path": "cost/ns"}).status, 401)
+
     def test_decisions_are_recorded_masked_and_replayed(self):
         self.put_policy("logged", "package logged\n\nallow if input.role == \"admin\"\n")
         self.put_policy("masks", "package system.log\n\nmask contains \"/input/password\"\n\n"
