@@ -38,10 +38,10 @@ struct value; /* app/policy/value/value.h */
  * must outlive it. */
 rc_t access_policy_make(struct policy_program *program, struct access_policy **out);
 void access_policy_drop(struct access_policy *p); /* NULL is fine */
-/* Would an administrator still get in? Asked before a change; false: `why` is a sentence. `rq` NULL:
- * nobody asks for the change. `p` NULL: the shipped policy, with this data. */
-bool access_policy_admits(const struct access_policy *p, struct value data, const struct request *rq,
-                          struct diag *why);
+/* Would an administrator still get in? Asked before a change; false: `why` is a sentence. `rq`
+ * NULL: nobody asks for the change. `p` NULL: the shipped policy, with this data. */
+bool access_policy_admits(const struct access_policy *p, struct value data,
+                          const struct request *rq, struct diag *why);
 /* From now on these decide, until the next call; the caller keeps both alive till then. When they
  * would shut everybody out the shipped policy decides, and that is said loudly. Parks to write an
  * audit row when it is. `p` NULL: the shipped one; `data` UNDEFINED: without data. */
@@ -49,6 +49,12 @@ void access_policy_use(const struct access_policy *p, struct value data);
 /* As above, with the shipped policy, because of what `why` says. */
 void access_policy_refuse(struct value data, const char *why);
 str access_policy_text(void); /* the shipped one */
+/* Who keeps policies can also explain them: asks `shipped`, or when that is NULL the stored
+ * policies, with the data in force; `report` is app/policy/why.h's, in `h`. Parks. */
+struct heap;
+typedef rc_t access_explain_fn(struct heap *h, struct policy_program *shipped, str path,
+                               struct value input, struct value *report);
+void access_explainer_use(access_explain_fn *fn); /* NULL: nobody */
 
 /* ---- For whoever keeps accounts and routes ---- */
 

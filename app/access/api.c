@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* api.c — access asked about itself.
  *
- *   GET       /api/v1/access/permissions   what may I do? (?user=: somebody else, for administrators)
+ *   GET       /api/v1/access/permissions   what may I do? (?user=: somebody else)
  *   GET, POST /api/v1/access/explain       may they, and why: by permission, or by method and path
  *   GET       /api/v1/access/policy        what decides now, and the shipped policy's text
  *
@@ -142,14 +142,32 @@ static bool permission_read(struct request *rq, struct asked *a, const struct ro
     return false;
 }
 
-static void put_input(struct json_writer *w, const struct facts *f) {
-    struct heap h;
+static access_explain_fn *explainer;
+void access_explainer_use(access_explain_fn *fn) { explainer = fn; }
+
+static void put_value(struct json_writer *w, const char *name, value v) {
     struct buf text;
-    heap_open(&h, KIB(256));
-    buf_open(&text, KIB(256));
-    json_text_write(&text, facts_value(&h, f, platform_wall_ns()), 0);
-    if (!text.failed && !h.exhausted) json_raw(w, "input", buf_str(&text));
+    if (!value_defined(v)) return;
+    buf_open(&text, ANSWER_BYTES_MAX / 2);
+    json_text_write(&text, v, 0);
+    if (!text.failed) json_raw(w, name, buf_str(&text));
     buf_close(&text);
+}
+
+/* The sentences, and what they rest on. Parks: nothing of the policy in force is held across. */
+static void put_why(struct json_writer *w, const struct facts *f, bool shipped) {
+    static const char *const members[] = {"sentences", "fired", "nearest"};
+    struct policy_program *watched = shipped ? access_shipped_watched() : NULL;
+    struct heap h;
+    value report = UNDEFINED;
+    heap_open(&h, MIB(4));
+    value input = facts_value(&h, f, platform_wall_ns());
+    put_value(w, "input", input);
+    rc_t rc = explainer && (watched || !shipped)
+                  ? explainer(&h, watched, S("openpolicy/authz/allow"), input, &report)
+                  : RC_AGAIN;
+    for (size_t i = 0; !rc && i < ARRAY_LEN(members); i++)
+        put_value(w, members[i], value_get_str(report, str_from_c(members[i])));
     heap_close(&h);
 }
 
@@ -169,6 +187,7 @@ static void explain(struct request *rq, struct asked *a) {
     if (a->address.len) f.text[FACT_ADDRESS] = a->address;
     const struct access_policy *p = access_current(&data);
     struct diag why = {0};
+    bool shipped = p->shipped;
     rc_t rc = access_ask(p, data, &f, &answer, &why);
     json_open(&w, ANSWER_BYTES_MAX);
     json_object(&w, NULL);
@@ -176,13 +195,13 @@ static void explain(struct request *rq, struct asked *a) {
     json_text(&w, "reason", str_from_c(answer.why));
     json_text(&w, "permission", a->permission);
     if (route) json_text(&w, "route", str_from_c(route->pattern));
-    json_text(&w, "policy", p->shipped ? S("shipped") : S("stored"));
+    json_text(&w, "policy", shipped ? S("shipped") : S("stored"));
     struct access_answer trusted;
     struct access_question may_look = {.who = &rq->actor, .permission = S(PERMISSION_OTHERS)};
     access_decide_for(rq, &may_look, &trusted);
     if (rc && trusted.allowed) json_text(&w, "error", str_from_c(why.text));
     put_subject(&w, &who);
-    put_input(&w, &f);
+    put_why(&w, &f, shipped);
     json_object_end(&w);
     reply_json(rq, 200, &w);
     json_close(&w);
@@ -255,22 +274,29 @@ static const struct route_param explain_query[] = {
     "{\"type\":\"object\",\"required\":[" required "],\"properties\":{" properties "}}"
 #define TEXT_MEMBER(name) "\"" name "\":{\"type\":\"string\"}"
 #define BOOL_MEMBER(name) "\"" name "\":{\"type\":\"boolean\"}"
+#define LIST_MEMBER(name, of) "\"" name "\":{\"type\":\"array\",\"items\":" of "}"
 #define WHO_MEMBER                                                                                 \
-    "\"who\":" ANSWER("\"id\",\"role\"", TEXT_MEMBER("id") "," TEXT_MEMBER("email") "," TEXT_MEMBER("role"))
+    "\"who\":" ANSWER("\"id\",\"role\"",                                                         \
+                      TEXT_MEMBER("id") "," TEXT_MEMBER("email") "," TEXT_MEMBER("role"))
+#define PERMISSION_ITEM                                                                            \
+    ANSWER("\"permission\",\"allowed\",\"reason\",\"routes\"",                                     \
+           TEXT_MEMBER("permission") "," BOOL_MEMBER("allowed") "," TEXT_MEMBER("reason") ","      \
+           LIST_MEMBER("routes", "{\"type\":\"string\"}"))
 const struct module_schema access_schemas[] = {
-    {"AccessQuestion",
-     "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{" TEXT_MEMBER(
-         "permission") "," TEXT_MEMBER("method") "," TEXT_MEMBER("path") "," TEXT_MEMBER("user") "," TEXT_MEMBER("id") "," TEXT_MEMBER("owner") "," TEXT_MEMBER("state") "," TEXT_MEMBER("address") "}}"},
+    {"AccessQuestion", "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
+                       TEXT_MEMBER("permission") "," TEXT_MEMBER("method") ","
+                       TEXT_MEMBER("path") "," TEXT_MEMBER("user") "," TEXT_MEMBER("id") ","
+                       TEXT_MEMBER("owner") "," TEXT_MEMBER("state") "," TEXT_MEMBER("address")
+                       "}}"},
     {"AccessExplanation",
      ANSWER("\"allowed\",\"reason\",\"permission\",\"policy\",\"who\"",
-            BOOL_MEMBER("allowed") "," TEXT_MEMBER("reason") "," TEXT_MEMBER("permission") "," TEXT_MEMBER(
-                "route") "," TEXT_MEMBER("policy") "," WHO_MEMBER ",\"input\":{\"type\":\"object\"}")},
-    {"AccessPermissions",
-     ANSWER("\"who\",\"permissions\"",
-            WHO_MEMBER ",\"permissions\":{\"type\":\"array\",\"items\":" ANSWER(
-                "\"permission\",\"allowed\",\"reason\",\"routes\"",
-                TEXT_MEMBER("permission") "," BOOL_MEMBER("allowed") "," TEXT_MEMBER(
-                    "reason") ",\"routes\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}") "}")},
+            BOOL_MEMBER("allowed") "," TEXT_MEMBER("reason") "," TEXT_MEMBER("permission") ","
+            TEXT_MEMBER("route") "," TEXT_MEMBER("policy") "," WHO_MEMBER ","
+            LIST_MEMBER("sentences", "{\"type\":\"string\"}") ","
+            LIST_MEMBER("fired", "{\"type\":\"object\"}") ","
+            "\"nearest\":{\"type\":\"object\"},\"input\":{\"type\":\"object\"}")},
+    {"AccessPermissions", ANSWER("\"who\",\"permissions\"",
+                                 WHO_MEMBER "," LIST_MEMBER("permissions", PERMISSION_ITEM))},
     {"AccessPolicy",
      ANSWER("\"policy\",\"safe_mode\",\"shipped\"",
             TEXT_MEMBER("policy") "," TEXT_MEMBER("id") "," BOOL_MEMBER("safe_mode") ","

@@ -282,17 +282,34 @@ bool access_known(str permission) {
 
 str access_policy_text(void) { return str_from_c(access_policy_source); }
 
+static rc_t load_shipped(bool watched, struct policy_program **out, struct policy_errors *errors) {
+    struct policy_source source = {S("authz.rego"), access_policy_text()};
+    struct policy_load_options o = {.parse.annotations = true, .trace = watched,
+                                    .every_rule = watched};
+    return policy_load(&source, 1, &o, out, errors);
+}
+
+struct policy_program *access_shipped_watched(void) {
+    static struct policy_program *watched;
+    struct policy_errors errors;
+    struct heap h;
+    if (watched) return watched;
+    heap_open(&h, MIB(1));
+    policy_errors_open(&errors, &h, 1);
+    if (load_shipped(true, &watched, &errors)) watched = NULL;
+    heap_close(&h);
+    return watched;
+}
+
 const struct access_policy *access_shipped(void) {
     static struct access_policy *shipped;
-    struct policy_source source = {S("authz.rego"), access_policy_text()};
-    struct policy_load_options o = {.parse.annotations = true};
     struct policy_program *program;
     struct policy_errors errors;
     struct heap h;
     if (shipped) return shipped;
     heap_open(&h, MIB(1));
     policy_errors_open(&errors, &h, 1);
-    rc_t rc = policy_load(&source, 1, &o, &program, &errors);
+    rc_t rc = load_shipped(false, &program, &errors);
     if (!rc) rc = access_policy_make(program, &shipped);
     if (rc || !shipped) /* part of the image, and tested: a defect of ours, or no memory at all */
         panic("the shipped access policy does not compile: %s %.*s", rc_name(rc),

@@ -73,7 +73,7 @@ rc_t policy_load(const struct policy_source *sources, u32 count, const struct po
     if (!made) return out_of_memory(errors);
     struct program *p = &made->program;
     program_open(p, o->bytes_max);
-    p->trace = o->trace;
+    p->trace = o->trace, p->every_rule = o->every_rule;
     rc_t rc = RC_NO_MEMORY;
     struct ast_module **modules = heap_alloc(&p->heap, (count ? count : 1) * sizeof *modules);
     if (!modules) goto failed;

@@ -25,6 +25,7 @@ struct policy_load_options {
     size_t bytes_max; /* memory of the program; 0: POLICY_PROGRAM_BYTES_MAX */
     bool trace;       /* its evaluation can be watched: trace.h */
     struct policy_times *times; /* may be NULL */
+    bool every_rule;  /* each rule is tried, also those an index would leave out: why.h */
 };
 /* On RC_INVALID `errors` (opened by the caller) tells; nothing else was made. */
 rc_t policy_load(const struct policy_source *sources, u32 count, const struct policy_load_options *o,

@@ -567,6 +567,8 @@ const struct route rego_routes[] = {
     REGO(HTTP_DELETE, "/api/v1/rego/shadow", rego_shadow_delete, NULL, "End the trial"),
     REGO(HTTP_POST, "/api/v1/rego/profile", rego_profile, NULL,
          "What each rule and line costs for a question"),
+    REGO(HTTP_POST, "/api/v1/rego/explain", rego_explain, NULL,
+         "Why did a decision come out so? In sentences"),
     REGO(HTTP_POST, "/api/v1/rego/replay", rego_replay, NULL,
          "Which recorded decisions would a change have changed?"),
     {.pattern = NULL},

@@ -134,7 +134,7 @@ static value ask_policy(struct rego_state *s, struct policy_evaluator *e, const 
 }
 
 /* UNDEFINED: the policy wants no record. */
-static value through_masks(struct heap *h, struct rego_state *s, value event) {
+value rego_masked(struct heap *h, struct rego_state *s, value event) {
     struct policy_evaluator *e;
     bool mask = s->build->has_mask, drop = s->build->has_drop;
     if (rego_evaluator_take(&e)) return UNDEFINED; /* rather no record than a secret in it */
@@ -225,7 +225,7 @@ static bool write_record(struct buf *to, const struct rego_decision *d, str id) 
     if (!seen)
         write_event(to, &h, d, id, time);
     else {
-        value event = through_masks(&h, d->state, event_of(&h, d, id, time));
+        value event = rego_masked(&h, d->state, event_of(&h, d, id, time));
         ok = value_defined(event);
         if (ok) json_text_write(to, event, 0);
     }

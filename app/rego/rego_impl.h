@@ -34,6 +34,7 @@ struct rego_build {
     struct policy_program *program;
     struct policy_program *watched; /* the same, for explanations (watch.c); NULL: not yet wanted */
     bool has_mask, has_drop; /* data.system.log.mask, drop: a policy looks at decision records */
+    struct policy_program *explained; /* the same, every rule tried (explain.c); NULL: likewise */
     struct access_policy *access; /* data.openpolicy.authz; NULL: the shipped one decides */
     struct rego_query queries[REGO_QUERIES]; /* by hash of the path; loop only */
 };
@@ -135,6 +136,14 @@ void rego_answer(struct request *rq, const struct rego_options *o, struct buf *b
 /* A body as a value: JSON, or YAML when its type says so. Large ones are read by a worker. Answers
  * 400 itself. `*out` UNDEFINED: the body is empty. */
 bool rego_body_value(struct request *rq, struct heap *h, value *out);
+
+/* ---- Explaining (explain.c) ---- */
+void rego_explain(struct request *rq);
+/* For app/access: of `shipped`, or of the stored policies, with today's data. Parks. */
+rc_t rego_explain_access(struct heap *h, struct policy_program *shipped, str path, value input,
+                         value *report);
+/* What the policies on the log leave of a record; UNDEFINED: nothing (decision.c). */
+value rego_masked(struct heap *h, struct rego_state *s, value event);
 
 void rego_status(struct request *rq);
 void rego_config(struct request *rq);

@@ -36,6 +36,7 @@ static void build_drop(struct rego_build *b) {
             free((char *)b->queries[i].path.ptr);
         }
     access_policy_drop(b->access);
+    policy_drop(b->explained);
     policy_drop(b->program);
     policy_drop(b->watched);
     free(b);
@@ -602,6 +603,7 @@ static rc_t rego_start(struct diag *why) {
     else {
         changes_since_snapshot = r.changes, bytes_since_snapshot = r.bytes;
         publish(r.state);
+        access_explainer_use(rego_explain_access);
         if (broken) access_policy_refuse(document_root(r.state->data), why->text);
         rc = RC_OK;
         rego_decisions_start();
@@ -613,6 +615,7 @@ static rc_t rego_start(struct diag *why) {
 static void rego_stop(void) {
     if (current) rego_decisions_stop();
     rego_shadow_stop();
+    access_explainer_use(NULL);
     access_policy_use(NULL, UNDEFINED); /* before what it was made of goes */
     rego_release(current);
     current = NULL;

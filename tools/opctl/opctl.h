@@ -18,7 +18,8 @@ struct verb {
     int (*run)(int argc, char **argv); /* argv[0] is the verb */
 };
 extern const struct verb eval_verb, check_verb, fmt_verb, parse_verb, test_verb, bench_verb, deps_verb,
-    conformance_verb, build_verb, sign_verb, inspect_verb;
+    conformance_verb, build_verb, sign_verb, inspect_verb,
+    why_verb;
 
 /* ---- Options: a small reader for the reference's way of writing them ----
  * --name value, --name=value, -n value, and switches. */

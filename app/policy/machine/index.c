@@ -329,7 +329,7 @@ static struct index *build(struct making *m) {
 }
 
 struct index *index_make(struct plan *pl, struct node *n) {
-    if (n->rule_count < INDEX_RULES_MIN) return NULL;
+    if (n->rule_count < INDEX_RULES_MIN || pl->p->every_rule) return NULL;
     struct making *m = calloc(1, sizeof *m);
     if (!m) return NULL;
     m->pl = pl, m->node = n;

@@ -65,7 +65,7 @@ u32 plan_label(struct plan *pl) {
 }
 
 void plan_here(struct plan *pl, u32 label) {
-    if (label < pl->label_count) pl->labels[label] = pl->p->code_count;
+    if (pl->labels && label < pl->label_count) pl->labels[label] = pl->p->code_count;
 }
 
 void plan_jump(struct plan *pl, u32 label) { plan_emit(pl, OP_JUMP, 0, 0, 0)->fail = label; }

@@ -152,6 +152,7 @@ struct program {
     u32 constant_mask;
     bool exhausted;
     bool trace;          /* code tells what it does: trace.h */
+    bool every_rule;     /* no index leaves rules out */
     u64 id;              /* differs from program to program: evaluators forget what they remembered */
 };
 

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""test_explain.py: decisions explained to a person, of any policy and of the appliance's own."""
+import unittest
+
+from test_auth import AuthCase
+
+POLICY = """package library
+
+default allow := false
+
+# METADATA
+# title: Whoever borrowed a book may renew it
+allow if {
+	input.action == "renew"
+	borrowed
+	input.pin == data.pins[input.user]
+}
+
+# METADATA
+# title: the book is lent to them
+borrowed if data.lent[input.book] == input.user
+"""
+MASK = """package system.log
+
+mask contains "/input/pin"
+"""
+
+
+class Explain(AuthCase):
+    def put_text(self, name, text):
+        r = self.a.put("/v1/policies/" + name, text.encode(), token=self.admin(), headers={"Content-Type": "text/plain"})
+        self.assertEqual(r.status, 200, r)
+
+    def setUp(self):
+        self.put_text("library", POLICY)
+        self.a.request("DELETE", "/v1/policies/mask", token=self.admin())
+        self.a.put("/v1/data/lent", {"b1": "ann", "b2": "bea"}, token=self.admin())
+        self.a.put("/v1/data/pins", {"ann": "7391", "bea": "5560"}, token=self.admin())
+
+    def explain(self, question, expect=200, token=None):
+        r = self.a.post("/api/v1/rego/explain", question, token=token or self.admin())
+        self.assertEqual(r.status, expect, r)
+        return r.json()
+
+    def test_a_no_in_sentences(self):
+        said = self.explain({"path": "library/allow", "input": {"action": "renew", "book": "b2", "user": "ann"}})
+        self.assertEqual(said["outcome"], "denied")
+        self.assertEqual(said["result"], False)
+        self.assertEqual(said["sentences"][0], "Denied: no rule for data.library.allow held, so its default stands (library:3).")
+        self.assertIn("Whoever borrowed a book may renew it", said["sentences"][1])
+        self.assertIn("`data.lent[input.book] == input.user`", said["sentences"][2])
+        self.assertIn('data.lent["b2"] is "bea"', said["sentences"][2])
+        self.assertEqual(said["nearest"]["because"]["rule"], "data.library.borrowed")
+
+    def test_a_recorded_decision_and_its_secrets(self):
+        self.put_text("mask", MASK)
+        given = {"action": "renew", "book": "b1", "user": "ann", "pin": "1111-secret"}
+        r = self.a.post("/v1/data/library/allow", {"input": given}, token=self.admin())
+        self.assertEqual(r.json()["result"], False)
+        said = self.explain({"path": "library/allow", "input": given})
+        self.assertNotIn("1111-secret", str(said))
+        self.assertIn("(masked)", str(said))
+        self.assertEqual(said["nearest"]["held"], 2)
+        recorded = self.explain({"decision_id": r.json()["decision_id"]})
+        self.assertEqual((recorded["path"], recorded["outcome"]), ("library/allow", "denied"))
+        self.assertNotIn("1111-secret", str(recorded))
+        given["pin"] = "7391"
+        said = self.explain({"path": "library/allow", "input": given})
+        self.assertEqual(said["outcome"], "allowed")
+        self.assertIn("Whoever borrowed a book may renew it", said["sentences"][0])
+
+    def test_explaining_keeps_up_with_the_policies(self):
+        question = {"path": "library/allow", "input": {"action": "renew", "book": "b1", "user": "ann", "pin": "7391"}}
+        self.assertEqual(self.explain(question)["outcome"], "allowed")
+        self.put_text("library", POLICY.replace("renew it", "renew it once").replace('"renew"', '"extend"'))
+        said = self.explain(question)
+        self.assertEqual(said["outcome"], "denied")
+        self.assertIn("renew it once", said["sentences"][1])
+        self.a.put("/v1/data/lent/b1", "bea", token=self.admin())
+        self.assertEqual(self.explain(question)["nearest"]["held"], 0)
+
+    def test_bad_questions(self):
+        for body in ({}, {"path": 1}, {"path": ""}, {"path": "x" * 5000}, {"input": {}}):
+            self.explain(body, expect=422)
+        self.explain({"decision_id": "nope"}, expect=404)
+        self.explain({"decision_id": "'; DROP TABLE rego_decision; --"}, expect=404)
+        self.assertEqual(self.explain({"path": "no/such/thing"})["outcome"], "denied")
+        user = self.tokens(self.new_user()["email"])["access_token"]
+        self.explain({"path": "library/allow"}, expect=403, token=user)
+        self.put_text("slow", "package slow\n\np if { some a in numbers.range(1, 5000); "
+                              "some b in numbers.range(1, 5000); a * b == 0.5 }\n")
+        r = self.a.post("/api/v1/rego/explain", {"path": "slow/p"}, token=self.admin(), timeout=60)
+        self.assertIn(r.status, (500, 503), r)
+        self.assertEqual(self.a.get("/healthz").status, 200)
+        self.a.request("DELETE", "/v1/policies/slow", token=self.admin())
+
+    def test_access_explains_itself_in_sentences(self):
+        user = self.new_user()
+        token = self.tokens(user["email"])["access_token"]
+        r = self.a.post("/api/v1/access/explain", {"permission": "policies:document:read", "id": "x", "owner": "y",
+                                                   "state": "draft"}, token=token)
+        said = r.json()
+        self.assertFalse(said["allowed"])
+        self.assertIn("One of their roles has a grant that fits", said["sentences"][1])
+        self.assertIn('input.resource.state is "draft"', " ".join(said["sentences"]))
+        r = self.a.get("/api/v1/access/explain?permission=auth:self:read", token=token)
+        self.assertTrue(r.json()["allowed"])
+        self.assertIn("Allowed by", r.json()["sentences"][0])
+        self.assertTrue(r.json()["fired"])
+
+
+if __name__ == "__main__":
+    unittest.main()
