@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# app/deps.mk — cJSON (JSON trees), argon2 (password hashing), libyaml
-# (YAML texts of policies), libsodium (Ed25519).
+# app/deps.mk — cJSON (JSON trees), argon2 (password hashing), libyaml (YAML texts of policies),
+# libsodium (Ed25519), qrcodegen (pictures of secrets for phones).
 
-LIBS        += cjson argon2 yaml sodium
+LIBS        += cjson argon2 yaml sodium qrcodegen
 
 cjson_SRC   := cJSON
 cjson_INC   := -DCJSON_NESTING_LIMIT=64 -DCJSON_HIDE_SYMBOLS
@@ -24,6 +24,10 @@ sodium_SRC  := $(addprefix src/libsodium/, crypto_core/ed25519/ref10/ed25519_ref
 sodium_INC  := -Ibuild/src/sodium/src/libsodium/include -Ibuild/src/sodium/src/libsodium/include/sodium \
                -DHAVE_TI_MODE -DNATIVE_LITTLE_ENDIAN
 
+qrcodegen_SRC := c/qrcodegen
+qrcodegen_INC := -DNDEBUG
+
 # mbedTLS's hashes and signatures are used by the application too (tokens), by its net/deps.mk path.
 INC_app     := -isystem build/src/cjson -isystem build/src/argon2/include \
-               -isystem build/src/yaml/include -isystem build/src/sodium/src/libsodium/include
+               -isystem build/src/yaml/include -isystem build/src/sodium/src/libsodium/include \
+               -isystem build/src/qrcodegen/c

@@ -98,6 +98,14 @@ void reply_json(struct request *rq, int status, struct json_writer *w) {
     json_close(w);
 }
 
+void reply_problem_json(struct request *rq, int status, struct json_writer *w) {
+    if (w->out.failed)
+        reply_rc(rq, RC_NO_MEMORY, "The answer");
+    else
+        send(rq, status, S("application/problem+json"), buf_str(&w->out));
+    json_close(w);
+}
+
 void reply_location(struct request *rq, str location) {
     rq->location = location;
     if (location.ptr) field(rq, S("Location"), location);

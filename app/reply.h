@@ -9,6 +9,8 @@
  * stable word ("policy_not_found"); `detail` a sentence that says what to do. */
 void reply_problem(struct request *rq, int status, const char *code, const char *detail, ...)
     PRINTF_LIKE(4, 5);
+/* One with members of its own; ends and sends w, which holds all of them. */
+void reply_problem_json(struct request *rq, int status, struct json_writer *w);
 /* The usual answer for a result code of a lower row: NOT_FOUND 404, DENIED 403, INVALID 400,
  * CONFLICT 409, LIMIT/NO_MEMORY 503 + Retry-After, FULL 507, IO/CORRUPT/TIMEOUT 503. */
 void reply_rc(struct request *rq, rc_t rc, const char *what);

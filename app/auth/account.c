@@ -62,12 +62,13 @@ void me_put(struct request *rq) {
 
 /* ---- Password -------------------------------------------------------------------------------- */
 
-static rc_t password_write(struct request *rq, str phc, s64 *out_ended) {
+static rc_t password_write(struct request *rq, const struct user *user, str phc, s64 *out_ended) {
     struct db_txn *t;
     rc_t rc = db_write_begin(&t);
     if (rc) return rc;
     rc = user_set_password(t, rq->actor.user_id, phc);
     if (rc == RC_OK) rc = session_end_all(t, rq->actor.user_id, rq->actor.session_id, out_ended);
+    if (rc == RC_OK) rc = notice_add(t, rq->arena, user, NOTICE_PASSWORD, rq);
     struct audit_event event = {
         .action = "user.password",
         .resource = arena_printf(rq->arena, "user/%.*s", STR(rq->actor.user_id)),
@@ -119,7 +120,7 @@ void change_password_post(struct request *rq) {
         return;
     }
     if (rc == RC_OK && !user_password_hash(rq, wanted, phc, &hashed)) return;
-    if (rc == RC_OK) rc = password_write(rq, hashed, &ended);
+    if (rc == RC_OK) rc = password_write(rq, &user, hashed, &ended);
     if (rc == RC_LIMIT || rc == RC_NO_MEMORY)
         password_busy(rq);
     else if (rc)
@@ -130,27 +131,94 @@ void change_password_post(struct request *rq) {
 
 /* ---- Registration ---------------------------------------------------------------------------- */
 
+static rc_t register_rows(struct db_txn *t, struct request *rq, str invite, struct user *user) {
+    rc_t rc = invite.len ? invite_take(t, rq->arena, invite, user) : RC_OK;
+    if (rc == RC_OK) rc = user_insert(t, rq->arena, user);
+    if (rc == RC_OK && !user->verified_ns) rc = mailbox_send(t, rq->arena, user, false);
+    if (rc) return rc;
+    struct audit_event event = {
+        .action = "user.register",
+        .resource = arena_printf(rq->arena, "user/%.*s", STR(user->id)),
+        .result = "ok",
+        .detail = invite.len ? S("{\"invited\":true}") : str_of(NULL, 0),
+    };
+    rq->actor.email = user->email; /* a guest's: the row names the address, no account */
+    rc = audit_add(t, rq, &event);
+    rq->actor.email = str_of(NULL, 0);
+    return rc;
+}
+
+/* Open: anyone. Otherwise only with an invitation, which counts whatever the setting is. */
+static bool may_register(struct request *rq, const cJSON *body, str *invite) {
+    if (!request_member_text(rq, body, "invite", false, 1, ONCE_TICKET_MAX, invite)) return false;
+    if (invite->len || str_eq(config_text("auth.registration"), S("open"))) return true;
+    reply_problem(rq, 403, "registration_closed", "Ask an administrator for an account.");
+    return false;
+}
+
 void register_post(struct request *rq) {
     /* "role" is known so that old clients may send it; nobody looks at it. */
-    static const char *const members[] = {"email", "password", "name", "role", NULL};
+    static const char *const members[] = {"email", "password", "name", "role", "invite", NULL};
     struct user user = {.role = S("user"), .state = S("active")};
     char phc[PHC_ROOM];
+    struct db_txn *t;
     cJSON *body;
-    str password;
-    if (!str_eq(config_text("auth.registration"), S("open"))) {
+    str password, invite = {NULL, 0};
+    if (str_eq(config_text("auth.registration"), S("closed"))) {
         reply_problem(rq, 403, "registration_closed", "Ask an administrator for an account.");
         return;
     }
     if (!request_json(rq, &body) || !request_members_known(rq, body, members) ||
-        !user_email_member(rq, body, true, &user.email) ||
+        !may_register(rq, body, &invite) || !user_email_member(rq, body, true, &user.email) ||
         !request_member_text(rq, body, "name", true, 1, NAME_MAX_BYTES, &user.name) ||
         !request_member_text(rq, body, "password", true, 1, 1024, &password) ||
         !user_password_acceptable(rq, password, user.email))
         return;
     if (!user_password_hash(rq, password, phc, &user.phc)) return;
-    struct audit_event event = {.action = "user.register", .result = "ok"};
-    rq->actor.email = user.email; /* a guest's: the row names the address, no account */
-    bool made = user_create(rq, &user, &event, "Registering");
-    rq->actor.email = str_of(NULL, 0);
-    if (made) user_answer(rq, 201, &user, false);
+    rc_t rc = db_write_begin(&t);
+    if (rc == RC_OK) rc = db_write_end(t, register_rows(t, rq, invite, &user));
+    if (rc == RC_OK)
+        user_answer(rq, 201, &user, false);
+    else if (rc == RC_CONFLICT)
+        user_email_taken(rq);
+    else if (rc == RC_DENIED)
+        reply_problem(rq, 403, "invite_refused",
+                      "The invitation is wrong, was used, is too old, or is for another address.");
+    else
+        reply_rc(rq, rc, "Registering");
+}
+
+/* ---- Leaving --------------------------------------------------------------------------------- */
+
+static rc_t leave_rows(struct db_txn *t, struct request *rq) {
+    s64 others = 1, ended;
+    str id = rq->actor.user_id;
+    rc_t rc = str_eq(rq->actor.role, S("admin")) ? user_other_admins(t, id, &others) : RC_OK;
+    if (rc == RC_OK && others == 0) return RC_CONFLICT;
+    if (rc == RC_OK) rc = session_end_all(t, id, S(""), &ended);
+    if (rc == RC_OK) rc = db_run(t, "DELETE FROM user WHERE id=?1", DB_TEXT(id));
+    struct audit_event event = {
+        .action = "user.delete",
+        .resource = arena_printf(rq->arena, "user/%.*s", STR(id)),
+        .result = "ok",
+        .detail = S("{\"by\":\"owner\"}"),
+    };
+    return rc ? rc : audit_add(t, rq, &event);
+}
+
+void me_delete(struct request *rq) {
+    struct db_txn *t;
+    if (!person_recent(rq)) return;
+    rc_t rc = db_write_begin(&t);
+    if (rc == RC_OK) rc = db_write_end(t, leave_rows(t, rq));
+    if (rc == RC_OK) {
+        token_cache_drop_user(rq->actor.user_id);
+        if (cookie_of(rq).ptr) cookie_clear(rq);
+        reply_empty(rq, 204);
+    } else if (rc == RC_CONFLICT) {
+        reply_problem(rq, 409, "last_admin",
+                      "This is the last active administrator; make another one first.");
+    } else {
+        reply_rc(rq, rc, "Removing the account");
+    }
 }

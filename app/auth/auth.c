@@ -40,6 +40,7 @@ static const char *const steps[] = {
     "ALTER TABLE session ADD COLUMN scopes TEXT;"
     "CREATE UNIQUE INDEX session_cookie ON session(cookie) WHERE cookie IS NOT NULL;" ONCE_TABLE,
     KEY_TABLE,
+    OUTBOX_TABLE FACTOR_TABLE,
     NULL,
 };
 static const struct db_schema auth_schema = {.module = "auth", .steps = steps};

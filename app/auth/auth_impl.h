@@ -148,6 +148,7 @@ rc_t user_set_password(struct db_txn *t, str id, str phc);
 void user_json(struct json_writer *w, const char *key, const struct user *user, bool for_admin);
 /* Members of a body: answers itself and returns false. */
 bool user_email_member(struct request *rq, const cJSON *body, bool required, str *out);
+bool user_role_member(struct request *rq, const cJSON *body, bool required, str *out);
 bool user_password_acceptable(struct request *rq, str password, str email);
 /* Hashed into `phc`, which *out views; false: answered (503 when too many hash at once). */
 bool user_password_hash(struct request *rq, str password, char phc[PHC_ROOM], str *out);
@@ -234,6 +235,74 @@ void keys_get(struct request *rq), keys_post(struct request *rq);
 void key_get(struct request *rq), key_delete(struct request *rq);
 void user_keys_get(struct request *rq), user_key_delete(struct request *rq);
 
+/* ---- outbox.c, notice.c: messages for people ------------------------------------------------- */
+
+#define OUTBOX_TABLE                                                                               \
+    "CREATE TABLE outbox(id TEXT PRIMARY KEY, user_id TEXT REFERENCES user(id) ON DELETE CASCADE," \
+    " address TEXT NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL, body TEXT NOT NULL,"       \
+    " created_ns INTEGER NOT NULL, expires_ns INTEGER NOT NULL) STRICT, WITHOUT ROWID;"            \
+    "CREATE INDEX outbox_user ON outbox(user_id,kind);"                                            \
+    "CREATE INDEX outbox_expires ON outbox(expires_ns);"                                           \
+    "CREATE TABLE auth_device(user_id TEXT NOT NULL REFERENCES user(id) ON DELETE CASCADE,"        \
+    " hash BLOB NOT NULL, first_ns INTEGER NOT NULL, PRIMARY KEY(user_id,hash))"                   \
+    " STRICT, WITHOUT ROWID;"
+struct message {
+    str user_id, address; /* user_id empty: somebody without an account */
+    const char *kind, *subject;
+    str body;
+    u64 lifetime_s;
+};
+rc_t outbox_add(struct db_txn *t, const struct message *m);
+rc_t outbox_lately(struct db_txn *t, str user_id, const char *kind, bool *out_enough);
+enum notice { NOTICE_DEVICE, NOTICE_PASSWORD, NOTICE_FACTOR };
+rc_t notice_add(struct db_txn *t, struct arena *a, const struct user *user, enum notice what,
+                struct request *rq);
+/* A sign-in from here: tells its person if this program or network is new to the account. */
+rc_t device_seen(struct db_txn *t, struct request *rq, const struct user *user);
+void outbox_get(struct request *rq), outbox_delete(struct request *rq);
+
+/* ---- mailbox.c, invite.c: what a code by mail proves; asking somebody in --------------------- */
+
+rc_t mailbox_send(struct db_txn *t, struct arena *a, const struct user *user, bool reset);
+void verify_post(struct request *rq), verify_send_post(struct request *rq);
+void forgot_password_post(struct request *rq), reset_password_post(struct request *rq);
+/* Fills role and verified_ns; RC_DENIED: not a ticket for this address. */
+rc_t invite_take(struct db_txn *t, struct arena *a, str ticket, struct user *user);
+void invites_get(struct request *rq), invites_post(struct request *rq);
+void invite_delete(struct request *rq);
+
+/* ---- totp.c, factor.c: the second factor ----------------------------------------------------- */
+
+#define FACTOR_TABLE                                                                               \
+    "CREATE TABLE factor_totp(user_id TEXT PRIMARY KEY REFERENCES user(id) ON DELETE CASCADE,"     \
+    " secret BLOB NOT NULL, step INTEGER NOT NULL, failures INTEGER NOT NULL,"                     \
+    " confirmed_ns INTEGER NOT NULL, created_ns INTEGER NOT NULL) STRICT, WITHOUT ROWID;"          \
+    "CREATE TABLE factor_recovery(user_id TEXT NOT NULL REFERENCES user(id) ON DELETE CASCADE,"    \
+    " hash BLOB NOT NULL, PRIMARY KEY(user_id,hash)) STRICT, WITHOUT ROWID;"                       \
+    "CREATE TABLE passkey(id BLOB PRIMARY KEY,"                                                    \
+    " user_id TEXT NOT NULL REFERENCES user(id) ON DELETE CASCADE, name TEXT NOT NULL,"            \
+    " key BLOB NOT NULL, algorithm INTEGER NOT NULL, counter INTEGER NOT NULL,"                    \
+    " created_ns INTEGER NOT NULL, used_ns INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;"     \
+    "CREATE INDEX passkey_user ON passkey(user_id);"
+enum { TOTP_DIGITS = 6 };
+size_t base32_encode(const void *bytes, size_t n, char *to); /* NUL-ended, no padding */
+u32 hotp(str secret, u64 counter, u32 modulus);              /* RFC 4226; UINT32_MAX: no memory */
+/* Right, and for a step newer than `used_step`; which, into *out_step. */
+bool totp_check(str secret, str code, u64 now_s, s64 used_step, s64 *out_step);
+struct factor_methods {
+    bool totp;
+    u32 recovery_codes, passkeys;
+};
+rc_t factor_methods(struct db_txn *t, str user_id, struct factor_methods *out);
+/* An app's code or a recovery code, used up in `t`; a wrong one is counted there: commit it. */
+rc_t factor_check(struct db_txn *t, struct arena *a, str user_id, str code, bool *out_right);
+u64 factor_delay(struct request *rq, str user_id); /* as delay_take */
+void factor_delay_over(struct request *rq, str user_id);
+void mfa_get(struct request *rq), totp_post(struct request *rq);
+void totp_confirm_post(struct request *rq), totp_remove_post(struct request *rq);
+void recovery_codes_post(struct request *rq), user_mfa_delete(struct request *rq);
+void login_second_post(struct request *rq);
+
 /* ---- person.c: a person at a login, not a key ------------------------------------------------ */
 
 /* false: answered 403. Recent: showed who they are within REAUTH_S; else asked to do it again. */
@@ -291,8 +360,8 @@ extern const struct module_schema auth_schemas[]; /* schemas.c */
 void login_post(struct request *rq), refresh_post(struct request *rq),
     logout_post(struct request *rq);
 void logout_all_post(struct request *rq), register_post(struct request *rq);
-void me_get(struct request *rq), me_put(struct request *rq),
-    change_password_post(struct request *rq);
+void me_get(struct request *rq), me_put(struct request *rq), me_delete(struct request *rq);
+void change_password_post(struct request *rq);
 void users_get(struct request *rq), users_post(struct request *rq), user_get(struct request *rq);
 void user_put(struct request *rq), user_delete(struct request *rq);
 void setup_get(struct request *rq), setup_post(struct request *rq);

@@ -14,7 +14,7 @@
 #include "kernel/base/log.h"
 #include "kernel/platform.h"
 
-enum { LOCK_AFTER = 5, LOCK_S = 900 };
+enum { LOCK_AFTER = 5, LOCK_S = 900, SECOND_S = 300 };
 
 void password_busy(struct request *rq) {
     metric_add(METRIC_PASSWORD_BUSY, 1);
@@ -60,8 +60,13 @@ void session_answer(struct request *rq, int status, const struct user *user, str
 struct attempt {
     str email, password;
     struct user user;
+    str code; /* of the second factor, if it came along; ptr NULL: it did not */
     bool known, right;
     bool cookie, remember; /* carried by a cookie; for a month */
+    bool second;           /* the second factor was shown */
+    enum stage { STAGE_IN, STAGE_SECOND, STAGE_WRONG_CODE, STAGE_UNVERIFIED } stage;
+    struct factor_methods methods;
+    str ticket; /* STAGE_SECOND: for the second step */
 };
 
 static rc_t attempt_read(struct request *rq, struct attempt *a) {
@@ -92,8 +97,13 @@ static rc_t failed_write(struct db_txn *t, struct request *rq, struct attempt *a
     };
     rc_t rc = RC_OK;
     if (a->known) {
-        s64 failures = a->user.failures + 1;
-        u64 lock = config_bool("auth.lockout") && failures >= LOCK_AFTER;
+        s64 failures = a->user.failures + 1, others = 1;
+        bool lock = config_bool("auth.lockout") && failures >= LOCK_AFTER;
+        /* The last administrator is only slowed: nobody may lock everybody out. */
+        if (lock && str_eq(a->user.role, S("admin")))
+            rc = user_other_admins(t, a->user.id, &others);
+        if (rc) return rc;
+        lock = lock && others;
         rc = db_run(t, "UPDATE user SET failures=failures+1,locked_ns=?2 WHERE id=?1",
                     DB_TEXT(a->user.id), DB_INT(lock ? auth_now_ns() + LOCK_S * NS_PER_S : 0));
     }
@@ -131,29 +141,84 @@ static rc_t end_cookies_session(struct db_txn *t, struct request *rq, str *old) 
     return rc ? rc : session_end(t, state.session_id);
 }
 
+/* The ticket of the second step remembers what was asked for: "c" a cookie, "r" for a month. */
+static rc_t second_begin(struct db_txn *t, struct request *rq, struct attempt *a) {
+    struct once o = {.kind = S("second"),
+                     .user_id = a->user.id,
+                     .data = a->cookie ? a->remember ? S("cr") : S("c") : S("-")};
+    a->stage = STAGE_SECOND;
+    return once_ticket(t, rq->arena, &o, "opm_", SECOND_S, &a->ticket);
+}
+
+/* Where a right password leads to; only STAGE_IN makes a session. */
+static rc_t stage_of(struct db_txn *t, struct request *rq, struct attempt *a) {
+    bool right = false;
+    a->stage = STAGE_IN;
+    if (config_bool("auth.verify_email") && !a->user.verified_ns &&
+        !str_eq(a->user.role, S("admin"))) {
+        a->stage = STAGE_UNVERIFIED;
+        return RC_OK;
+    }
+    rc_t rc = a->second ? RC_OK : factor_methods(t, a->user.id, &a->methods);
+    if (rc || a->second || !(a->methods.totp || a->methods.passkeys)) return rc;
+    if (!a->code.ptr) return second_begin(t, rq, a);
+    rc = factor_check(t, rq->arena, a->user.id, a->code, &right);
+    a->second = right;
+    if (!right) a->stage = STAGE_WRONG_CODE;
+    return rc;
+}
+
+static rc_t stage_event(struct db_txn *t, struct request *rq, struct attempt *a) {
+    struct audit_event event = {
+        .action = "user.login",
+        .resource = arena_printf(rq->arena, "user/%.*s", STR(a->user.id)),
+        .result = "failed",
+        .detail = a->stage == STAGE_SECOND       ? S("{\"stage\":\"second factor wanted\"}")
+                  : a->stage == STAGE_WRONG_CODE ? S("{\"stage\":\"second factor wrong\"}")
+                                                 : S("{\"stage\":\"address not verified\"}"),
+    };
+    rq->actor.email = a->user.email; /* as typed; nobody is signed in */
+    rc_t rc = audit_add(t, rq, &event);
+    rq->actor.email = str_of(NULL, 0);
+    return rc;
+}
+
+static rc_t session_rows(struct db_txn *t, struct request *rq, struct attempt *a,
+                         struct session_start *session, str *old) {
+    struct session_options options = {.cookie = a->cookie,
+                                      .remember = a->remember,
+                                      .mfa = a->second,
+                                      .admin = str_eq(a->user.role, S("admin"))};
+    a->user.login_ns = auth_now_ns();
+    rc_t rc = db_run(t, "UPDATE user SET failures=0,locked_ns=0,login_ns=?2 WHERE id=?1",
+                     DB_TEXT(a->user.id), DB_INT(a->user.login_ns));
+    if (rc == RC_OK && a->cookie) rc = end_cookies_session(t, rq, old);
+    if (rc == RC_OK) rc = session_begin(t, rq, a->user.id, &options, session);
+    if (rc == RC_OK) rc = device_seen(t, rq, &a->user);
+    if (rc) return rc;
+    rq->actor = (struct actor){.user_id = a->user.id,
+                               .email = a->user.email,
+                               .role = a->user.role,
+                               .kind = ACTOR_USER,
+                               .mfa = a->second};
+    struct audit_event event = {
+        .action = "user.login",
+        .resource = arena_printf(rq->arena, "user/%.*s", STR(a->user.id)),
+        .result = "ok",
+        .detail = arena_printf(rq->arena, "{\"session\":\"%.*s\",\"second_factor\":%s}",
+                               STR(session->session_id), a->second ? "true" : "false"),
+    };
+    return audit_add(t, rq, &event);
+}
+
 static rc_t succeeded_write(struct db_txn *t, struct request *rq, struct attempt *a,
                             struct session_start *session, str *old) {
     rc_t rc =
         user_by_id(t, rq->arena, a->user.id, &a->user); /* as it is now, not before the hash */
     if (rc) return rc == RC_NOT_FOUND ? RC_DENIED : rc;
     if (!str_eq(a->user.state, S("active"))) return RC_DENIED;
-    a->user.login_ns = auth_now_ns();
-    rc = db_run(t, "UPDATE user SET failures=0,locked_ns=0,login_ns=?2 WHERE id=?1",
-                DB_TEXT(a->user.id), DB_INT(a->user.login_ns));
-    struct session_options options = {
-        .cookie = a->cookie, .remember = a->remember, .admin = str_eq(a->user.role, S("admin"))};
-    if (rc == RC_OK && a->cookie) rc = end_cookies_session(t, rq, old);
-    if (rc == RC_OK) rc = session_begin(t, rq, a->user.id, &options, session);
-    if (rc) return rc;
-    rq->actor = (struct actor){
-        .user_id = a->user.id, .email = a->user.email, .role = a->user.role, .kind = ACTOR_USER};
-    struct audit_event event = {
-        .action = "user.login",
-        .resource = arena_printf(rq->arena, "user/%.*s", STR(a->user.id)),
-        .result = "ok",
-        .detail = arena_printf(rq->arena, "{\"session\":\"%.*s\"}", STR(session->session_id)),
-    };
-    return audit_add(t, rq, &event);
+    if ((rc = stage_of(t, rq, a))) return rc;
+    return a->stage == STAGE_IN ? session_rows(t, rq, a, session, old) : stage_event(t, rq, a);
 }
 
 /* No token for the page's scripts: the cookie, which they cannot read, is all there is. */
@@ -165,6 +230,49 @@ static void cookie_answer(struct request *rq, const struct attempt *a, str cooki
     user_json(&w, "user", &a->user, false);
     json_object_end(&w);
     reply_json(rq, 200, &w);
+}
+
+/* 401 like any sign-in that is not complete, with what the next step needs. */
+static void second_answer(struct request *rq, const struct attempt *a) {
+    struct json_writer w;
+    json_open(&w, 4096);
+    json_object(&w, NULL);
+    json_text(&w, "type", S("about:blank"));
+    json_text(&w, "title", S("Unauthorized"));
+    json_int(&w, "status", 401);
+    json_text(&w, "code", S("second_factor_required"));
+    json_text(&w, "detail", S("Show the second factor: POST /api/v1/auth/login/second-factor."));
+    json_text(&w, "request_id", rq->http->id);
+    json_text(&w, "mfa_token", a->ticket);
+    json_int(&w, "expires_in", SECOND_S);
+    json_array(&w, "methods");
+    if (a->methods.totp) json_text(&w, NULL, S("totp"));
+    if (a->methods.recovery_codes) json_text(&w, NULL, S("recovery_code"));
+    if (a->methods.passkeys) json_text(&w, NULL, S("passkey"));
+    json_array_end(&w);
+    json_object_end(&w);
+    reply_problem_json(rq, 401, &w);
+}
+
+static void stage_answer(struct request *rq, const struct attempt *a) {
+    if (a->stage == STAGE_SECOND) {
+        second_answer(rq, a);
+        return;
+    }
+    metric_add(METRIC_LOGIN_FAILED, 1);
+    if (a->stage == STAGE_UNVERIFIED)
+        reply_problem(rq, 403, "email_unverified",
+                      "Confirm your e-mail address first: POST /api/v1/auth/verify.");
+    else
+        reply_problem(rq, 401, "code_refused", "The code is wrong, was used, or is too old.");
+}
+
+static void signed_in(struct request *rq, struct attempt *a, const struct session_start *session) {
+    metric_add(METRIC_LOGIN_OK, 1);
+    if (a->cookie)
+        cookie_answer(rq, a, session->cookie);
+    else
+        session_answer(rq, 200, &a->user, session->session_id, session->refresh_token);
 }
 
 static void succeeded(struct request *rq, struct attempt *a) {
@@ -184,17 +292,18 @@ static void succeeded(struct request *rq, struct attempt *a) {
         reply_rc(rq, rc, "Recording the login");
         return;
     }
+    if (a->stage != STAGE_IN) {
+        stage_answer(rq, a);
+        return;
+    }
+    if (a->code.ptr) factor_delay_over(rq, a->user.id);
     if (session.ended_others) token_cache_drop_user(a->user.id);
     if (old.ptr) token_cache_drop_session(old);
-    metric_add(METRIC_LOGIN_OK, 1);
-    if (a->cookie)
-        cookie_answer(rq, a, session.cookie);
-    else
-        session_answer(rq, 200, &a->user, session.session_id, session.refresh_token);
+    signed_in(rq, a, &session);
 }
 
 static bool login_read(struct request *rq, struct attempt *a) {
-    static const char *const members[] = {"email", "password", "cookie", "remember", NULL};
+    static const char *const members[] = {"email", "password", "code", "cookie", "remember", NULL};
     char *to = arena_alloc(rq->arena, EMAIL_MAX + 1);
     cJSON *body;
     str typed;
@@ -205,6 +314,7 @@ static bool login_read(struct request *rq, struct attempt *a) {
     if (!request_json(rq, &body) || !request_members_known(rq, body, members) ||
         !request_member_text(rq, body, "email", true, 1, 1024, &typed) ||
         !request_member_text(rq, body, "password", true, 1, 1024, &a->password) ||
+        !request_member_text(rq, body, "code", false, 1, 32, &a->code) ||
         !request_member_bool(rq, body, "cookie", false, &a->cookie) ||
         !request_member_bool(rq, body, "remember", false, &a->remember) ||
         (a->cookie && !cookie_same_origin(rq, false)))
@@ -239,10 +349,67 @@ void login_post(struct request *rq) {
     }
     if (a.right) {
         delay_succeeded(a.email, peer, platform_clock_ns());
-        succeeded(rq, &a);
+        wait = a.code.ptr ? factor_delay(rq, a.user.id) : 0;
+        if (wait)
+            too_many(rq, wait);
+        else
+            succeeded(rq, &a);
     } else {
         failed(rq, &a);
     }
+}
+
+/* ---- The second step ------------------------------------------------------------------------- */
+
+/* RC_NOT_FOUND: no such ticket. The answer is in a->stage. */
+static rc_t second_rows(struct db_txn *t, struct request *rq, str ticket, struct attempt *a,
+                        struct session_start *session, str *old) {
+    struct once once;
+    bool right;
+    rc_t rc = once_peek(t, rq->arena, S("second"), ticket, &once);
+    if (rc == RC_OK) rc = user_by_id(t, rq->arena, once.user_id, &a->user);
+    if (rc) return rc;
+    if (!str_eq(a->user.state, S("active"))) return RC_NOT_FOUND;
+    if ((rc = factor_check(t, rq->arena, a->user.id, a->code, &right))) return rc;
+    a->cookie = str_starts(once.data, S("c"));
+    a->remember = str_eq(once.data, S("cr"));
+    a->second = right;
+    a->stage = right ? STAGE_IN : STAGE_WRONG_CODE;
+    rc = right ? once_take(t, rq->arena, S("second"), ticket, &once)
+               : once_missed(t, rq->arena, S("second"), ticket);
+    if (rc) return rc;
+    return right ? session_rows(t, rq, a, session, old) : stage_event(t, rq, a);
+}
+
+void login_second_post(struct request *rq) {
+    static const char *const members[] = {"mfa_token", "code", NULL};
+    struct session_start session;
+    struct attempt a = {0};
+    struct db_txn *t;
+    cJSON *body;
+    str ticket, old = {NULL, 0};
+    if (!request_json(rq, &body) || !request_members_known(rq, body, members) ||
+        !request_member_text(rq, body, "mfa_token", true, 1, ONCE_TICKET_MAX, &ticket) ||
+        !request_member_text(rq, body, "code", true, 1, 32, &a.code) ||
+        !cookie_same_origin(rq, false))
+        return;
+    rc_t rc = db_write_begin(&t);
+    if (rc == RC_OK) rc = db_write_end(t, second_rows(t, rq, ticket, &a, &session, &old));
+    if (rc == RC_NOT_FOUND) {
+        reply_problem(rq, 401, "mfa_token_refused", "This sign-in is over; begin again.");
+        return;
+    }
+    if (rc) {
+        reply_rc(rq, rc, "Recording the login");
+        return;
+    }
+    if (a.stage != STAGE_IN) {
+        stage_answer(rq, &a);
+        return;
+    }
+    if (session.ended_others) token_cache_drop_user(a.user.id);
+    if (old.ptr) token_cache_drop_session(old);
+    signed_in(rq, &a, &session);
 }
 
 /* ---- Refresh --------------------------------------------------------------------------------- */

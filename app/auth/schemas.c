@@ -24,11 +24,13 @@
     "\"properties\":{" properties "}}"
 
 const struct module_schema auth_schemas[] = {
-    {"Login", OBJECT("\"email\",\"password\"", "\"email\":" TEXT ",\"password\":" TEXT
-                                               ",\"cookie\":" FLAG ",\"remember\":" FLAG)},
+    {"Login",
+     OBJECT("\"email\",\"password\"", "\"email\":" TEXT ",\"password\":" TEXT ",\"code\":" TEXT
+                                      ",\"cookie\":" FLAG ",\"remember\":" FLAG)},
     {"Refresh", OBJECT("\"refresh_token\"", "\"refresh_token\":" TEXT)},
-    {"Registration", OBJECT("\"email\",\"password\",\"name\"",
-                            EMAIL "," PASSWORD("password") "," NAME ",\"role\":" TEXT)},
+    {"Registration",
+     OBJECT("\"email\",\"password\",\"name\"",
+            EMAIL "," PASSWORD("password") "," NAME ",\"role\":" TEXT ",\"invite\":" TEXT)},
     {"Profile", OBJECT("\"name\"", NAME)},
     {"PasswordChange", OBJECT("\"current_password\",\"new_password\"",
                               "\"current_password\":" TEXT "," PASSWORD("new_password"))},
@@ -55,6 +57,36 @@ const struct module_schema auth_schemas[] = {
      "\"expires_in\",\"user\"],\"properties\":{\"access_token\":" TEXT ",\"refresh_token\":" TEXT
      ",\"token_type\":{\"const\":\"Bearer\"},\"expires_in\":{\"type\":\"integer\"},"
      "\"user\":{\"$ref\":\"#/components/schemas/User\"}}}"},
+    {"SecondFactor", OBJECT("\"mfa_token\",\"code\"", "\"mfa_token\":" TEXT ",\"code\":" TEXT "")},
+    {"EmailOnly", OBJECT("\"email\"", "" EMAIL "")},
+    {"EmailCode", OBJECT("\"email\",\"code\"",
+                         "" EMAIL ",\"code\":{\"type\":\"string\",\"pattern\":\"^[0-9]{8}$\"}")},
+    {"PasswordReset",
+     OBJECT("\"email\",\"code\",\"new_password\"",
+            "" EMAIL
+            ",\"code\":{\"type\":\"string\",\"pattern\":\"^[0-9]{8}$\"},\"new_password\":{\"type\":"
+            "\"string\",\"minLength\":12,\"maxLength\":256,\"format\":\"password\"}")},
+    {"Code", OBJECT("\"code\"", "\"code\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":32}")},
+    {"NewInvite", OBJECT("\"email\"", "" EMAIL "," ROLE "")},
+    {"SecondFactors",
+     "{\"type\":\"object\",\"required\":[\"enabled\",\"totp\"],\"properties\":{\"enabled\":" FLAG
+     ",\"totp\":" FLAG ",\"recovery_codes\":{\"type\":\"integer\"},\"passkeys\":{\"type\":"
+                       "\"integer\"},\"shown\":" FLAG "}}"},
+    {"TotpSecret", "{\"type\":\"object\",\"required\":[\"secret\",\"uri\",\"qr_svg\"],"
+                   "\"properties\":{\"secret\":" TEXT ",\"uri\":" TEXT ",\"qr_svg\":" TEXT
+                   ",\"expires_in\":{\"type\":\"integer\"}}}"},
+    {"RecoveryCodes", "{\"type\":\"object\",\"required\":[\"recovery_codes\"],\"properties\":{"
+                      "\"recovery_codes\":{\"type\":\"array\",\"items\":" TEXT "}}}"},
+    {"Invite",
+     "{\"type\":\"object\",\"required\":[\"id\",\"email\",\"role\"],\"properties\":{\"id\":" TEXT
+     "," EMAIL "," ROLE ",\"created_at\":" TIME ",\"expires_at\":" TIME
+     ",\"invite\":{\"type\":\"string\",\"description\":\"Only in the answer that made it.\"}}}"},
+    {"Message",
+     "{\"type\":\"object\",\"required\":[\"id\",\"to\",\"kind\",\"subject\",\"body\"],"
+     "\"properties\":{\"id\":" TEXT ",\"to\":" TEXT ",\"kind\":" TEXT ",\"subject\":" TEXT
+     ",\"body\":" TEXT ",\"created_at\":" TIME ",\"expires_at\":" TIME "}}"},
+    {"InvitePage", PAGE_OF("Invite")},
+    {"OutboxPage", PAGE_OF("Message")},
     {"Reauthentication", OBJECT("\"password\"", "\"password\":" TEXT)},
     {"Session",
      "{\"type\":\"object\",\"required\":[\"id\",\"kind\",\"current\"],\"properties\":{\"id\":" TEXT

@@ -152,6 +152,13 @@ bool user_email_member(struct request *rq, const cJSON *body, bool required, str
     return !wrong;
 }
 
+bool user_role_member(struct request *rq, const cJSON *body, bool required, str *out) {
+    if (!request_member_text(rq, body, "role", required, 1, 16, out)) return false;
+    if (!out->ptr || str_eq(*out, S("admin")) || str_eq(*out, S("user"))) return true;
+    reply_problem(rq, 422, "role_invalid", "role: admin or user.");
+    return false;
+}
+
 bool user_password_acceptable(struct request *rq, str password, str email) {
     const char *weak = password_weakness(password, email);
     if (weak) reply_problem(rq, 422, "weak_password", "password: %s", weak);

@@ -11,13 +11,6 @@
 
 enum { ANSWER_MAX = 1 << 18 };
 
-static bool role_member(struct request *rq, const cJSON *body, bool required, str *out) {
-    if (!request_member_text(rq, body, "role", required, 1, 16, out)) return false;
-    if (!out->ptr || str_eq(*out, S("admin")) || str_eq(*out, S("user"))) return true;
-    reply_problem(rq, 422, "role_invalid", "role: admin or user.");
-    return false;
-}
-
 static bool state_member(struct request *rq, const cJSON *body, str *out) {
     if (!request_member_text(rq, body, "state", false, 1, 16, out)) return false;
     if (!out->ptr || str_eq(*out, S("active")) || str_eq(*out, S("disabled"))) return true;
@@ -80,7 +73,7 @@ void users_post(struct request *rq) {
     if (!request_json(rq, &body) || !request_members_known(rq, body, members) ||
         !user_email_member(rq, body, true, &user.email) ||
         !request_member_text(rq, body, "name", true, 1, NAME_MAX_BYTES, &user.name) ||
-        !role_member(rq, body, false, &user.role) ||
+        !user_role_member(rq, body, false, &user.role) ||
         !request_member_text(rq, body, "password", true, 1, 1024, &password) ||
         !user_password_acceptable(rq, password, user.email))
         return;
@@ -88,8 +81,8 @@ void users_post(struct request *rq) {
     struct audit_event event = {
         .action = "user.create",
         .result = "ok",
-        .detail = arena_printf(rq->arena, "{\"email\":\"%.*s\",\"role\":\"%.*s\"}",
-                               STR(user.email), STR(user.role)),
+        .detail = arena_printf(rq->arena, "{\"email\":\"%.*s\",\"role\":\"%.*s\"}", STR(user.email),
+                               STR(user.role)),
     };
     if (!user_create(rq, &user, &event, "Creating the account")) return;
     reply_location(rq, arena_join(rq->arena, S("/api/v1/auth/users/"), user.id));
@@ -140,7 +133,7 @@ static bool change_read(struct request *rq, struct change *c, str *password) {
     if (!request_json(rq, &body) || !request_members_known(rq, body, members) ||
         !user_email_member(rq, body, false, &c->email) ||
         !request_member_text(rq, body, "name", false, 1, NAME_MAX_BYTES, &c->name) ||
-        !role_member(rq, body, false, &c->role) || !state_member(rq, body, &c->state) ||
+        !user_role_member(rq, body, false, &c->role) || !state_member(rq, body, &c->state) ||
         !request_member_text(rq, body, "password", false, 1, 1024, password) ||
         !request_member_bool(rq, body, "locked", false, &locked))
         return false;
