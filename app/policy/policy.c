@@ -19,7 +19,7 @@ static void program_open(struct program *p, size_t bytes_max) {
 static void program_close(struct program *p) {
     free(p->code), free(p->constants), free(p->paths), free(p->withs), free(p->places);
     free(p->heads), free(p->looks), free(p->tells), free(p->indexes), free(p->constant_table);
-    heap_close(&p->heap);
+    heap_close(&p->heap), heap_close(&p->own);
 }
 
 static rc_t out_of_memory(struct policy_errors *errors) {
@@ -67,8 +67,152 @@ static void count_time(struct policy_times *t, u64 *since, u64 *to) {
     *since = now;
 }
 
+/* ---- Programs that share ---- */
+
+static void line_drop(struct line *l) {
+    if (!l || __atomic_sub_fetch(&l->refs, 1, __ATOMIC_ACQ_REL)) return;
+    while (l->heaps) {
+        struct line_heap *h = l->heaps;
+        l->heaps = h->next;
+        heap_close(&h->heap);
+        free(h);
+    }
+    free(l);
+}
+
+/* The program's heap becomes the line's. */
+static void line_keep(struct line *l, struct line_heap *h, struct program *p) {
+    h->heap = p->heap;
+    h->next = l->heaps;
+    l->heaps = h;
+    heap_open(&p->heap, 0);
+}
+
+/* The first of a line. False: no memory; then the program stands alone. */
+static bool line_begin(struct policy_program *p) {
+    struct line *l = calloc(1, sizeof *l);
+    struct line_heap *h = calloc(1, sizeof *h);
+    if (!l || !h) return free(l), free(h), false;
+    l->refs = 1, l->first_bytes = p->program.heap.held;
+    line_keep(l, h, &p->program);
+    p->line = l;
+    return true;
+}
+
+/* What was replaced stays as long as the line: after a while it is better to begin another. */
+static bool line_may_go_on(const struct line *l) {
+    return l && l->more_bytes < l->first_bytes / 2 + MIB(1);
+}
+
+/* Programs that are watched are made whole: few are, and not in a hurry. */
+static bool may_change(const struct policy_load_options *o) {
+    const struct policy_program *from = o->from;
+    if (!from || !line_may_go_on(from->line)) return false;
+    return !o->trace && !o->every_rule && !from->program.trace && !from->program.every_rule;
+}
+
+struct change {
+    const struct policy_load_options *o;
+    struct policy_program *made;
+    struct policy_errors *errors; /* nobody reads them */
+};
+
+static struct ast_module *parse_again(void *arg, const struct ast_file *file) {
+    struct change *x = arg;
+    struct ast_module *m = NULL;
+    rc_t rc = parse_module(&x->made->program.heap, file->name, file->text, &x->o->parse, &m, x->errors);
+    return rc ? NULL : m;
+}
+
+/* From's module of that name, by halves. */
+static u32 module_find(const struct compiled *from, str name) {
+    u32 low = 0, high = from->module_count;
+    while (low < high) {
+        u32 mid = (low + high) / 2;
+        int order = str_cmp(from->modules[mid]->file->name, name);
+        if (!order) return mid;
+        if (order < 0) low = mid + 1;
+        else high = mid;
+    }
+    return from->module_count;
+}
+
+static rc_t gather_modules(struct change *x, const struct policy_source *sources, u32 count,
+                           struct ast_module **modules) {
+    struct program *p = &x->made->program;
+    const struct compiled *from = x->o->from->program.compiled;
+    bool *taken = heap_alloc(&p->own, from->module_count + 1);
+    if (!taken) return RC_NO_MEMORY;
+    memset(taken, 0, from->module_count + 1);
+    for (u32 i = 0; i < count; i++) {
+        u32 at = module_find(from, sources[i].name);
+        bool known = at < from->module_count;
+        if (known && taken[at]) return RC_PASS; /* a name twice */
+        taken[at] = known;
+        if (known && str_eq(from->modules[at]->file->text, sources[i].text)) {
+            modules[i] = from->modules[at];
+            continue;
+        }
+        rc_t rc = parse_module(&p->heap, sources[i].name, sources[i].text, &x->o->parse, modules + i, x->errors);
+        if (rc) return rc;
+    }
+    return RC_OK;
+}
+
+static int file_order(const void *a, const void *b) {
+    return str_cmp((*(struct ast_module *const *)a)->file->name, (*(struct ast_module *const *)b)->file->name);
+}
+
+static rc_t change_program(struct change *x, const struct policy_source *sources, u32 count,
+                           struct line_heap *keep) {
+    struct program *p = &x->made->program;
+    struct policy_program *from = x->o->from;
+    struct ast_module **modules = heap_alloc(&p->own, (count + 1) * sizeof *modules);
+    rc_t rc = modules ? gather_modules(x, sources, count, modules) : RC_NO_MEMORY;
+    if (rc) return rc;
+    qsort(modules, count, sizeof *modules, file_order);
+    for (u32 i = 1; i < count; i++)
+        if (!file_order(modules + i - 1, modules + i)) return RC_PASS;
+    struct compile_change asked = {.from = from->program.compiled, .modules = modules, .count = count,
+                                   .parse = parse_again, .arg = x};
+    rc = compile_change(&p->heap, &p->own, &asked, &x->o->compile, &p->compiled);
+    if (rc) return rc;
+    rc = plan_change(p, &from->program, x->errors);
+    /* Rules that are kept may know of types in it by now. */
+    struct line *l = from->line;
+    l->more_bytes += p->heap.held;
+    line_keep(l, keep, p);
+    __atomic_add_fetch(&l->refs, 1, __ATOMIC_RELAXED);
+    x->made->line = l;
+    return rc;
+}
+
+/* Not RC_OK: everything has to be loaded, and then errors will be told. */
+static rc_t load_change(const struct policy_source *sources, u32 count, const struct policy_load_options *o,
+                        struct policy_program **out) {
+    struct policy_program *made = calloc(1, sizeof *made);
+    struct line_heap *keep = calloc(1, sizeof *keep);
+    struct heap scrap;
+    struct policy_errors errors;
+    if (!made || !keep) return free(made), free(keep), RC_NO_MEMORY;
+    heap_open(&scrap, MIB(1));
+    policy_errors_open(&errors, &scrap, 1);
+    program_open(&made->program, o->bytes_max);
+    heap_open(&made->program.own, made->program.heap.bytes_max);
+    struct change x = {o, made, &errors};
+    rc_t rc = change_program(&x, sources, count, keep);
+    if (!made->line) free(keep);
+    if (rc) policy_drop(made);
+    else *out = made;
+    heap_close(&scrap);
+    return rc;
+}
+
+/* ---- Loading ---- */
+
 rc_t policy_load(const struct policy_source *sources, u32 count, const struct policy_load_options *o,
                  struct policy_program **out, struct policy_errors *errors) {
+    if (may_change(o) && load_change(sources, count, o, out) == RC_OK) return RC_OK;
     struct policy_program *made = calloc(1, sizeof *made);
     if (!made) return out_of_memory(errors);
     struct program *p = &made->program;
@@ -84,6 +228,7 @@ rc_t policy_load(const struct policy_source *sources, u32 count, const struct po
     if ((rc = compile_modules(&p->heap, modules, count, &o->compile, &p->compiled, errors))) goto failed;
     if ((rc = plan_program(p, errors))) goto failed;
     count_time(o->times, &since, o->times ? &o->times->compile_ns : NULL);
+    (void)line_begin(made);
     *out = made;
     return RC_OK;
 failed:
@@ -96,6 +241,7 @@ failed:
 void policy_drop(struct policy_program *p) {
     if (!p) return;
     program_close(&p->program);
+    line_drop(p->line);
     free(p);
 }
 

@@ -42,9 +42,10 @@ struct rego_build {
 struct rego_state *rego_hold(void); /* the current one; NULL before the database is open */
 void rego_release(struct rego_state *s); /* NULL is fine */
 
-/* Compiles a state's policies; for workers. */
-rc_t rego_sources_compile(const struct rego_state *s, bool trace, struct policy_program **out,
-                          struct policy_errors *errors);
+/* Compiles a state's policies; for workers. `from` (may be NULL): takes over what is the same in it; only
+ * whoever holds the changes may say so. */
+rc_t rego_sources_compile(const struct rego_state *s, const struct rego_build *from, bool trace,
+                          struct policy_program **out, struct policy_errors *errors);
 bool rego_query_known(struct rego_state *s, str path); /* it is prepared */
 /* The prepared query for a path "a/b"; owned by the state. */
 rc_t rego_query_of(struct rego_state *s, str path, struct policy_query **out,

@@ -62,18 +62,20 @@ static struct rego_state *state_make(void) {
 
 struct compile_job {
     struct rego_state *state;
+    const struct rego_build *from; /* to take from what is the same; NULL: nothing is */
     struct policy_errors *errors;
     struct policy_program *program;
     rc_t rc;
 };
 
-rc_t rego_sources_compile(const struct rego_state *s, bool trace, struct policy_program **out,
-                          struct policy_errors *errors) {
+rc_t rego_sources_compile(const struct rego_state *s, const struct rego_build *from, bool trace,
+                          struct policy_program **out, struct policy_errors *errors) {
     u32 n = s->source_count;
     struct policy_source *sources = calloc(n + 1, sizeof *sources);
     struct policy_load_options o = {
         .parse.version = REGO_V1, .parse.annotations = true, .trace = trace};
     if (!sources) return RC_NO_MEMORY;
+    if (from) o.from = from->program;
     for (u32 i = 0; i < n; i++)
         sources[i] = (struct policy_source){s->sources[i].id, s->sources[i].text};
     o.compile.data = s->data ? document_root(s->data) : UNDEFINED;
@@ -84,7 +86,7 @@ rc_t rego_sources_compile(const struct rego_state *s, bool trace, struct policy_
 
 static void compile_run(void *arg) {
     struct compile_job *j = arg;
-    j->rc = rego_sources_compile(j->state, false, &j->program, j->errors);
+    j->rc = rego_sources_compile(j->state, j->from, false, &j->program, j->errors);
 }
 
 static bool has_rule(const struct policy_program *p, const char *name) {
@@ -98,8 +100,11 @@ static bool has_rule(const struct policy_program *p, const char *name) {
     return n != NULL;
 }
 
-static rc_t compile(struct rego_state *s, struct policy_errors *errors) {
-    struct compile_job j = {.state = s, .errors = errors};
+/* `from`: only by whoever holds `changing`. */
+static rc_t compile(struct rego_state *s, const struct rego_state *from,
+                    struct policy_errors *errors) {
+    struct compile_job j = {
+        .state = s, .from = from ? from->build : NULL, .errors = errors};
     struct rego_build *b = calloc(1, sizeof *b);
     rc_t rc = b ? worker_run(compile_run, &j) : RC_NO_MEMORY;
     if (!rc) rc = j.rc;
@@ -316,7 +321,7 @@ static rc_t next_state(const struct rego_state *from, const struct rego_change *
     else if (!rc)
         rc = next_data(next, from, c, why, changed);
     if (!rc && compiled && is_source(c) && *changed)
-        rc = compile(next, errors);
+        rc = compile(next, from, errors);
     else if (!rc && from->build)
         next->build = from->build, next->build->refs++;
     if (rc)
@@ -422,7 +427,7 @@ rc_t rego_apply(struct request *rq, const struct rego_change *c, struct policy_e
         rc = RC_AGAIN;
     else if (c->kind == REGO_REVERT) {
         rc = rego_state_at(c->revision, &next, why);
-        if (!rc) rc = compile(next, errors);
+        if (!rc) rc = compile(next, current, errors);
         *changed = true;
     } else
         rc = next_state(current, c, true, errors, why, &next, changed);
@@ -457,7 +462,7 @@ rc_t rego_candidate(const struct rego_change *changes, u32 count, struct rego_st
     if (!rc) { /* compiled once, whatever was changed */
         build_drop(s->build);
         s->build = NULL;
-        rc = compile(s, errors);
+        rc = compile(s, NULL, errors);
     }
     if (rc)
         rego_release(s);
@@ -576,7 +581,7 @@ static rc_t compile_without_access(struct rego_state *s) {
     policy_errors_open(&errors, &h, 1);
     rc_t rc = !s->sources                ? RC_NO_MEMORY
               : s->source_count == count ? RC_INVALID
-                                         : compile(s, &errors);
+                                         : compile(s, NULL, &errors);
     heap_close(&h);
     free(s->sources);
     s->sources = all, s->source_count = count;
@@ -594,7 +599,7 @@ static rc_t rego_start(struct diag *why) {
     }
     heap_open(&h, MIB(4));
     policy_errors_open(&errors, &h, 10);
-    rc = compile(r.state, &errors);
+    rc = compile(r.state, NULL, &errors);
     str first = errors.count ? errors.items[0].message : S("no memory");
     if (rc) diag_set(why, "the stored policies do not compile: %.*s", STR(first));
     bool broken = rc == RC_INVALID && compile_without_access(r.state) == RC_OK;

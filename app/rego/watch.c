@@ -26,7 +26,7 @@ struct watch_job {
 
 static void watch_compile(void *arg) {
     struct watch_job *j = arg;
-    j->rc = rego_sources_compile(j->state, true, &j->program, j->errors);
+    j->rc = rego_sources_compile(j->state, NULL, true, &j->program, j->errors);
 }
 
 rc_t rego_watched(struct rego_state *s, struct policy_program **out, struct policy_errors *errors) {

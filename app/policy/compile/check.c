@@ -232,27 +232,30 @@ void type_rule(struct compiler *c, struct ast_rule *r) {
     struct heap_mark mark = heap_mark(&c->scratch);
     if (!k || notes_of(r)->typed) return;
     notes_of(r)->typed = true;
+    notes_of(r)->typed_first = !c->types->tree->count;
     k->memo = NULL;
     k->memo_count = k->memo_mask = 0;
     struct type_env *outer = env_of_schemas(k, c->types, r), *env = env_push(k, outer);
     u32 before = k->found.count;
     check_body(k, env, r->body);
     struct ast_term *full = rule_full_ref(c, r);
-    u32 ground = r->module->package->count + ref_ground_len(r->head->ref);
+    u32 ground = rule_ground_len(r);
     bool failed = k->found.count > before || compile_stopped(c);
     const struct type *t = failed ? &type_any : type_of_rule(k, env, r);
     if (compile_stopped(c)) t = NULL; /* `full` may have gaps */
     if (t && failed) tree_put(c, c->types->tree, full, ground, t);
     if (t && !failed) tree_insert(c, c->types->tree, full, ground, t);
+    notes_of(r)->type = failed ? NULL : t;
     heap_release(&c->scratch, mark);
 }
 
 void type_env_open(struct compiler *c) {
-    struct type_env *env = compile_alloc(c, sizeof *env);
+    u32 one = 1;
+    struct type_env *env = own_list(c, &one, sizeof *env);
     env->c = c;
-    varset_open(&env->vars.names, c->heap);
-    env->tree = compile_alloc(c, sizeof *env->tree);
-    trie_open(env->tree, c->heap);
+    varset_open(&env->vars.names, c->own);
+    env->tree = own_list(c, &one, sizeof *env->tree);
+    trie_open(env->tree, c->own);
     c->types = env;
 }
 

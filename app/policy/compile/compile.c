@@ -39,6 +39,14 @@ void *compile_list(struct compiler *c, u32 *count, size_t item_bytes) {
     return p;
 }
 
+void *own_list(struct compiler *c, u32 *count, size_t item_bytes) {
+    struct heap *rules = c->heap;
+    c->heap = c->own;
+    void *p = compile_list(c, count, item_bytes);
+    c->heap = rules;
+    return p;
+}
+
 str compile_text(struct compiler *c, const struct buf *b) {
     if (!b->len) return (str){0};
     value v = value_string(c->heap, buf_str(b));
@@ -113,26 +121,26 @@ static void tell_errors(struct compiler *c) {
 
 /* ---- Opening and closing --------------------------------------------------------------------- */
 
-static struct compiler *new_compiler(struct heap *h, const struct compile_options *o,
-                                     struct policy_errors *errors) {
-    struct compiler *c = heap_alloc(h, sizeof *c);
+struct compiler *compiler_open(struct heap *h, struct heap *own, const struct compile_options *o,
+                               struct policy_errors *errors) {
+    struct compiler *c = heap_alloc(own, sizeof *c);
     if (!c) return NULL;
-    *c = (struct compiler){.heap = h, .errors = errors, .options = o};
-    c->sink = heap_alloc(h, SINK_BYTES);
+    *c = (struct compiler){.heap = h, .own = own, .errors = errors, .options = o};
+    c->sink = heap_alloc(own, SINK_BYTES);
     c->error_max = o->all_errors ? 0 : o->errors_max ? o->errors_max : ERRORS_MAX;
     heap_open(&c->scratch, SCRATCH_BYTES_MAX);
     heap_open(&c->spare, SPARE_BYTES);
     heap_open(&c->lasting, SCRATCH_BYTES_MAX);
-    struct trie *tries = heap_alloc(h, 3 * sizeof *tries);
+    struct trie *tries = heap_alloc(own, 3 * sizeof *tries);
     if (!tries) return NULL;
-    for (u32 i = 0; i < 3; i++) trie_open(&tries[i], h);
+    for (u32 i = 0; i < 3; i++) trie_open(&tries[i], own);
     c->paths = &tries[0], c->exports = &tries[1], c->annotations = &tries[2];
     c->locals.prefix = "__local";
-    varset_open(&c->locals.taken, h);
+    varset_open(&c->locals.taken, own);
     return c->sink ? c : NULL;
 }
 
-static void close_compiler(struct compiler *c) {
+void compiler_close(struct compiler *c) {
     heap_close(&c->scratch);
     heap_close(&c->spare);
     heap_close(&c->lasting);
@@ -157,9 +165,9 @@ static void sort_modules(struct ast_module **m, u32 count, struct ast_module **s
     memcpy(m, spare, count * sizeof *m);
 }
 
-static struct compiled *new_program(struct compiler *c, struct ast_module **modules, u32 count) {
-    struct compiled *p = heap_alloc(c->heap, sizeof *p);
-    struct ast_module **list = heap_alloc(c->heap, (2 * (size_t)count + 1) * sizeof *list);
+struct compiled *compiled_open(struct compiler *c, struct ast_module **modules, u32 count) {
+    struct compiled *p = heap_alloc(c->own, sizeof *p);
+    struct ast_module **list = heap_alloc(c->own, (2 * (size_t)count + 1) * sizeof *list);
     if (!p || !list) return NULL;
     *p = (struct compiled){.heap = c->heap,
                            .modules = list,
@@ -175,31 +183,6 @@ static struct compiled *new_program(struct compiler *c, struct ast_module **modu
 
 /* ---- Modules -------------------------------------------------------------------------------- */
 
-enum stage {
-    STAGE_RESOLVE,
-    STAGE_HEAD_REFS,
-    STAGE_OVERRIDES,
-    STAGE_IMPORTS,
-    STAGE_LOCALS,
-    STAGE_TEMPLATES,
-    STAGE_VOID_CALLS,
-    STAGE_PRINTS,
-    STAGE_CALLS,
-    STAGE_METADATA,
-    STAGE_COMPREHENSIONS,
-    STAGE_HEADS,
-    STAGE_WITHS,
-    STAGE_CONFLICTS,
-    STAGE_FUNCTIONS,
-    STAGE_HEAD_SAFETY,
-    STAGE_SAFETY,
-    STAGE_DYNAMICS,
-    STAGE_RECURSION,
-    STAGE_TYPES,
-    STAGE_UNSAFE,
-    STAGE_DEPRECATED,
-};
-
 /* Did the rule that is looked at come through the stages so far? */
 static bool goes_on(const struct compiler *c, enum stage next) {
     return !compile_stopped(c) && !(compile_failed(c) && next > c->failed_stage);
@@ -214,25 +197,28 @@ static void first_look(struct compiler *c, struct globals *g, struct ast_rule *f
     }
     c->stage = STAGE_HEAD_REFS;
     if (goes_on(c, STAGE_HEAD_REFS)) rewrite_head_ref(c, first);
+    for (struct ast_rule *r = first; r; r = r->otherwise) notes_of(r)->constant = rule_is_constant(r);
     c->stage = STAGE_OVERRIDES;
     for (struct ast_rule *r = first; r && goes_on(c, STAGE_OVERRIDES); r = r->otherwise)
         check_overrides(c, r, r == first);
 }
 
-static void look_at_modules(struct compiler *c) {
-    EACH_MODULE(c, m) {
-        struct heap_mark module = heap_mark(&c->scratch);
-        struct globals *g = resolve_open(c, m);
-        for (u32 i = 0; g && i < m->rule_count && !compile_stopped(c); i++) {
-            struct heap_mark rule = heap_mark(&c->scratch);
-            m->rules[i]->module = m;
-            first_look(c, g, m->rules[i]);
-            heap_release(&c->scratch, rule);
-        }
-        c->stage = STAGE_RESOLVE;
-        if (g) resolve_close(g);
-        heap_release(&c->scratch, module);
+void look_at_module(struct compiler *c, struct ast_module *m) {
+    struct heap_mark module = heap_mark(&c->scratch);
+    struct globals *g = resolve_open(c, m);
+    for (u32 i = 0; g && i < m->rule_count && !compile_stopped(c); i++) {
+        struct heap_mark rule = heap_mark(&c->scratch);
+        m->rules[i]->module = m;
+        first_look(c, g, m->rules[i]);
+        heap_release(&c->scratch, rule);
     }
+    c->stage = STAGE_RESOLVE;
+    if (g) resolve_close(g);
+    heap_release(&c->scratch, module);
+}
+
+static void look_at_modules(struct compiler *c) {
+    EACH_MODULE(c, m) look_at_module(c, m);
     c->stage = STAGE_IMPORTS;
     if (goes_on(c, STAGE_IMPORTS)) check_imports(c);
 }
@@ -264,13 +250,7 @@ static void rewrite_one(struct compiler *c, struct ast_rule *r) {
     if (alone) type_rule(c, r);
 }
 
-static void rewrite_all(struct compiler *c) {
-    c->stage = STAGE_METADATA;
-    if (goes_on(c, STAGE_METADATA)) gather_metadata(c);
-    graph_open(c);
-    c->stage = STAGE_TYPES;
-    if (goes_on(c, STAGE_TYPES)) checker_open(c);
-    EACH_MODULE(c, m)
+void rewrite_module(struct compiler *c, struct ast_module *m) {
     for (u32 i = 0; i < m->rule_count && goes_on(c, STAGE_LOCALS); i++) {
         struct heap_mark mark = heap_mark(&c->scratch);
         u32 before = c->error_seen;
@@ -280,6 +260,15 @@ static void rewrite_all(struct compiler *c) {
         for (struct ast_rule *r = m->rules[i]; r && good; r = r->otherwise) rewrite_one(c, r);
         heap_release(&c->scratch, mark);
     }
+}
+
+static void rewrite_all(struct compiler *c) {
+    c->stage = STAGE_METADATA;
+    if (goes_on(c, STAGE_METADATA)) gather_metadata(c);
+    graph_open(c);
+    c->stage = STAGE_TYPES;
+    if (goes_on(c, STAGE_TYPES)) checker_open(c);
+    EACH_MODULE(c, m) rewrite_module(c, m);
 }
 
 static void run_over_all(struct compiler *c, enum stage stage, void (*run)(struct compiler *c)) {
@@ -308,9 +297,10 @@ static void run_passes(struct compiler *c) {
 }
 
 /* Heads get data's path in front; the tree gets its final form. */
-static void finish(struct compiler *c) {
+void finish_program(struct compiler *c) {
     EACH_RULE(c, r) rule_full_ref(c, r);
-    EACH_RULE(c, r) r->head->ref = rule_full_ref(c, r);
+    EACH_RULE(c, r)
+    if (!rule_is_finished(r)) r->head->ref = rule_full_ref(c, r);
     finish_tree(c);
     c->out->root = c->data ? &c->data->node : NULL;
 }
@@ -318,7 +308,8 @@ static void finish(struct compiler *c) {
 static rc_t verdict(struct compiler *c) {
     if (c->too_deep && !compile_failed(c))
         compile_error(c, POLICY_COMPILE_ERROR, NULL, "policy is nested too deeply");
-    if (c->heap->exhausted || c->scratch.exhausted || c->lasting.exhausted) return RC_NO_MEMORY;
+    if (c->heap->exhausted || c->own->exhausted || c->scratch.exhausted || c->lasting.exhausted)
+        return RC_NO_MEMORY;
     tell_errors(c);
     return compile_failed(c) ? RC_INVALID : RC_OK;
 }
@@ -326,15 +317,15 @@ static rc_t verdict(struct compiler *c) {
 rc_t compile_modules(struct heap *h, struct ast_module **modules, u32 count,
                      const struct compile_options *o, struct compiled **out,
                      struct policy_errors *errors) {
-    struct compiler *c = new_compiler(h, o, errors);
-    struct compiled *program = c ? new_program(c, modules, count) : NULL;
+    struct compiler *c = compiler_open(h, h, o, errors);
+    struct compiled *program = c ? compiled_open(c, modules, count) : NULL;
     if (!program) return RC_NO_MEMORY;
     read_capabilities(c);
     type_env_open(c);
     run_passes(c);
-    if (!compile_failed(c) && !compile_stopped(c)) finish(c);
+    if (!compile_failed(c) && !compile_stopped(c)) finish_program(c);
     rc_t rc = verdict(c);
-    close_compiler(c);
+    compiler_close(c);
     if (!rc) *out = program;
     return rc;
 }
@@ -402,12 +393,13 @@ static void query_names(struct compiler *c, struct compiled_query *out) {
 /* A compiler with the program's tree, types and capabilities, and memory of its own. */
 struct compiler *compile_borrow(struct heap *h, const struct compiled *p,
                                 struct policy_errors *errors) {
-    struct compiler *c = new_compiler(h, &p->options, errors);
+    struct compiler *c = compiler_open(h, h, &p->options, errors);
     if (!c) return NULL;
     const struct compiler *program = p->inner;
     struct compiler own = *c;
     *c = *program;
-    c->heap = own.heap, c->scratch = own.scratch, c->spare = own.spare, c->lasting = own.lasting;
+    c->heap = own.heap, c->own = own.own, c->scratch = own.scratch, c->spare = own.spare,
+    c->lasting = own.lasting;
     c->sink = own.sink;
     c->errors = errors;
     c->options = &p->options;
@@ -423,7 +415,7 @@ struct compiler *compile_borrow(struct heap *h, const struct compiled *p,
 }
 
 void compile_return(struct compiler *c) {
-    close_compiler(c);
+    compiler_close(c);
 }
 
 rc_t compile_query(struct heap *h, const struct compiled *p, struct ast_body *body,
@@ -445,6 +437,6 @@ rc_t compile_query(struct heap *h, const struct compiled *p, struct ast_body *bo
     out->body = body;
     if (!compile_failed(c) && !compile_stopped(c)) query_names(c, out);
     rc_t rc = verdict(c);
-    close_compiler(c);
+    compiler_close(c);
     return rc;
 }

@@ -61,6 +61,21 @@ struct compiled {
 rc_t compile_modules(struct heap *h, struct ast_module **modules, u32 count,
                      const struct compile_options *o, struct compiled **out,
                      struct policy_errors *errors);
+/* The same after some modules changed (change.c). `modules`: those of `from` themselves where
+ * nothing changed, parsed anew where something did; no name twice. Rules lie in `h`, which must live
+ * as long as any program that takes them over, as must the heaps `from` was made in; what is of this
+ * program alone lies in `own`. Not two at a time from one origin. RC_PASS: it cannot be told without
+ * compiling everything: an error most of all. */
+struct compile_change {
+    const struct compiled *from;
+    struct ast_module **modules;
+    u32 count;
+    struct ast_module *(*parse)(void *arg, const struct ast_file *file); /* one of from's once more,
+                                                                    into `h`; NULL: no memory */
+    void *arg;
+};
+rc_t compile_change(struct heap *h, struct heap *own, const struct compile_change *asked,
+                    const struct compile_options *o, struct compiled **out);
 /* A query against what was compiled; rewritten in place. `imports`, `package` (both may be NULL/0)
  * as for a module. Names of variables as the user wrote them: `names` maps rewritten to written. */
 struct compiled_query {

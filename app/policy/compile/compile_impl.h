@@ -75,6 +75,12 @@ struct rule_notes {
     u32 number; /* of all rules, else-rules too */
     u8 has;
     bool typed;            /* its type is known */
+    bool typed_first;      /* and was the first to be */
+    bool constant;         /* as written: a value, and no condition */
+    bool needs_all;        /* it asks for `data` as a whole */
+    u32 need_count;
+    struct ast_term **needs; /* the refs to data in it, once it is rewritten (graph.c) */
+    const struct type *type; /* once typed; NULL: none */
     struct place *place;   /* of a rule's ground prefix; of the first rule for an else */
     struct ast_term *full; /* data.package.p[x]: made when first asked for (rule_full_ref) */
 };
@@ -101,7 +107,8 @@ struct locals {
 struct type_env;
 struct schema_memo;
 struct compiler {
-    struct heap *heap;
+    struct heap *heap; /* of rules and all that is known of them */
+    struct heap *own;  /* of this program alone: the tree; the same as `heap` unless change.c works */
     struct heap scratch; /* rewound after each rule or query */
     struct heap spare;   /* for the last steps once the other is exhausted */
     bool spare_used, too_deep;
@@ -153,8 +160,11 @@ void compile_return(struct compiler *c);
 void *compile_alloc(struct compiler *c, size_t n); /* zeroed; never NULL for n <= SINK_BYTES */
 void *compile_list(struct compiler *c, u32 *count,
                    size_t item_bytes); /* count becomes 0: no room */
+/* The same from the program's own heap. */
+void *own_list(struct compiler *c, u32 *count, size_t item_bytes);
 static inline bool compile_stopped(const struct compiler *c) {
-    return c->heap->exhausted || c->scratch.exhausted || c->lasting.exhausted || c->too_deep;
+    return c->heap->exhausted || c->scratch.exhausted || c->lasting.exhausted || c->too_deep ||
+           c->own->exhausted;
 }
 /* Both in every recursion: false says turn back. */
 static inline bool compile_enter(struct compiler *c) {
@@ -298,6 +308,49 @@ void declared_vars(struct compiler *c, struct varset *to, struct ast_body *b);
 static inline struct rule_notes *notes_of(const struct ast_rule *r) {
     return r->notes;
 }
+/* Has it been through all passes: is its head's ref whole? */
+static inline bool rule_is_finished(const struct ast_rule *r) {
+    const struct rule_notes *n = r->notes;
+    return n && n->full && n->full == r->head->ref;
+}
+/* Terms of its full ref before the first variable. */
+static inline u32 rule_ground_len(const struct ast_rule *r) {
+    u32 ground = ref_ground_len(r->head->ref);
+    return rule_is_finished(r) ? ground : r->module->package->count + ground;
+}
+
+/* ---- The passes in their order (compile.c) ---- */
+enum stage {
+    STAGE_RESOLVE,
+    STAGE_HEAD_REFS,
+    STAGE_OVERRIDES,
+    STAGE_IMPORTS,
+    STAGE_LOCALS,
+    STAGE_TEMPLATES,
+    STAGE_VOID_CALLS,
+    STAGE_PRINTS,
+    STAGE_CALLS,
+    STAGE_METADATA,
+    STAGE_COMPREHENSIONS,
+    STAGE_HEADS,
+    STAGE_WITHS,
+    STAGE_CONFLICTS,
+    STAGE_FUNCTIONS,
+    STAGE_HEAD_SAFETY,
+    STAGE_SAFETY,
+    STAGE_DYNAMICS,
+    STAGE_RECURSION,
+    STAGE_TYPES,
+    STAGE_UNSAFE,
+    STAGE_DEPRECATED,
+};
+struct compiler *compiler_open(struct heap *h, struct heap *own, const struct compile_options *o,
+                               struct policy_errors *errors); /* NULL: no memory */
+void compiler_close(struct compiler *c);
+struct compiled *compiled_open(struct compiler *c, struct ast_module **modules, u32 count);
+void look_at_module(struct compiler *c, struct ast_module *m);
+void rewrite_module(struct compiler *c, struct ast_module *m);
+void finish_program(struct compiler *c);
 
 /* ---- Builtins and functions (functions.c) ---- */
 const struct builtin *builtin_allowed(const struct compiler *c, str name);
@@ -334,6 +387,8 @@ void resolve_close(struct globals *g);                                    /* tel
 void rewrite_head_ref(struct compiler *c, struct ast_rule *r);            /* head.c */
 void check_overrides(struct compiler *c, struct ast_rule *r, bool first); /* strict.c */
 void rewrite_locals(struct compiler *c, struct ast_rule *first);     /* locals.c: else-rules too */
+bool rule_is_constant(const struct ast_rule *r);                     /* template.c */
+bool place_is_always_defined(const struct place *p);
 void rewrite_templates(struct compiler *c, struct ast_rule *r);      /* template.c */
 void check_void_calls(struct compiler *c, struct ast_rule *r);       /* functions.c */
 void rewrite_prints(struct compiler *c, struct ast_rule *r);         /* print.c */

@@ -81,10 +81,37 @@ static void ref_edges(struct graph *g, const struct trie_node *n, const struct a
     compile_leave(g->c);
 }
 
-static bool edge_term(struct walk *w, struct ast_term *t) {
-    if (t->kind == AST_REF && t->count && is_var_named(t->terms[0], "data"))
-        ref_edges(w->arg, &w->c->paths->root, t, 0);
+/* The refs to data in a rule; `data` alone is seen once more than refs that begin with it. */
+struct needs {
+    struct ast_term **items;
+    u32 count, room, heads;
+};
+
+static bool need_term(struct walk *w, struct ast_term *t) {
+    struct needs *n = w->arg;
+    if (t->kind == AST_VAR && is_var_named(t, "data")) n->heads++;
+    if (t->kind != AST_REF || !t->count || !is_var_named(t->terms[0], "data")) return false;
+    if (n->count == n->room) {
+        u32 room = n->room ? n->room * 2 : 16;
+        struct ast_term **items = heap_alloc(&w->c->scratch, room * sizeof *items);
+        if (!items) return false;
+        if (n->count) memcpy(items, n->items, n->count * sizeof *items);
+        n->items = items, n->room = room;
+    }
+    n->items[n->count++] = t;
     return false;
+}
+
+static void gather_needs(struct compiler *c, struct ast_rule *r) {
+    struct rule_notes *notes = notes_of(r);
+    struct needs n = {0};
+    struct walk w = {.c = c, .term = need_term, .arg = &n};
+    walk_rule(&w, r);
+    notes->needs_all = n.heads > n.count;
+    u32 count = n.count;
+    if (count) notes->needs = compile_list(c, &count, sizeof *notes->needs);
+    notes->need_count = count;
+    if (count) memcpy(notes->needs, n.items, count * sizeof *n.items);
 }
 
 static void number_nodes(struct graph *g, struct trie_node *n) {
@@ -112,10 +139,11 @@ void graph_open(struct compiler *c) {
 /* Its edges, while the rule is near. True: it needs no other rule. */
 bool graph_note(struct compiler *c, struct ast_rule *r) {
     struct graph *g = c->graph;
-    struct walk w = {.c = c, .term = edge_term, .arg = g};
+    const struct rule_notes *notes = notes_of(r);
     if (!g) return false;
     u32 from = g->edge_count;
-    walk_rule(&w, r);
+    if (!rule_is_finished(r)) gather_needs(c, r);
+    for (u32 i = 0; i < notes->need_count; i++) ref_edges(g, &c->paths->root, notes->needs[i], 0);
     g->of_rule[notes_of(r)->number] = (struct edge_range){from, g->edge_count};
     return g->edge_count == from;
 }
@@ -300,7 +328,7 @@ void check_recursion(struct compiler *c) {
     const struct graph *g = c->graph;
     struct tarjan t;
     u32 count = c->rule_count;
-    c->out->order = compile_list(c, &count, sizeof *c->out->order);
+    c->out->order = own_list(c, &count, sizeof *c->out->order);
     c->out->order_count = 0;
     if (g && count && open_tarjan(&t, g)) {
         bool any = false;

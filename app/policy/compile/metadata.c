@@ -19,7 +19,8 @@ static struct said *said_at(struct compiler *c, const struct ast_term *ref, u32 
                                  : trie_make(c->annotations, n, key->scalar);
     }
     if (!n) return NULL;
-    if (!n->thing) n->thing = compile_alloc(c, sizeof(struct said));
+    u32 one = 1;
+    if (!n->thing) n->thing = own_list(c, &one, sizeof(struct said));
     return n->thing;
 }
 
@@ -34,7 +35,7 @@ static void say(struct compiler *c, struct ast_annotations **place, struct ast_a
 }
 
 static u32 full_ground_len(const struct ast_rule *r) {
-    return r->module->package->count + ref_ground_len(r->head->ref);
+    return rule_ground_len(r);
 }
 
 static void gather(struct compiler *c, struct ast_module *m, struct ast_annotations *a) {

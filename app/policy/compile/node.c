@@ -225,6 +225,7 @@ str local_make(struct compiler *c) {
             l->items = items;
             l->room = room;
         }
+        l->items[l->next] = (struct local){0};
         name = local_name(c, l->next++);
     } while (l->taken.count && varset_has(&l->taken, name));
     return name;

@@ -98,7 +98,8 @@ static void put_in(struct globals *g, struct ast_term *t, const struct meaning *
     }
     if (named) {
         terms[prefix] = new_term(c, AST_STRING, &at);
-        terms[prefix]->scalar = m->name;
+        /* the tree's string, unless the tree goes before the rule does */
+        terms[prefix]->scalar = c->own == c->heap ? m->name : value_copy(c->heap, m->name);
     }
     if (rest_count) memcpy(terms + prefix + named, rest, rest_count * sizeof *terms);
     t->kind = AST_REF;

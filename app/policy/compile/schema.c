@@ -318,7 +318,7 @@ struct type_env *env_of_schemas(struct checker *k, struct type_env *env, struct 
     layer->tree = tree;
     struct ast_term *full = rule_full_ref(c, r);
     if (compile_stopped(c)) return env;
-    u32 package = r->module->package->count, ground = package + ref_ground_len(r->head->ref);
+    u32 package = r->module->package->count, ground = rule_ground_len(r);
     const struct said *s;
     for (u32 i = 0; i < package && n; i++) {
         n = trie_child_term(c->annotations, n, full->terms[i]);

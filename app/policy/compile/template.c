@@ -13,25 +13,28 @@ struct templates {
     const struct varset *safe;
 };
 
-static bool is_constant_rule(const struct ast_rule *r) {
+bool rule_is_constant(const struct ast_rule *r) {
     const struct ast_term *v = r->head->value;
     if (!is_true_body(r->body) || !v) return false;
     bool collection = v->kind == AST_ARRAY || v->kind == AST_OBJECT || v->kind == AST_SET;
     return is_scalar(v) || v->kind == AST_VAR || (collection && ast_term_is_ground(v));
 }
 
-/* A rule that surely has a value: it is constant, a set, or has a default. */
-static bool is_always_defined(const struct compiler *c, const struct ast_term *t) {
-    if (t->kind != AST_REF || t->count < 2 || !is_var_named(t->terms[0], "data")) return false;
-    const struct place *p = place_of(c, t, t->count);
+/* Rules that surely have a value: constant as written, a set, or with a default. */
+bool place_is_always_defined(const struct place *p) {
     if (!p || !p->node.rule_count) return false;
     const struct ast_rule *first = p->node.rules[0];
     if (first->head->arg_count) return false;
     if (first->is_default || ast_rule_kind(first) == AST_MULTI_VALUE) return true;
-    if (p->node.rule_count == 1) return is_constant_rule(first);
+    if (p->node.rule_count == 1) return notes_of(first)->constant;
     for (u32 i = 1; i < p->node.rule_count; i++)
         if (p->node.rules[i]->is_default) return true;
     return false;
+}
+
+static bool is_always_defined(const struct compiler *c, const struct ast_term *t) {
+    if (t->kind != AST_REF || t->count < 2 || !is_var_named(t->terms[0], "data")) return false;
+    return place_is_always_defined(place_of(c, t, t->count));
 }
 
 static struct ast_term *set_with(struct compiler *c, struct ast_term *only) {

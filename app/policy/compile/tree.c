@@ -65,7 +65,7 @@ void note_rule(struct compiler *c, struct ast_rule *r) {
     walk_term(&w, r->head->ref);
     if (c->rule_count == c->rule_room) {
         u32 room = c->rule_room ? c->rule_room * 2 : 256;
-        struct ast_rule **rules = compile_list(c, &room, sizeof *rules);
+        struct ast_rule **rules = own_list(c, &room, sizeof *rules);
         if (room <= c->rule_room) return;
         if (c->rule_count) memcpy(rules, c->rules, c->rule_count * sizeof *rules);
         c->rules = rules;
@@ -88,9 +88,12 @@ void export_names(struct compiler *c) {
     EACH_MODULE(c, m) {
         struct trie_node *package = path_in(c->exports, m->package, m->package->count);
         for (u32 i = 0; i < m->rule_count && package && !compile_stopped(c); i++) {
-            const struct ast_term *name = m->rules[i]->head->ref->terms[0];
-            struct trie_node *n =
-                name->kind == AST_VAR ? trie_make_str(c->exports, package, name->var) : NULL;
+            const struct ast_rule *r = m->rules[i];
+            bool whole = rule_is_finished(r);
+            const struct ast_term *name = r->head->ref->terms[whole ? m->package->count : 0];
+            struct trie_node *n = name->kind == AST_VAR ? trie_make_str(c->exports, package, name->var)
+                                  : whole ? trie_make(c->exports, package, name->scalar)
+                                          : NULL;
             if (n) n->thing = m; /* a rule's name, not only a package beneath */
         }
     }
@@ -101,7 +104,8 @@ void export_names(struct compiler *c) {
 static struct place *place_at(struct compiler *c, struct trie_node *n) {
     if (!n) return NULL;
     if (!n->thing) {
-        struct place *p = compile_alloc(c, sizeof *p);
+        u32 one = 1;
+        struct place *p = own_list(c, &one, sizeof *p);
         p->at = n;
         p->node.key = n->key;
         n->thing = p;
@@ -115,7 +119,7 @@ static struct place *place_at(struct compiler *c, struct trie_node *n) {
 static void add_rule(struct compiler *c, struct place *p, struct ast_rule *r) {
     if (p->node.rule_count == p->rule_room) {
         u32 room = p->rule_room ? p->rule_room * 2 : 2;
-        struct ast_rule **rules = compile_list(c, &room, sizeof *rules);
+        struct ast_rule **rules = own_list(c, &room, sizeof *rules);
         if (room <= p->rule_room) return;
         if (p->node.rule_count) memcpy(rules, p->node.rules, p->node.rule_count * sizeof *rules);
         p->node.rules = rules;
@@ -128,7 +132,7 @@ static void add_rule(struct compiler *c, struct place *p, struct ast_rule *r) {
 static void add_module(struct compiler *c, struct place *p, struct ast_module *m) {
     if (p->module_count == p->module_room) {
         u32 room = p->module_room ? p->module_room * 2 : 2;
-        struct ast_module **modules = compile_list(c, &room, sizeof *modules);
+        struct ast_module **modules = own_list(c, &room, sizeof *modules);
         if (room <= p->module_room) return;
         if (p->module_count) memcpy(modules, p->modules, p->module_count * sizeof *modules);
         p->modules = modules;
@@ -152,8 +156,8 @@ void plant_rules(struct compiler *c) {
         for (u32 i = 0; i < m->rule_count && !compile_stopped(c); i++) {
             struct ast_rule *r = m->rules[i];
             struct trie_node *n = package;
-            u32 len = ref_ground_len(r->head->ref);
-            for (u32 k = 0; k < len && n; k++) n = child_made(c, n, r->head->ref->terms[k]);
+            u32 len = ref_ground_len(r->head->ref), k = rule_is_finished(r) ? m->package->count : 0;
+            for (; k < len && n; k++) n = child_made(c, n, r->head->ref->terms[k]);
             struct place *p = place_at(c, n);
             if (!p) return;
             add_rule(c, p, r);
@@ -192,7 +196,8 @@ struct ast_term *rule_full_ref(struct compiler *c, struct ast_rule *r) {
             str var = (*name)->var;
             *name = new_term(c, AST_STRING, &(*name)->at);
             struct trie_node *at = notes_of(r)->place ? notes_of(r)->place->at : NULL;
-            /* the tree has this very string already */
+            /* the tree has this very string already, and goes with the rule */
+            if (c->own != c->heap) at = NULL;
             for (u32 up = ref_ground_len(head); at && up > 1; up--) at = at->parent;
             (*name)->scalar =
                 at && value_is(at->key, VALUE_STRING) && str_eq(value_str(at->key), var)
@@ -230,7 +235,7 @@ static void finish_place(struct compiler *c, struct place *p) {
     }
     struct heap_mark mark = heap_mark(&c->scratch);
     struct rule_node **spare = heap_alloc(&c->scratch, count * sizeof *spare);
-    p->node.children = compile_list(c, &count, sizeof *p->node.children);
+    p->node.children = own_list(c, &count, sizeof *p->node.children);
     for (struct trie_node *k = p->at->first; k && n < count; k = k->next) {
         struct place *child = place_at(c, k);
         p->node.children[n++] = &child->node;

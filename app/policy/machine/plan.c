@@ -309,16 +309,35 @@ static void node_classify(struct node *n) {
     n->keys_max = deepest;
 }
 
-static struct node *tree_make(struct program *p, const struct rule_node *from, struct node *parent) {
-    struct node *n = heap_alloc(&p->heap, sizeof *n);
+/* Where nodes lie, and the program whose code is taken over; NULL: none. */
+struct making { struct program *p; struct heap *heap; const struct program *from; };
+
+/* The node that stood at this place; `before` is that of the parent. */
+static const struct node *node_before(const struct making *m, const struct node *before, const struct node *parent,
+                                      value key) {
+    if (!m->from) return NULL;
+    if (!parent) return m->from->root;
+    return before ? node_child(before, key) : NULL;
+}
+
+static bool same_rules(const struct node *a, const struct node *b) {
+    return a->has_rules && b->has_rules && a->rule_count == b->rule_count &&
+           !memcmp(a->rules, b->rules, a->rule_count * sizeof *a->rules);
+}
+
+static struct node *tree_make(struct making *m, const struct rule_node *from, struct node *parent,
+                              const struct node *parent_before) {
+    struct program *p = m->p;
+    struct node *n = heap_alloc(m->heap, sizeof *n);
     if (!n) return p->exhausted = true, NULL;
     u32 depth = parent ? parent->depth + 1 : 0;
-    *n = (struct node){.id = p->node_count, .depth = depth, .key = from->key, .parent = parent,
-                       .hide = from->hide, .from = from,
+    const struct node *before = node_before(m, parent_before, parent, from->key);
+    *n = (struct node){.id = before ? before->id : p->node_count++, .depth = depth, .key = from->key,
+                       .parent = parent, .hide = from->hide, .from = from,
                        .whole = {NOWHERE, 0}, .keyed = {{NOWHERE, 0}, {NOWHERE, 0}}};
-    p->nodes[p->node_count++] = n;
-    n->path = heap_alloc(&p->heap, (depth ? depth : 1) * sizeof(value));
-    n->children = heap_alloc(&p->heap, (from->child_count ? from->child_count : 1) * sizeof(struct node *));
+    p->nodes[n->id] = n;
+    n->path = heap_alloc(m->heap, (depth ? depth : 1) * sizeof(value));
+    n->children = heap_alloc(m->heap, (from->child_count ? from->child_count : 1) * sizeof(struct node *));
     if (!n->path || !n->children) return p->exhausted = true, NULL;
     if (parent) {
         memcpy(n->path, parent->path, parent->depth * sizeof(value));
@@ -326,15 +345,19 @@ static struct node *tree_make(struct program *p, const struct rule_node *from, s
     }
     if (from->rule_count) {
         rules_gather(from, from->has_ref_rules, depth, NULL, &n->rule_count);
-        n->rules = heap_alloc(&p->heap, n->rule_count * sizeof(struct ast_rule *));
+        n->rules = heap_alloc(m->heap, n->rule_count * sizeof(struct ast_rule *));
         if (!n->rules) return p->exhausted = true, NULL;
         n->rule_count = 0;
         rules_gather(from, from->has_ref_rules, depth, n->rules, &n->rule_count);
         n->has_rules = true;
         node_classify(n);
+        if (before && same_rules(before, n)) {
+            n->whole = before->whole;
+            memcpy(n->keyed, before->keyed, sizeof n->keyed);
+        }
     }
     for (u32 i = 0; i < from->child_count; i++) {
-        struct node *child = tree_make(p, from->children[i], n);
+        struct node *child = tree_make(m, from->children[i], n, before);
         if (!child) return NULL;
         n->children[n->child_count++] = child;
     }
@@ -353,7 +376,10 @@ struct node *node_child(const struct node *n, value key) {
     return NULL;
 }
 
-rc_t plan_program(struct program *p, struct policy_errors *errors) {
+/* Nodes keep the numbers they had: code calls rules by them. Numbers of nodes that are gone stay
+ * free. */
+static rc_t plan_tree(struct making *m, struct policy_errors *errors) {
+    struct program *p = m->p;
     const struct rule_node *root = p->compiled->root;
     u32 count = tree_count(root, 0);
     if (!count) {
@@ -361,16 +387,54 @@ rc_t plan_program(struct program *p, struct policy_errors *errors) {
                          POLICY_PATH_DEPTH_MAX);
         return RC_INVALID;
     }
-    p->nodes = heap_alloc(&p->heap, count * sizeof(struct node *));
+    count += p->node_count;
+    p->nodes = heap_alloc(m->heap, count * sizeof(struct node *));
     if (!p->nodes) return RC_NO_MEMORY;
-    p->root = tree_make(p, root, NULL);
+    memset(p->nodes, 0, count * sizeof(struct node *));
+    p->root = tree_make(m, root, NULL, NULL);
     if (!p->root) return RC_NO_MEMORY;
     struct plan pl;
     plan_open(&pl, p, p, errors);
     for (u32 i = 0; i < p->node_count && !pl.failed; i++)
-        if (p->nodes[i]->has_rules) plan_node(&pl, p->nodes[i]);
+        if (p->nodes[i] && p->nodes[i]->has_rules && p->nodes[i]->whole.start == NOWHERE)
+            plan_node(&pl, p->nodes[i]);
     bool failed = pl.failed;
     plan_close(&pl);
     if (p->exhausted || p->heap.exhausted) return RC_NO_MEMORY;
     return failed ? RC_INVALID : RC_OK;
+}
+
+rc_t plan_program(struct program *p, struct policy_errors *errors) {
+    return plan_tree(&(struct making){p, &p->heap, NULL}, errors);
+}
+
+static void *copy_list(const void *list, size_t count, u32 *room, size_t item, bool *failed) {
+    size_t most = count + count / 8 + 16;
+    void *copy = count ? malloc(most * item) : NULL;
+    *room = copy ? (u32)most : 0;
+    if (count && !copy) *failed = true;
+    if (copy) memcpy(copy, list, count * item);
+    return copy;
+}
+
+#define COPY(name)                                                                                 \
+    (p->name##s = copy_list(from->name##s, from->name##_count, &p->name##_room, sizeof *p->name##s, &failed), \
+     p->name##_count = p->name##s ? from->name##_count : 0)
+
+rc_t plan_change(struct program *p, const struct program *from, struct policy_errors *errors) {
+    bool failed = false;
+    u32 room;
+    p->code = copy_list(from->code, from->code_count, &p->code_room, sizeof *p->code, &failed);
+    p->code_count = p->code ? from->code_count : 0;
+    COPY(constant), COPY(path), COPY(with), COPY(place), COPY(head), COPY(tell), COPY(look);
+    p->indexes = copy_list(from->indexes, from->index_count, &p->index_room, sizeof *p->indexes, &failed);
+    p->index_count = p->indexes ? from->index_count : 0;
+    if (from->constant_mask) {
+        p->constant_table = copy_list(from->constant_table, (size_t)from->constant_mask + 1, &room,
+                                      sizeof(u32), &failed);
+        p->constant_mask = p->constant_table ? from->constant_mask : 0;
+    }
+    p->slot_count = from->slot_count, p->node_count = from->node_count;
+    if (failed) return RC_NO_MEMORY;
+    return plan_tree(&(struct making){p, &p->own, from}, errors);
 }

@@ -124,6 +124,7 @@ struct index; /* index.h */
 
 struct program {
     struct heap heap;
+    struct heap own;     /* of a program that took over parts of another: what it does not pass on */
     struct compiled *compiled;
     struct node *root;
     struct node **nodes;
@@ -156,7 +157,15 @@ struct program {
     u64 id;              /* differs from program to program: evaluators forget what they remembered */
 };
 
-struct policy_program { struct program program; };
+/* Programs made from one another share rules, constants and paths: what one has made stays until the
+ * last of them goes. */
+struct line_heap { struct heap heap; struct line_heap *next; };
+struct line {
+    u32 refs;
+    struct line_heap *heaps; /* newest first */
+    size_t first_bytes, more_bytes;
+};
+struct policy_program { struct program program; struct line *line; };
 
 enum { QUERY_PLAN, QUERY_NODE };
 struct policy_query {
@@ -169,6 +178,8 @@ struct policy_query {
 };
 
 rc_t plan_program(struct program *p, struct policy_errors *errors);
+/* Likewise, with the code of those nodes of `from` whose rules are the same. */
+rc_t plan_change(struct program *p, const struct program *from, struct policy_errors *errors);
 rc_t plan_query(struct policy_query *q, const struct compiled_query *c, struct policy_errors *errors);
 rc_t plan_document(struct policy_query *q, const value *path, u32 count);
 struct node *node_child(const struct node *n, value key); /* NULL */

@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* change.c — the program again after some of its modules changed.
+ *
+ * What looks at one rule alone is kept: rules of modules that stay are not parsed, resolved,
+ * rewritten or ordered again. What looks at all rules (the tree, conflicts, the graph, recursion)
+ * is made anew from them: it is linear, and cheap beside the rest.
+ *
+ *   changed modules        as when all is compiled
+ *   + their packages       when the set of the rules' names in it changed
+ *   + who asks for a path  that came, went, or is of another kind (complete, partial, function ...)
+ *   + who asks for metadata, which may be about any module
+ *   types                  of these, and of kept rules that ask for a path whose type changed
+ *
+ * "Asks for a path" is told from the refs in a rule (rule_notes.needs), by comparing keys: a ref
+ * with a variable may mean any. Rules that are kept are the very same nodes as in the program
+ * before, which goes on being used meanwhile: only their notes are written to, and nobody else
+ * reads those.
+ *
+ * This never tells an error: at the first, it gives up, and all is compiled in the ordinary way. So
+ * errors are the same by construction; that acceptance is the same is what tests compare. */
+#include "app/policy/compile/check_impl.h"
+
+/* A path at which something may be otherwise than before. */
+struct mark {
+    bool changed; /* for certain */
+    const struct ast_term *full;
+    u32 ground;
+};
+
+struct undo {
+    struct rule_notes *notes;
+    const struct type *type;
+    struct undo *next;
+};
+
+struct change {
+    struct compiler *c;
+    const struct compile_change *asked;
+    const struct compiler *before;
+    bool *fresh;              /* per module of c->out */
+    struct ast_module **gone; /* modules of `before` that are not kept */
+    u32 gone_count;
+    struct trie kinds, types; /* of marks: paths with rules of another kind; of another type */
+    struct undo *undo;
+    bool failed; /* no memory, or a module does not parse any more */
+};
+
+static bool gives_up(const struct change *x) {
+    return x->failed || compile_failed(x->c) || compile_stopped(x->c);
+}
+
+#define EACH_FRESH(x, m)                                                                           \
+    for (u32 m##_n = 0; m##_n < (x)->c->out->module_count && !gives_up(x); m##_n++)                \
+        if ((x)->fresh[m##_n])                                                                     \
+            for (struct ast_module *m = (x)->c->out->modules[m##_n]; m; m = NULL)
+
+/* ---- Paths that are marked ------------------------------------------------------------------ */
+
+static struct mark *mark_at(struct change *x, struct trie *t, const struct ast_term *ref, u32 len) {
+    struct trie_node *n = &t->root;
+    for (u32 i = 0; i < len && n; i++)
+        n = ref->terms[i]->kind == AST_VAR ? trie_make_str(t, n, ref->terms[i]->var)
+                                           : trie_make(t, n, ref->terms[i]->scalar);
+    struct mark *m = n ? n->thing : NULL;
+    if (m || !n) return x->failed |= !n, m;
+    m = heap_alloc(t->heap, sizeof *m);
+    if (!m) return x->failed = true, NULL;
+    *m = (struct mark){.full = ref, .ground = len};
+    return n->thing = m;
+}
+
+static void mark_changed(struct change *x, struct trie *t, const struct ast_term *ref, u32 len) {
+    struct mark *m = mark_at(x, t, ref, len);
+    if (m) m->changed = true;
+}
+
+typedef bool judge_fn(struct change *x, struct mark *m);
+
+static bool any_beneath(struct change *x, const struct trie_node *n, judge_fn *changed) {
+    bool found = n->thing && changed(x, n->thing);
+    if (compile_enter(x->c))
+        for (const struct trie_node *k = n->first; k && !found; k = k->next)
+            found = any_beneath(x, k, changed);
+    compile_leave(x->c);
+    return found;
+}
+
+/* May the ref mean a marked path, something within one, or something that has one within it? */
+static bool touches(struct change *x, const struct trie *t, const struct ast_term *ref,
+                    judge_fn *changed) {
+    const struct trie_node *n = &t->root;
+    for (u32 i = 0; i < ref->count && n; i++) {
+        const struct ast_term *key = ref->terms[i];
+        if (i && !is_scalar(key)) return any_beneath(x, n, changed);
+        n = trie_child_term(t, n, key);
+        if (n && n->thing && changed(x, n->thing)) return true;
+    }
+    return n && any_beneath(x, n, changed);
+}
+
+static bool rule_touches(struct change *x, const struct trie *t, const struct ast_rule *r,
+                         judge_fn *changed) {
+    const struct rule_notes *n = notes_of(r);
+    if (!t->count) return false;
+    if (n->needs_all && any_beneath(x, &t->root, changed)) return true;
+    for (u32 i = 0; i < n->need_count; i++)
+        if (touches(x, t, n->needs[i], changed)) return true;
+    return false;
+}
+
+static bool is_changed(struct change *x, struct mark *m) {
+    (void)x;
+    return m->changed;
+}
+
+/* ---- Which modules are compiled ------------------------------------------------------------- */
+
+/* Both lists are in order of name. */
+static void compare_modules(struct change *x) {
+    const struct compiled *old = x->asked->from, *now = x->c->out;
+    u32 i = 0;
+    for (u32 k = 0; k < now->module_count; k++) {
+        str name = now->modules[k]->file->name;
+        while (i < old->module_count && str_cmp(old->modules[i]->file->name, name) < 0)
+            x->gone[x->gone_count++] = old->modules[i++];
+        bool same = i < old->module_count && old->modules[i] == now->modules[k];
+        if (same) i++;
+        x->fresh[k] = !same;
+    }
+    while (i < old->module_count) x->gone[x->gone_count++] = old->modules[i++];
+}
+
+/* The same names, all of them fresh: takes its place in the list. */
+static void renew(struct change *x, u32 k) {
+    struct ast_module *old = x->c->out->modules[k];
+    struct ast_module *m = x->asked->parse(x->asked->arg, old->file);
+    if (!m) {
+        x->failed = true;
+        return;
+    }
+    x->gone[x->gone_count++] = old;
+    x->c->out->modules[k] = m;
+    x->fresh[k] = true;
+}
+
+static const struct trie_node *package_in(const struct trie *t, const struct ast_term *package) {
+    const struct trie_node *n = &t->root;
+    for (u32 i = 0; i < package->count && n; i++) n = trie_child_term(t, n, package->terms[i]);
+    return n;
+}
+
+static bool names_within(const struct trie_node *a, const struct trie *t,
+                         const struct trie_node *b) {
+    for (const struct trie_node *k = a ? a->first : NULL; k; k = k->next) {
+        if (!k->thing) continue;
+        const struct trie_node *other = b ? trie_child(t, b, k->key) : NULL;
+        if (!other || !other->thing) return false;
+    }
+    return true;
+}
+
+static bool same_names(struct change *x, const struct ast_term *package) {
+    const struct trie *now = x->c->exports, *old = x->before->exports;
+    const struct trie_node *a = package_in(now, package), *b = package_in(old, package);
+    return names_within(a, old, b) && names_within(b, now, a);
+}
+
+/* Names in a package are what the rest of the package is resolved by. */
+static void renew_package(struct change *x, const struct ast_term *package) {
+    struct compiled *now = x->c->out;
+    if (same_names(x, package)) return;
+    for (u32 k = 0; k < now->module_count && !gives_up(x); k++)
+        if (!x->fresh[k] && !ast_term_compare(now->modules[k]->package, package)) renew(x, k);
+}
+
+static bool asks_metadata(const struct ast_module *m) {
+    for (u32 i = 0; i < m->rule_count; i++)
+        for (const struct ast_rule *r = m->rules[i]; r; r = r->otherwise)
+            if (notes_of(r)->has & HAS_METADATA) return true;
+    return false;
+}
+
+static void renew_by_name(struct change *x) {
+    struct compiled *now = x->c->out;
+    u32 gone = x->gone_count; /* those renewed come behind, with names as before */
+    for (u32 k = 0; k < now->module_count && !gives_up(x); k++)
+        if (!x->fresh[k] && asks_metadata(now->modules[k])) renew(x, k);
+    EACH_FRESH(x, m) renew_package(x, m->package);
+    for (u32 i = 0; i < gone && !gives_up(x); i++) renew_package(x, x->gone[i]->package);
+}
+
+/* ---- Rules of another kind ------------------------------------------------------------------- */
+
+/* All that other rules' passes, and the planner, ask of the rules at a path. */
+struct kind {
+    bool any, multi, several_kinds, ground, function, one_key, defined;
+    u32 arity, keys_max;
+};
+
+static void see_rule(struct kind *k, const struct ast_rule *r, u32 depth) {
+    const struct ast_head *h = r->head;
+    u32 len = h->ref->count + (rule_is_finished(r) ? 0 : r->module->package->count);
+    bool multi = ast_rule_kind(r) == AST_MULTI_VALUE;
+    u32 keys = (len > depth ? len - depth : 0) + multi;
+    if (!k->any) *k = (struct kind){true, multi, false, true, false, true, false, h->arg_count, 0};
+    if (len > depth) k->ground = false;
+    k->several_kinds |= multi != k->multi;
+    k->one_key &= keys == 1;
+    if (h->is_function || h->arg_count) k->function = true, k->arity = h->arg_count;
+    k->keys_max = MAX(k->keys_max, keys);
+}
+
+static void see_beneath(struct compiler *c, struct kind *k, const struct trie_node *n, u32 depth) {
+    if (compile_enter(c))
+        for (const struct trie_node *child = n->first; child; child = child->next) {
+            const struct place *p = child->thing;
+            for (u32 i = 0; p && i < p->node.rule_count; i++) see_rule(k, p->node.rules[i], depth);
+            see_beneath(c, k, child, depth);
+        }
+    compile_leave(c);
+}
+
+static struct kind kind_of(struct compiler *c, const struct place *p, u32 depth) {
+    struct kind k = {0};
+    for (u32 i = 0; p && i < p->node.rule_count; i++) see_rule(&k, p->node.rules[i], depth);
+    if (p && p->node.has_ref_rules) see_beneath(c, &k, p->at, depth);
+    k.defined = place_is_always_defined(p);
+    return k;
+}
+
+static bool same_kind(const struct kind *a, const struct kind *b) {
+    return a->any == b->any && a->multi == b->multi && a->several_kinds == b->several_kinds &&
+           a->ground == b->ground && a->function == b->function && a->one_key == b->one_key &&
+           a->defined == b->defined && a->arity == b->arity && a->keys_max == b->keys_max;
+}
+
+/* At a path and, where rules with variables in their heads reach over it, above. */
+static void compare_place(struct change *x, const struct ast_term *full, u32 len) {
+    const struct place *a = place_of(x->before, full, len), *b = place_of(x->c, full, len);
+    struct kind was = kind_of(x->c, a, len), is = kind_of(x->c, b, len);
+    if (!a != !b || !same_kind(&was, &is)) mark_changed(x, &x->kinds, full, len);
+    for (u32 above = len; --above > 1;) {
+        a = place_of(x->before, full, above), b = place_of(x->c, full, above);
+        bool reaches = (a && a->node.has_ref_rules) || (b && b->node.has_ref_rules);
+        if (!reaches) continue;
+        was = kind_of(x->c, a, above), is = kind_of(x->c, b, above);
+        if (!a != !b || !same_kind(&was, &is)) mark_changed(x, &x->kinds, full, above);
+    }
+}
+
+static void compare_module(struct change *x, const struct ast_module *m) {
+    compare_place(x, m->package, m->package->count);
+    for (u32 i = 0; i < m->rule_count && !gives_up(x); i++) {
+        struct ast_rule *r = m->rules[i];
+        struct ast_term *full = rule_full_ref(x->c, r);
+        u32 ground = rule_ground_len(r);
+        if (gives_up(x)) return;
+        compare_place(x, full, ground);
+        (void)mark_at(x, &x->types, full, ground);
+        if (!rule_is_finished(r)) notes_of(r)->full = NULL; /* its variables get other names yet */
+    }
+}
+
+/* Rules by number, as their modules stand. */
+static void number_rules(struct compiler *c) {
+    c->rule_count = 0;
+    EACH_MODULE(c, m)
+    for (u32 i = 0; i < m->rule_count; i++)
+        for (struct ast_rule *r = m->rules[i]; r; r = r->otherwise) {
+            if (c->rule_count == c->rule_room) {
+                u32 room = c->rule_room ? c->rule_room * 2 : 256;
+                struct ast_rule **rules = own_list(c, &room, sizeof *rules);
+                if (room <= c->rule_count) return;
+                if (c->rule_count) memcpy(rules, c->rules, c->rule_count * sizeof *rules);
+                c->rules = rules, c->rule_room = room;
+            }
+            notes_of(r)->number = c->rule_count;
+            notes_of(r)->typed = false;
+            c->rules[c->rule_count++] = r;
+        }
+}
+
+/* Kept modules with a rule that asks for a path of another kind. */
+static bool renew_by_kind(struct change *x) {
+    struct compiled *now = x->c->out;
+    bool any = false;
+    for (u32 k = 0; k < now->module_count && x->kinds.count && !gives_up(x); k++) {
+        struct ast_module *m = now->modules[k];
+        bool asks = false;
+        for (u32 i = 0; i < m->rule_count && !x->fresh[k] && !asks; i++)
+            for (const struct ast_rule *r = m->rules[i]; r && !asks; r = r->otherwise)
+                asks = rule_touches(x, &x->kinds, r, is_changed);
+        if (!asks) continue;
+        renew(x, k);
+        if (!gives_up(x)) look_at_module(x->c, now->modules[k]);
+        any = true;
+    }
+    return any;
+}
+
+static void plant(struct change *x) {
+    struct compiler *c = x->c;
+    EACH_FRESH(x, m) look_at_module(c, m);
+    if (gives_up(x)) return;
+    plant_rules(c);
+    u32 gone = x->gone_count;
+    EACH_FRESH(x, m) compare_module(x, m);
+    for (u32 i = 0; i < gone && !gives_up(x); i++) compare_module(x, x->gone[i]);
+    if (!renew_by_kind(x) || gives_up(x)) return;
+    trie_open(c->paths, c->own); /* once more, with what was renewed */
+    c->place_count = 0, c->data = NULL;
+    plant_rules(c);
+    for (u32 i = gone; i < x->gone_count && !gives_up(x); i++) compare_module(x, x->gone[i]);
+}
+
+/* ---- Types ---------------------------------------------------------------------------------- */
+
+static const struct type *type_at(const struct compiler *c, const struct mark *m) {
+    const struct trie_node *n = &c->types->tree->root;
+    for (u32 i = 0; i < m->ground && n; i++)
+        n = trie_child_term(c->types->tree, n, m->full->terms[i]);
+    return n ? n->thing : NULL;
+}
+
+/* Of a path that a rule truly asks for, all rules have their types by the time that rule is looked
+ * at: callees come first. Of one that it only seems to ask for, whatever this says is right. So
+ * nothing is remembered. */
+static bool type_changed(struct change *x, struct mark *m) {
+    const struct type *was = type_at(x->before, m), *is = type_at(x->c, m);
+    return was != is && (!was || !is || type_compare(was, is));
+}
+
+static void type_kept(struct change *x, struct ast_rule *r) {
+    struct compiler *c = x->c;
+    struct rule_notes *n = notes_of(r);
+    if (n->typed) return;
+    bool first = !c->types->tree->count; /* then nothing is known of `data`, not even that it is */
+    if (n->type && n->typed_first == first && !rule_touches(x, &x->types, r, type_changed)) {
+        n->typed = true;
+        tree_insert(c, c->types->tree, n->full, rule_ground_len(r), n->type);
+        return;
+    }
+    struct undo *u = heap_alloc(&c->lasting, sizeof *u);
+    if (!u) return;
+    *u = (struct undo){n, n->type, x->undo};
+    x->undo = u;
+    (void)mark_at(x, &x->types, n->full, rule_ground_len(r));
+    type_rule(c, r);
+}
+
+static void check_all_types(struct change *x) {
+    struct compiler *c = x->c;
+    c->stage = STAGE_TYPES;
+    for (u32 i = 0; i < c->out->order_count && !gives_up(x); i++) {
+        struct ast_rule *r = c->out->order[i];
+        if (rule_is_finished(r))
+            type_kept(x, r);
+        else
+            type_rule(c, r);
+    }
+    if (!gives_up(x)) check_types(c); /* all are typed: tells what was found */
+}
+
+/* ---- All of it ------------------------------------------------------------------------------ */
+
+static void keep_module(struct change *x, struct ast_module *m) {
+    struct compiler *c = x->c;
+    for (u32 i = 0; i < m->rule_count && !gives_up(x); i++)
+        for (struct ast_rule *r = m->rules[i]; r; r = r->otherwise)
+            if (graph_note(c, r)) type_kept(x, r);
+}
+
+static void rewrite_all(struct change *x) {
+    struct compiler *c = x->c;
+    number_rules(c);
+    c->stage = STAGE_METADATA;
+    if (!gives_up(x)) gather_metadata(c);
+    graph_open(c);
+    c->stage = STAGE_TYPES;
+    if (!gives_up(x)) checker_open(c);
+    for (u32 k = 0; k < c->out->module_count && !gives_up(x); k++) {
+        if (x->fresh[k])
+            rewrite_module(c, c->out->modules[k]);
+        else
+            keep_module(x, c->out->modules[k]);
+    }
+}
+
+static void run_passes(struct change *x) {
+    struct compiler *c = x->c;
+    export_names(c);
+    renew_by_name(x);
+    if (!gives_up(x)) plant(x);
+    if (!gives_up(x)) check_imports(c);
+    if (!gives_up(x)) rewrite_all(x);
+    c->stage = STAGE_CONFLICTS;
+    if (!gives_up(x)) check_conflicts(c);
+    c->stage = STAGE_RECURSION;
+    if (!gives_up(x)) check_recursion(c);
+    if (!gives_up(x)) check_all_types(x);
+    c->stage = STAGE_DEPRECATED;
+    EACH_FRESH(x, m)
+    for (u32 i = 0; i < m->rule_count && c->saw_deprecated; i++)
+        for (struct ast_rule *r = m->rules[i]; r; r = r->otherwise) check_deprecated_builtins(c, r);
+    if (!gives_up(x)) finish_program(c);
+}
+
+/* What depends on options alone, and made variables that go on counting. */
+static void take_over(struct compiler *c, const struct compiler *from) {
+    c->allowed = from->allowed;
+    c->features_limited = from->features_limited, c->features = from->features;
+    c->builtin_slots = from->builtin_slots;
+    u32 count = builtins_count; /* a list of its own: what it adds may come to nothing */
+    c->builtin_types = own_list(c, &count, sizeof *c->builtin_types);
+    if (count) memcpy(c->builtin_types, from->builtin_types, count * sizeof *c->builtin_types);
+    memcpy(c->builtin_filter, from->builtin_filter, sizeof c->builtin_filter);
+    struct varset taken = c->locals.taken;
+    c->locals = from->locals;
+    c->locals.taken = taken;
+}
+
+/* Options and modules of a kind that this does not follow. */
+static bool may_change(const struct compiled *from) {
+    const struct compile_options *o = &from->options;
+    const struct compiler *c = from->inner;
+    return !o->unsafe_builtins && !value_defined(o->schemas) && !value_defined(o->capabilities) &&
+           !c->any_schemas && !c->locals.taken.count && !o->rewrite_tests;
+}
+
+rc_t compile_change(struct heap *h, struct heap *own, const struct compile_change *asked,
+                    const struct compile_options *o, struct compiled **out) {
+    struct policy_errors errors;
+    struct heap scrap;
+    if (!may_change(asked->from)) return RC_PASS;
+    heap_open(&scrap, KIB(256));
+    policy_errors_open(&errors, &scrap, 1);
+    struct compiler *c = compiler_open(h, own, o, &errors);
+    struct compiled *program = c ? compiled_open(c, asked->modules, asked->count) : NULL;
+    struct change x = {.c = c, .asked = asked, .before = asked->from->inner};
+    rc_t rc = RC_PASS;
+    if (program) {
+        u32 modules = program->module_count, all = modules + asked->from->module_count;
+        x.fresh = own_list(c, &modules, sizeof *x.fresh);
+        x.gone = own_list(c, &all, sizeof(struct ast_module *));
+        trie_open(&x.kinds, &c->lasting), trie_open(&x.types, &c->lasting);
+        take_over(c, x.before);
+        type_env_open(c);
+        if (!compile_stopped(c)) {
+            compare_modules(&x);
+            run_passes(&x);
+        }
+        if (!gives_up(&x) && !c->any_schemas && !c->locals.taken.count) rc = RC_OK;
+        for (struct undo *u = rc ? x.undo : NULL; u; u = u->next) u->notes->type = u->type;
+    }
+    if (c) compiler_close(c);
+    heap_close(&scrap);
+    if (!rc) *out = program;
+    return rc;
+}
