@@ -33,7 +33,7 @@ shipped_roles := {
 	"everyone": [
 		{"permission": "public:route:use", "why": "anyone may use what is public"},
 		{"permission": "health:*", "why": "anyone may ask how the appliance is"},
-		{"permission": "metrics:*", "why": "the figures are public"},
+		{"permission": "metrics:*", "setting": "metrics.public", "why": "the figures are public"},
 		{"permission": "api:document:read", "why": "the API document is public"},
 		{"permission": "web:page:read", "why": "the pages are public"},
 		{"permission": "system:public:read", "why": "what the landing page shows is public"},
@@ -70,6 +70,7 @@ shipped_roles := {
 		{"permission": "access:*", "why": "administrators look after who may do what"},
 		{"permission": "audit:*", "why": "administrators read the audit log"},
 		{"permission": "rego:policy:write", "why": "administrators change policies and data"},
+		{"permission": "metrics:*", "why": "administrators read the figures"},
 		{"permission": "config:*", "why": "administrators configure the appliance"},
 		{"permission": "tls:*", "why": "administrators manage certificates"},
 		{"permission": "logs:*", "why": "administrators read the log"},

@@ -69,6 +69,8 @@ void facts_of(struct facts *f, u64 wanted, const struct request *rq,
     }
     if (wanted & FACT_BIT(PUBLIC_DECISIONS) && config_bool("policy.public"))
         f->flags |= FACT_BIT(PUBLIC_DECISIONS);
+    if (wanted & FACT_BIT(PUBLIC_METRICS) && config_bool("metrics.public"))
+        f->flags |= FACT_BIT(PUBLIC_METRICS);
 }
 
 static value words(struct heap *h, str text) {

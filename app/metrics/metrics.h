@@ -20,4 +20,8 @@ static inline void metric_add(enum metric m, u64 n) { metric_values[m] += n; }
  * `method` must be constants that live for ever (they are told apart by their address). */
 void metric_request(const char *route, str method, int status, u64 duration_ns);
 
+/* One decision of the policy engine, by the path asked. Any path: the label set is bounded. */
+enum metric_outcome { METRIC_ANSWERED, METRIC_UNDEFINED, METRIC_FAILED };
+void metric_decide(str path, enum metric_outcome outcome, bool cached, u64 duration_ns);
+
 extern const struct module metrics_module;

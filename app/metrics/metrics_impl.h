@@ -19,6 +19,16 @@ struct metric_route { /* one route and method */
 };
 const struct metric_route *metric_route_at(u32 slot); /* NULL: free; slot < METRIC_ROUTES */
 
+enum { DECISION_PATHS = 64, DECISION_SLOTS = 128, DECISION_PATH_MAX = 200 };
+extern const u64 decision_bucket_ns[METRIC_BUCKETS];
+struct metric_decision { /* one entry point */
+    str path;
+    u64 buckets[METRIC_BUCKETS + 1]; /* as those of a route */
+    u64 count, sum_ns, errors, hits; /* hits: its query was prepared already */
+    char text[];
+};
+const struct metric_decision *metric_decision_at(u32 i); /* NULL: none; i < DECISION_SLOTS + 2 */
+
 /* The read functions of counter.def (gauges.c). */
 #define COUNTER(id, name, help)
 #define COUNTER_READ(id, name, help, read) double read(void);

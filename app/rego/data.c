@@ -6,6 +6,7 @@
  *   POST       /               as v0, of the default decision data.system.main
  *   PUT, PATCH, DELETE         base documents */
 #include "app/policy/value/json_text.h"
+#include "app/metrics/metrics.h"
 #include "app/rego/watch.h"
 #include "kernel/platform.h"
 
@@ -106,6 +107,11 @@ static bool decide(struct decision *d) {
                   ? ask_watched(d, &error)
                   : policy_decide(d->evaluator, d->query, &d->ask, &d->result, &error);
     d->evaluated_ns = platform_clock_ns();
+    metric_decide(d->path,
+                  rc                         ? METRIC_FAILED
+                  : value_defined(d->result) ? METRIC_ANSWERED
+                                             : METRIC_UNDEFINED,
+                  d->query_known, d->evaluated_ns - d->started_ns);
     if (rc) {
         rego_eval_error(d->rq, rc, &error);
         return false;

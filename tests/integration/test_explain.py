@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """test_explain.py: decisions explained to a person, of any policy and of the appliance's own."""
+import re
 import unittest
 
 from test_auth import AuthCase
@@ -78,6 +79,19 @@ class Explain(AuthCase):
         self.assertIn("renew it once", said["sentences"][1])
         self.a.put("/v1/data/lent/b1", "bea", token=self.admin())
         self.assertEqual(self.explain(question)["nearest"]["held"], 0)
+
+    def test_what_decisions_cost_is_measured_by_path(self):
+        for _ in range(3):
+            self.a.post("/v1/data/library/allow", {"input": {}}, token=self.admin())
+        for n in range(100):  # what clients make up makes no label
+            self.a.post(f"/v1/data/made/up/{n}", {"input": {}}, token=self.admin())
+        text = self.a.get("/metrics").body.decode()
+        counts = dict(re.findall(r'openpolicy_decision_duration_seconds_count{path="(.*)"} (\d+)', text))
+        self.assertGreaterEqual(int(counts["library/allow"]), 3)
+        self.assertGreaterEqual(int(counts["(undefined)"]), 100)
+        self.assertNotIn("made/up", text)
+        hits = re.search(r'openpolicy_decision_cache_hits_total{path="library/allow"} (\d+)', text)
+        self.assertGreaterEqual(int(hits.group(1)), 2)
 
     def test_bad_questions(self):
         for body in ({}, {"path": 1}, {"path": ""}, {"path": "x" * 5000}, {"input": {}}):

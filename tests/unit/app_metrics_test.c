@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* app_metrics_test.c — histograms are cumulative and whole, label sets bounded, labels escaped. */
+#include "app/metrics/decisions.c"
 #include "app/metrics/metrics.c"
 #include "app/metrics/prometheus.c"
 #include "tests/test.h"
@@ -76,4 +77,41 @@ TEST(without_memory_a_request_is_served_uncounted) {
     for (u32 i = 0; i < METRIC_ROUTES; i++)
         EXPECT(!metric_route_at(i) || metric_route_at(i)->route != route);
     memory_free(MEMORY_SERVICES, hog);
+}
+
+TEST(decisions_are_counted_by_path_and_paths_are_bounded) {
+    memory_init(MIB(64));
+#define TOOK "openpolicy_decision_duration_seconds"
+    for (int i = 0; i < 3; i++) metric_decide(S("app/allow"), METRIC_ANSWERED, i > 0, 2000);
+    metric_decide(S("app/allow"), METRIC_UNDEFINED, true, 20000);
+    metric_decide(S("app/allow"), METRIC_FAILED, true, 30000000000ull);
+    metric_decide(S("nothing/there"), METRIC_UNDEFINED, false, 500);
+    metric_decide(S("no\"t\nhere"), METRIC_FAILED, false, 500);
+    struct buf b = text_of(write_decisions);
+    EXPECT(holds(&b, TOOK "_bucket{path=\"app/allow\",le=\"1e-06\"} 0\n"));
+    EXPECT(holds(&b, TOOK "_bucket{path=\"app/allow\",le=\"2.5e-06\"} 3\n"));
+    EXPECT(holds(&b, TOOK "_bucket{path=\"app/allow\",le=\"2.5e-05\"} 4\n"));
+    EXPECT(holds(&b, TOOK "_bucket{path=\"app/allow\",le=\"10\"} 4\n"));
+    EXPECT(holds(&b, TOOK "_bucket{path=\"app/allow\",le=\"+Inf\"} 5\n"));
+    EXPECT(holds(&b, TOOK "_count{path=\"app/allow\"} 5\n"));
+    EXPECT(holds(&b, TOOK "_count{path=\"(undefined)\"} 2\n"));
+    EXPECT(holds(&b, "openpolicy_decision_errors_total{path=\"app/allow\"} 1\n"));
+    EXPECT(holds(&b, "openpolicy_decision_errors_total{path=\"(undefined)\"} 1\n"));
+    EXPECT(holds(&b, "openpolicy_decision_cache_hits_total{path=\"app/allow\"} 4\n"));
+    EXPECT(!holds(&b, "nothing/there"));
+    buf_close(&b);
+    u32 asked = 0, counted = 0;
+    for (; asked < 5000; asked++) {
+        char path[300];
+        snprintf(path, sizeof path, "p%u/%0*u", asked, asked % 7 ? 3 : 250, asked);
+        metric_decide(str_from_c(path), METRIC_ANSWERED, false, 1);
+    }
+    u32 labels = 0;
+    for (u32 i = 0; i < DECISION_SLOTS + 2; i++)
+        if (metric_decision_at(i)) labels++, counted += (u32)metric_decision_at(i)->count;
+    EXPECT_EQ(labels, DECISION_PATHS + 2);
+    EXPECT_EQ(counted, asked + 7);
+    b = text_of(write_decisions);
+    EXPECT(holds(&b, TOOK "_count{path=\"(other)\"} "));
+    buf_close(&b);
 }
