@@ -189,7 +189,8 @@ static rc_t keep_head(struct attempt *t, const struct http_answer_head *h,
                                     .fields = list,
                                     .field_count = h->field_count,
                                     .content_length = h->has_length ? (s64)h->content_length : -1,
-                                    .url = t->url};
+                                    .url = t->url,
+        .reason = str_of(copy.ptr + 13, h->reason.len)};
     return RC_OK;
 }
 

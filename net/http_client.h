@@ -42,6 +42,7 @@ struct http_client_answer {
     u32 field_count;
     s64 content_length; /* -1: not told */
     str url;            /* the one that answered, after redirects */
+    str reason;         /* behind the status; may be empty */
 };
 str http_client_field(const struct http_client_answer *a, str name); /* ptr NULL: absent */
 

@@ -9,6 +9,7 @@
 #include "kernel/core/worker.h"
 #include "kernel/platform.h"
 #include "net/http.h"
+#include "net/http_client.h"
 #include "net/link.h"
 #include "net/tls.h"
 #include "storage/db.h"
@@ -38,6 +39,12 @@ READ(read_cpu, loop_stats, loop_stats_get, (double)s.busy_ns / 1e9)
 READ(read_loop_turns, loop_stats, loop_stats_get, s.turns)
 READ(read_loop_slow, loop_stats, loop_stats_get, s.slow_turns)
 READ(read_loop_lag, loop_stats, loop_stats_get, (double)s.lag_us_max / 1e6)
+
+READ(read_client_calls, http_client_stats, http_client_stats_get, s.calls)
+READ(read_client_failed, http_client_stats, http_client_stats_get, s.failed)
+READ(read_client_connects, http_client_stats, http_client_stats_get, s.connects)
+READ(read_client_reused, http_client_stats, http_client_stats_get, s.reused)
+READ(read_client_open, http_client_stats, http_client_stats_get, s.open)
 
 READ(read_connections, http_stats, http_stats_get, s.connections)
 READ(read_connections_open, http_stats, http_stats_get, s.open)

@@ -63,4 +63,5 @@ void rego_ask_fill(struct policy_ask *ask, struct rego_state *s) {
     ask->seed = next_seed(now);
     ask->limits.deadline_ns = now + DEADLINE_S * NS_PER_S;
     ask->cancelled = let_others_run;
+    rego_http_fill(ask);
 }

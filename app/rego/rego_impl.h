@@ -89,6 +89,12 @@ void rego_evaluator_give(struct policy_evaluator *e);
 /* Fills clock, seed, limits and the hook that lets other requests run in between. */
 void rego_ask_fill(struct policy_ask *ask, struct rego_state *s);
 
+/* ---- Calling out (http.c) ---- */
+struct http_cache_stats;
+void rego_http_fill(struct policy_ask *ask);
+void rego_http_stats(struct http_cache_stats *out);
+void rego_http_stop(void);
+
 /* ---- The decision log (decision.c) ---- */
 struct rego_decision {
     struct rego_state *state;

@@ -621,6 +621,7 @@ static void rego_stop(void) {
     if (current) rego_decisions_stop();
     rego_shadow_stop();
     access_explainer_use(NULL);
+    rego_http_stop();
     access_policy_use(NULL, UNDEFINED); /* before what it was made of goes */
     rego_release(current);
     current = NULL;

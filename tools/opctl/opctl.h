@@ -102,6 +102,7 @@ bool option_is_given(const struct option_spec *specs, u32 count, int argc, char 
 /* Prints errors as the reference does, to stderr or as JSON to stdout. */
 void errors_print(const struct policy_errors *e);
 void print_message(void *arg, const struct ast_location *at, str message); /* print(): to stderr */
+void http_allow(struct policy_ask *ask); /* questions may call out: http.c */
 u64 wall_ns(void);
 u64 steady_ns(void);
 /* What JSON can say: sets as arrays, keys that are not strings as their JSON text. */

@@ -82,6 +82,10 @@ struct http_send_answer;
 typedef rc_t http_send_fn(void *arg, struct heap *h, const struct http_send_request *request,
                           struct http_send_answer *answer, struct diag *why);
 http_send_fn *evaluation_http(struct evaluation *e, void **arg); /* NULL: may not send */
+/* The addresses of a name, IPv4 as ::ffff:a.b.c.d. Not RC_OK: `why` tells a person. */
+enum { NAME_LOOKUP_MAX = 16 };
+typedef rc_t name_lookup_fn(void *arg, str name, u8 (*addresses)[16], u32 *count, struct diag *why);
+name_lookup_fn *evaluation_lookup(struct evaluation *e, void **arg); /* NULL: may not ask */
 void evaluation_trace(struct evaluation *e, str message); /* trace() */
 void evaluation_print(struct evaluation *e, const struct ast_location *at, str message);
 
@@ -94,6 +98,12 @@ struct http_send_request {
     bool follow;   /* redirects */
     bool insecure; /* take any certificate */
     str ca_cert, client_cert, client_key, server_name; /* PEM; empty: not told */
+    u32 attempts;  /* at least 1 */
+    /* May its answer serve another question? (http_cache.h) */
+    str key;       /* of the request, as text */
+    bool cache;
+    s64 force_s;   /* whatever the server says about it, for so long; 0: as it says */
+    u64 now_ns;    /* UTC */
 };
 struct http_send_answer {
     u32 status;

@@ -6,8 +6,9 @@
  * body ...}
  *
  * The engine has no network: an evaluation that was not given a way to send answers with an error.
- * Which hosts may be asked, and for how long an answer is kept beyond the query, are the sender's
- * business; within a query the machine asks once for equal requests. */
+ * Which hosts may be asked is the sender's business; answers kept beyond the query are
+ * http_cache.c's; within a query the machine asks once for equal requests, and this file for those
+ * that differ in headers to be ignored. */
 #include "app/policy/builtin/http_request.h"
 #include "app/policy/builtin/layout.h"
 #include "app/policy/value/json_text.h"
@@ -17,6 +18,7 @@
 struct sending {
     struct http_send_request request;
     bool raise, json, yaml;
+    value key; /* the request less the headers that do not matter to a cache */
 };
 
 /* ---- The request ----------------------------------------------------------------------------- */
@@ -66,6 +68,128 @@ static bool take_timeout(struct builtin_call *c, value request, u64 *ns) {
     return ok;
 }
 
+/* ---- Answers kept beyond the question ---- */
+
+static bool take_count(struct builtin_call *c, value request, const char *name, s64 *out) {
+    value v = value_get_str(request, str_from_c(name));
+    *out = 0;
+    if (!value_defined(v)) return true;
+    if (value_is(v, VALUE_NUMBER) && builtin_integer_of(v, out) && *out >= 0 && *out <= INT32_MAX)
+        return true;
+    struct buf text;
+    buf_open(&text, 200);
+    value_write(&text, v);
+    builtin_fail(c, "invalid value %.*s for field \"%s\"", (int)text.len, text.ptr ? text.ptr : "",
+                 name);
+    buf_close(&text);
+    return false;
+}
+
+static bool take_mode(struct builtin_call *c, value request) {
+    value v = value_get_str(request, S("caching_mode"));
+    if (!value_defined(v)) return true;
+    if (!value_is(v, VALUE_STRING)) {
+        builtin_fail(c, "invalid value for \"caching_mode\" field");
+        return false;
+    }
+    /* Both keep what came as text here: reading it again costs less than copying a tree. */
+    if (str_eq(value_str(v), S("serialized")) || str_eq(value_str(v), S("deserialized"))) return true;
+    builtin_fail(c, "invalid value specified for \"caching_mode\" field: %.*s",
+                 STR(str_take(value_str(v), 100)));
+    return false;
+}
+
+static bool is_ignored(value ignored, value name) {
+    for (u32 i = 0; i < value_count(ignored); i++) {
+        value one = value_is(ignored, VALUE_ARRAY) ? value_item(ignored, i) : UNDEFINED;
+        if (value_is(one, VALUE_STRING) && value_is(name, VALUE_STRING) &&
+            str_eq_nocase(value_str(one), value_str(name)))
+            return true;
+    }
+    return false;
+}
+
+static bool make_key(struct builtin_call *c, value request, value *key) {
+    value ignored = value_get_str(request, S("cache_ignored_headers"));
+    value headers = value_get_str(request, S("headers"));
+    struct value_builder all, kept;
+    *key = request;
+    if (!value_defined(ignored)) return true;
+    if (!value_is(ignored, VALUE_ARRAY)) {
+        builtin_fail(c, "invalid value for cache_ignored_headers field");
+        return false;
+    }
+    value_builder_open(&all, c->heap, VALUE_OBJECT);
+    value_builder_open(&kept, c->heap, VALUE_OBJECT);
+    for (u32 i = 0; value_is(headers, VALUE_OBJECT) && i < value_count(headers); i++)
+        if (!is_ignored(ignored, value_key_at(headers, i)))
+            value_builder_replace(&kept, value_key_at(headers, i), value_value_at(headers, i));
+    for (u32 i = 0; i < value_count(request); i++)
+        if (!str_eq(value_str(value_key_at(request, i)), S("cache_ignored_headers")) &&
+            !str_eq(value_str(value_key_at(request, i)), S("headers")))
+            value_builder_replace(&all, value_key_at(request, i), value_value_at(request, i));
+    value_builder_replace(&all, value_string_c(c->heap, "headers"), value_builder_close(&kept));
+    *key = value_builder_close(&all);
+    return true;
+}
+
+static bool take_caching(struct builtin_call *c, value request, struct sending *s) {
+    struct http_send_request *r = &s->request;
+    s64 attempts;
+    bool force = false;
+    struct buf text;
+    if (!take_flag(c, request, "cache", &r->cache) || !take_flag(c, request, "force_cache", &force) ||
+        !take_mode(c, request) || !take_count(c, request, "max_retry_attempts", &attempts) ||
+        !make_key(c, request, &s->key))
+        return false;
+    r->attempts = (u32)MIN(attempts, 100) + 1;
+    r->now_ns = evaluation_now_ns(c->evaluation);
+    if (force && !value_defined(value_get_str(request, S("force_cache_duration_seconds")))) {
+        builtin_fail(c, "'force_cache' set but 'force_cache_duration_seconds' parameter is missing");
+        return false;
+    }
+    if (force && !take_count(c, request, "force_cache_duration_seconds", &r->force_s)) return false;
+    r->cache |= force;
+    if (!r->cache) return true;
+    builtin_text_open(c, &text);
+    json_text_write(&text, s->key, 0);
+    value v = builtin_text_close(c, &text);
+    if (!value_is(v, VALUE_STRING)) return false;
+    r->key = value_str(v);
+    return true;
+}
+
+/* There are no files here, and a call that goes out without what was to protect it is worse than
+ * one that fails. */
+static bool refuse_files(struct builtin_call *c, value request) {
+    static const char *const names[] = {
+        "tls_ca_cert_file",    "tls_ca_cert_env_variable",    "tls_client_cert_file",
+        "tls_client_key_file", "tls_client_key_env_variable", "tls_client_cert_env_variable"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        value v = value_get_str(request, str_from_c(names[i]));
+        if (!value_defined(v) || (value_is(v, VALUE_STRING) && !value_str(v).len)) continue;
+        builtin_fail(c, "%s: there are no files and no environment here; give the text itself",
+                     names[i]);
+        return false;
+    }
+    return true;
+}
+
+/* PEM in one line, its line feeds written out: as people put it into JSON twice. */
+static bool take_pem(struct builtin_call *c, value request, const char *name, str *out) {
+    if (!take_text(c, request, name, out) || str_find(*out, S("\\n")) == out->len) return !c->failed;
+    char *to = heap_alloc(c->heap, out->len + 1);
+    size_t n = 0;
+    if (!to) return false;
+    for (size_t i = 0; i < out->len; i++) {
+        bool escaped = out->ptr[i] == '\\' && i + 1 < out->len && out->ptr[i + 1] == 'n';
+        to[n++] = escaped ? '\n' : out->ptr[i];
+        i += escaped;
+    }
+    *out = str_of(to, n);
+    return true;
+}
+
 static bool take_headers(struct builtin_call *c, value request, struct http_send_request *out) {
     value v = value_get_str(request, S("headers"));
     if (!value_defined(v)) return true;
@@ -111,10 +235,11 @@ static bool take_request(struct builtin_call *c, value request, struct sending *
         !take_flag(c, request, "force_json_decode", &s->json) ||
         !take_flag(c, request, "force_yaml_decode", &s->yaml))
         return false;
-    if (!take_text(c, request, "tls_ca_cert", &r->ca_cert) ||
-        !take_text(c, request, "tls_client_cert", &r->client_cert) ||
-        !take_text(c, request, "tls_client_key", &r->client_key) ||
-        !take_text(c, request, "tls_server_name", &r->server_name))
+    if (!take_pem(c, request, "tls_ca_cert", &r->ca_cert) ||
+        !take_pem(c, request, "tls_client_cert", &r->client_cert) ||
+        !take_pem(c, request, "tls_client_key", &r->client_key) ||
+        !take_text(c, request, "tls_server_name", &r->server_name) || !refuse_files(c, request) ||
+        !take_caching(c, request, s))
         return false;
     char *upper = heap_alloc(c->heap, r->method.len + 1);
     if (!upper) return false;
@@ -213,27 +338,46 @@ static value error_value(struct builtin_call *c, bool network) {
     return value_builder_close(&b);
 }
 
-value builtin_http_send(struct builtin_call *c, const value *args) {
-    struct sending s = {.raise = true};
+/* "Get", as the reference's client calls what it did. */
+static str title(str method, char room[16]) {
+    str m = str_take(method, 15);
+    for (size_t i = 0; i < m.len; i++)
+        room[i] = i && m.ptr[i] >= 'A' && m.ptr[i] <= 'Z' ? (char)(m.ptr[i] | 0x20) : m.ptr[i];
+    return str_of(room, m.len);
+}
+
+static value send_it(struct builtin_call *c, struct sending *s) {
     struct http_send_answer answer = {0};
     struct diag why = {0};
     void *arg = NULL;
+    char room[16];
+    str verb = title(s->request.method, room), url = str_take(s->request.url, 200);
+    http_send_fn *send = evaluation_http(c->evaluation, &arg);
+    if (!send)
+        return builtin_fail(c, "%.*s \"%.*s\": this evaluation may not send requests", STR(verb),
+                            STR(url));
+    value known = evaluation_remember_get(c->evaluation, c->self, s->key);
+    if (value_defined(known)) return known;
+    rc_t rc = send(arg, c->heap, &s->request, &answer, &why);
+    if (rc == RC_TIMEOUT)
+        return builtin_fail(c, "%.*s %.*s: request timed out", STR(verb), STR(url));
+    if (rc) return builtin_fail(c, "%.*s \"%.*s\": %s", STR(verb), STR(url), why.text);
+    known = answer_value(c, s, &answer);
+    if (!c->heap->exhausted) evaluation_remember(c->evaluation, c->self, s->key, known);
+    return known;
+}
+
+value builtin_http_send(struct builtin_call *c, const value *args) {
+    struct sending s = {.raise = true};
     bool network = false;
+    value answer = UNDEFINED;
     if (!builtin_take_kind(c, args, 0, VALUE_OBJECT) ||
         !take_flag(c, args[0], "raise_error", &s.raise))
         return UNDEFINED;
     if (take_request(c, args[0], &s) && !c->heap->exhausted) {
-        http_send_fn *send = evaluation_http(c->evaluation, &arg);
         network = true;
-        if (!send)
-            builtin_fail(c, "%.*s %.*s: this evaluation may not send requests",
-                         STR(str_take(s.request.method, 16)), STR(str_take(s.request.url, 300)));
-        else if (send(arg, c->heap, &s.request, &answer, &why))
-            builtin_fail(c, "%.*s %.*s: %s", STR(str_take(s.request.method, 16)),
-                         STR(str_take(s.request.url, 200)), why.text);
-        else
-            return answer_value(c, &s, &answer);
+        answer = send_it(c, &s);
     }
-    if (!c->failed || c->halt || s.raise) return UNDEFINED;
+    if (!c->failed || c->halt || s.raise) return answer;
     return error_value(c, network);
 }

@@ -367,7 +367,29 @@ value builtin_net_cidr_merge(struct builtin_call *c, const value *args) {
 
 /* ---- Names ---- */
 
-/* What needs no server: addresses, and this machine's own name. */
+/* What a name server says, asked by whoever was given to the evaluation for it. */
+static value ask_names(struct builtin_call *c, str name) {
+    u8 found[NAME_LOOKUP_MAX][16];
+    value list[NAME_LOOKUP_MAX];
+    char room[48];
+    struct diag why = {0};
+    void *arg = NULL;
+    u32 count = 0;
+    name_lookup_fn *lookup = evaluation_lookup(c->evaluation, &arg);
+    if (!lookup)
+        return builtin_fail(c, "lookup %.*s: no such host", STR(str_take(name, 300)));
+    if (lookup(arg, name, found, &count, &why))
+        return builtin_fail(c, "lookup %.*s: %s", STR(str_take(name, 200)), why.text);
+    for (u32 i = 0; i < count; i++) {
+        struct address a;
+        memcpy(a.bytes, found[i], 16);
+        a.v4 = is_mapped(&a);
+        list[i] = builtin_string_of(c, write_address(&a, room));
+    }
+    return value_set(c->heap, list, count);
+}
+
+/* Addresses and this machine's own name need no server. */
 value builtin_net_lookup_ip_addr(struct builtin_call *c, const value *args) {
     str name;
     struct address a;
@@ -383,5 +405,5 @@ value builtin_net_lookup_ip_addr(struct builtin_call *c, const value *args) {
         found[1] = value_string_c(c->heap, "::1");
         return value_set(c->heap, found, 2);
     }
-    return builtin_fail(c, "lookup %.*s: no such host", STR(str_take(name, 300)));
+    return ask_names(c, name);
 }

@@ -60,6 +60,10 @@ http_send_fn *evaluation_http(struct evaluation *e, void **arg) {
     *arg = e->ask->http_arg;
     return e->ask->http;
 }
+name_lookup_fn *evaluation_lookup(struct evaluation *e, void **arg) {
+    *arg = e->ask->http_arg;
+    return e->ask->lookup;
+}
 value evaluation_runtime(struct evaluation *e) {
     return value_defined(e->ask->runtime) ? e->ask->runtime : value_empty_object();
 }
