@@ -89,7 +89,7 @@ void checkpoint_consider(void) {
  * longer than READERS_WAIT_MS is not waited for, nor is it by the commits that follow soon. */
 static rc_t copy_all(bool *out_complete) {
     u64 now = platform_clock_ns(), until = now + (u64)READERS_WAIT_MS * NS_PER_MS;
-    if (now < db->no_wait_until_ns) until = 0;
+    if (now < db->no_wait_until_ns || snapshot_running()) until = 0;
     rc_t rc = checkpoint_run(out_complete);
     while (!rc && (!*out_complete || vfs_wal_read())) {
         now = platform_clock_ns();
@@ -110,6 +110,10 @@ rc_t checkpoint_make_room(void) {
     rc_t rc = copy_all(&complete);
     if (rc == RC_FULL) return rc;
     if (complete || vfs_wal_frames() < max - max / 8) return RC_OK;
+    if (snapshot_running()) {
+        snapshot_give_up("the log has no more room for it: take it when less is written");
+        return RC_OK;
+    }
     log_warn("storage", "the log is full and cannot start over: a reader stays too long",
              "frames=%u copied=%u", vfs_wal_frames(), vfs_wal_copied());
     return RC_FULL;

@@ -175,17 +175,28 @@ static int configure(struct connection *c, u32 cache_kib) {
     return sqlite3_exec(c->handle, sql, NULL, NULL, NULL);
 }
 
-rc_t connection_open(struct connection *c, u32 cache_kib, u32 statements_max, struct diag *why) {
+static rc_t open_file(struct connection *c, const char *name, int flags, u32 cache_kib,
+                      u32 statements_max, struct diag *why) {
     *c = (struct connection){.limit_ns = (u64)DB_QUERY_DEADLINE_MS * NS_PER_MS,
                              .deadline_ns = UINT64_MAX,
                              .cache = {.max = statements_max}};
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
-    int code = sqlite3_open_v2(VFS_DATABASE_NAME, &c->handle, flags, VFS_NAME);
+    int code = sqlite3_open_v2(name, &c->handle, flags | SQLITE_OPEN_NOMUTEX, VFS_NAME);
     if (!code) code = configure(c, cache_kib);
     if (!code) return RC_OK;
     rc_t rc = connection_error(c, code);
     diag_set(why, "the database does not open: %s", c->error);
     connection_close(c);
+    return rc;
+}
+
+rc_t connection_open(struct connection *c, u32 cache_kib, u32 statements_max, struct diag *why) {
+    return open_file(c, VFS_DATABASE_NAME, SQLITE_OPEN_READWRITE, cache_kib, statements_max, why);
+}
+
+/* A stranger's file: read only, and every cell looked at before it is believed. */
+rc_t connection_open_staged(struct connection *c, u32 cache_kib, struct diag *why) {
+    rc_t rc = open_file(c, VFS_STAGED_NAME, SQLITE_OPEN_READONLY, cache_kib, 1, why);
+    if (!rc) rc = connection_exec(c, "PRAGMA cell_size_check=ON");
     return rc;
 }
 

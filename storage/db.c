@@ -35,6 +35,7 @@ rc_t db_stores_open(void) {
     db->store = (struct store){.on_error = repair_ask};
     rc_t rc = pages_open(&db->store.pages, &db->volume, MIN(bytes / 4, MIB(256)));
     if (rc) return rc;
+    db->store.pages.fence = restore_fence();
     rc = wal_open(&db->store.wal, &db->volume, MIN(MAX(bytes / 8, KIB(256)), MIB(8)));
     if (rc) pages_close(&db->store.pages);
     return rc;
@@ -152,11 +153,12 @@ rc_t db_open(const struct volume *v, const struct db_schema *const *schemas, str
     CHECK(!db->open);
     *db = (struct db){.volume = *v, .healthy = true};
     rc_t rc = library_start();
+    if (!rc) rc = restore_finish(v, why);
     if (!rc) rc = db_stores_open();
-    if (rc) {
+    if (rc && !(why && why->text[0])) {
         diag_set(why, "the database's partitions cannot be read (%s): check the disk", rc_name(rc));
-        return rc;
     }
+    if (rc) return rc;
     memory_divide();
     limits_divide();
     rc = vfs_start(&db->store);
@@ -179,7 +181,8 @@ rc_t db_open(const struct volume *v, const struct db_schema *const *schemas, str
 }
 
 static bool in_use(void) {
-    bool busy = db->turn_taken || db->checkpointing || db->checkpoint_asked || db->watching;
+    bool busy = db->turn_taken || db->checkpointing || db->checkpoint_asked || db->watching ||
+                snapshot_running() || restore_running();
     for (u32 i = 0; i < db->reader_count; i++) busy |= db->readers[i].busy;
     return busy || (db->repairing && !timer_waiting(&db->repair_timer));
 }
@@ -187,6 +190,7 @@ static bool in_use(void) {
 void db_close(void) {
     if (!db->open) return;
     db->stopping = true;
+    snapshot_give_up("the appliance stops");
     for (u32 i = 0; in_use() && fiber_inside() && i < CLOSE_STEPS; i++)
         fiber_sleep_ms(CLOSE_STEP_MS);
     db->open = false;
@@ -197,10 +201,12 @@ void db_close(void) {
         log_warn("storage", "stopped while the database was in use", "");
         return;
     }
-    db_connections_close(db->store.failed == RC_OK);
+    bool failed = db->store.failed != RC_OK;
+    db_connections_close(!failed);
     vfs_stop();
     db_stores_close();
     writer_end();
+    if (!failed) restore_commit(&db->volume);
     *db = (struct db){0};
 }
 

@@ -158,4 +158,12 @@ void repair_ask(void); /* after a device error; does not park */
 void repair_watch(void); /* somebody wants to know: tries the disk, if that is due; does not park */
 rc_t repair_try(void); /* one attempt: RC_OK: healthy again */
 
+bool snapshot_running(void);             /* a copy's transaction is open */
+void snapshot_give_up(const char *why);  /* does not park; ends when its fiber is next at work */
+bool restore_running(void);              /* SQLite has what is staged open */
+u64 restore_fence(void);                 /* in bytes; UINT64_MAX: none */
+rc_t restore_finish(const struct volume *v, struct diag *why); /* before the database is opened */
+void restore_commit(const struct volume *v); /* after it was closed */
+rc_t connection_open_staged(struct connection *c, u32 cache_kib, struct diag *why);
+
 rc_t schema_migrate(const struct db_schema *const *schemas, struct diag *why);

@@ -43,11 +43,13 @@
 #define LAYOUT_WAL_BYTES_MAX (256ull << 20)
 #define LAYOUT_DATABASE_BYTES_MIN (4ull << 20)
 
-/* Inside the crash partition: the record first, the block the write probe uses last. */
+/* Inside the crash partition: the record first, the block the write probe uses last, before it the
+ * mark of a restore. */
 #define LAYOUT_CRASH_RECORD_AT 0u
 #define LAYOUT_PROBE_AT (LAYOUT_CRASH_BYTES - LAYOUT_PAGE_BYTES)
+#define LAYOUT_RESTORE_AT (LAYOUT_PROBE_AT - LAYOUT_PAGE_BYTES)
 static_assert(CRASH_RECORD_BYTES % LAYOUT_PAGE_BYTES == 0, "a record is whole pages");
-static_assert(LAYOUT_CRASH_RECORD_AT + CRASH_RECORD_BYTES <= LAYOUT_PROBE_AT, "they do not meet");
+static_assert(LAYOUT_CRASH_RECORD_AT + CRASH_RECORD_BYTES <= LAYOUT_RESTORE_AT, "they do not meet");
 static_assert(LAYOUT_DISK_BYTES_MIN >= 2 * LAYOUT_ALIGN_BYTES + LAYOUT_CRASH_BYTES +
                                            LAYOUT_WAL_BYTES_MIN + LAYOUT_DATABASE_BYTES_MIN,
               "the smallest disk holds the smallest partitions");
@@ -130,3 +132,18 @@ struct __attribute__((packed)) layout_sqlite_header {
 };
 static_assert(offsetof(struct layout_sqlite_header, leaf_type) == 100, "SQLite's header");
 static_assert(sizeof(struct layout_sqlite_header) == 108, "SQLite's header and an empty leaf");
+
+/* ---- A database waiting to take the place of the one there ------------------------------------ */
+
+#define LAYOUT_RESTORE_MAGIC "OPOLREST"
+enum { LAYOUT_RESTORE_WAITING = 'W', LAYOUT_RESTORE_DONE = 'D' };
+struct __attribute__((packed)) layout_restore { /* the first bytes of its block, then zeroes */
+    char magic[8];
+    u8 state;
+    u8 zero[3];
+    u32 crc;         /* of this struct, with this field as 0 */
+    u64 first_page;  /* of the database partition, from 0: where it is staged */
+    u64 page_count;  /* it goes to pages 0 .. page_count - 1 */
+    char note[240];  /* zero-padded */
+};
+static_assert(sizeof(struct layout_restore) == 272, "within the smallest block");

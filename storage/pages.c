@@ -37,7 +37,7 @@ static u64 size_said(const u8 *page, u64 bytes_max) {
 }
 
 rc_t pages_open(struct pages *p, const struct volume *v, size_t cache_bytes) {
-    *p = (struct pages){0};
+    *p = (struct pages){.fence = UINT64_MAX};
     store_place(&p->at, v, VOLUME_DATABASE);
     p->set_count = 1;
     while (p->set_count * 2 * PAGES_WAYS * (size_t)LAYOUT_PAGE_BYTES <= cache_bytes)
@@ -161,7 +161,7 @@ rc_t pages_put(struct pages *p) {
 
 rc_t pages_write(struct pages *p, u64 at, const void *from, size_t n) {
     if (n != LAYOUT_PAGE_BYTES || at % LAYOUT_PAGE_BYTES) return RC_INVALID;
-    if (at + n > p->at.bytes) return RC_FULL;
+    if (at + n > MIN(p->at.bytes, p->fence)) return RC_FULL;
     u32 number = (u32)(at / LAYOUT_PAGE_BYTES) + 1;
     p->write_count++;
     bool next =

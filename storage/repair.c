@@ -68,7 +68,7 @@ void repair_watch(void) {
 }
 
 static bool in_use(void) {
-    bool busy = db->turn_taken || db->checkpointing;
+    bool busy = db->turn_taken || db->checkpointing || snapshot_running() || restore_running();
     for (u32 i = 0; i < db->reader_count; i++) busy |= db->readers[i].busy;
     return busy;
 }
@@ -105,6 +105,7 @@ rc_t repair_try(void) {
     if (rc) return rc;
     if (db->store.failed) {
         db->paused = true;
+        snapshot_give_up("the disk failed");
         rc = drain();
         if (!rc) {
             db->turn_taken = true; /* nobody begins while this fiber parks */

@@ -18,6 +18,7 @@ struct store_disk { /* where a partition lies */
 struct pages {
     struct store_disk at;
     u64 size; /* of the database file in bytes */
+    u64 fence; /* it does not grow past this byte: restore.c keeps something behind it */
     /* The cache, shared by all connections: SQLite's own caches are emptied by each commit. */
     u8 **slots;      /* set_count * PAGES_WAYS pages, each allocated when first used */
     u32 *holds;      /* per slot: page number (from 1), 0: free */
@@ -95,5 +96,10 @@ bool vfs_wal_read(void);  /* somebody's snapshot needs them: the log cannot star
 u32 vfs_wal_pages(void);  /* the database's size as of the log's last commit; 0: ask pages.size */
 /* Where the frames end whose commits were acknowledged; 0: none. */
 u64 vfs_wal_committed_end(void);
+
+/* What is staged for a restore, as a file that never changes: restore.c. */
+#define VFS_STAGED_NAME "staged.db"
+u64 restore_bytes(void);
+rc_t restore_read(u64 at, void *to, size_t n, bool *out_short);
 
 rc_t heap_start(void); /* heap.c: SQLite's memory from MEMORY_SQL; before sqlite3_initialize */

@@ -30,7 +30,7 @@
 #define SHM_PIECE_BYTES 32768 /* what SQLite asks for */
 #define SHM_PIECES_MAX 1024u  /* 4 million frames */
 
-enum file_kind { FILE_DATABASE, FILE_WAL };
+enum file_kind { FILE_DATABASE, FILE_WAL, FILE_STAGED };
 struct file {
     sqlite3_file base; /* first */
     enum file_kind kind;
@@ -329,6 +329,52 @@ u64 vfs_wal_committed_end(void) {
     return frames ? wal_frame_offset((u64)frames + 1) : 0;
 }
 
+/* ---- What is staged for a restore ------------------------------------------------------------- */
+
+/* A file that never changes needs no locks and no log, and a log's mark in its header says nothing:
+ * SQLite takes it as it is (SQLITE_IOCAP_IMMUTABLE). */
+static int staged_read(sqlite3_file *f, void *to, int n, sqlite3_int64 at) {
+    bool is_short = false;
+    (void)f;
+    rc_t rc = restore_read((u64)at, to, (size_t)n, &is_short);
+    if (rc) return read_result(rc, "staged", (u64)at);
+    return is_short ? SQLITE_IOERR_SHORT_READ : SQLITE_OK;
+}
+static int staged_write(sqlite3_file *f, const void *from, int n, sqlite3_int64 at) {
+    (void)f, (void)from, (void)n, (void)at;
+    return SQLITE_READONLY;
+}
+static int staged_truncate(sqlite3_file *f, sqlite3_int64 bytes) {
+    (void)f, (void)bytes;
+    return SQLITE_READONLY;
+}
+static int staged_sync(sqlite3_file *f, int flags) {
+    (void)f, (void)flags;
+    return SQLITE_OK;
+}
+static int staged_size(sqlite3_file *f, sqlite3_int64 *out) {
+    (void)f;
+    *out = (sqlite3_int64)restore_bytes();
+    return SQLITE_OK;
+}
+static int staged_lock(sqlite3_file *f, int level) {
+    (void)f, (void)level;
+    return SQLITE_OK;
+}
+static int staged_check_reserved(sqlite3_file *f, int *out) {
+    (void)f;
+    *out = 0;
+    return SQLITE_OK;
+}
+static int staged_control(sqlite3_file *f, int op, void *arg) {
+    (void)f, (void)op, (void)arg;
+    return SQLITE_NOTFOUND;
+}
+static int staged_characteristics(sqlite3_file *f) {
+    (void)f;
+    return SQLITE_IOCAP_IMMUTABLE;
+}
+
 /* ---- Files by name --------------------------------------------------------------------------- */
 
 static int file_close(sqlite3_file *f) {
@@ -356,6 +402,26 @@ static const sqlite3_io_methods wal_methods = {
     .xSync = wal_file_sync,
 };
 
+static int staged_close(sqlite3_file *f) {
+    (void)f;
+    return SQLITE_OK;
+}
+static const sqlite3_io_methods staged_methods = {
+    .iVersion = 1,
+    .xClose = staged_close,
+    .xRead = staged_read,
+    .xWrite = staged_write,
+    .xTruncate = staged_truncate,
+    .xSync = staged_sync,
+    .xFileSize = staged_size,
+    .xLock = staged_lock,
+    .xUnlock = staged_lock,
+    .xCheckReservedLock = staged_check_reserved,
+    .xFileControl = staged_control,
+    .xSectorSize = file_sector_size,
+    .xDeviceCharacteristics = staged_characteristics,
+};
+
 static bool name_is_wal(const char *name) {
     return name && strcmp(name, VFS_DATABASE_NAME "-wal") == 0;
 }
@@ -365,6 +431,12 @@ static int vfs_open(sqlite3_vfs *v, const char *name, sqlite3_file *base, int fl
     struct file *f = file_of(base);
     (void)v;
     *f = (struct file){0};
+    if ((flags & SQLITE_OPEN_MAIN_DB) && name && strcmp(name, VFS_STAGED_NAME) == 0) {
+        f->kind = FILE_STAGED;
+        f->base.pMethods = &staged_methods;
+        if (out_flags) *out_flags = SQLITE_OPEN_READONLY;
+        return restore_bytes() ? SQLITE_OK : SQLITE_CANTOPEN;
+    }
     bool database = (flags & SQLITE_OPEN_MAIN_DB) && name && strcmp(name, VFS_DATABASE_NAME) == 0;
     bool log = (flags & SQLITE_OPEN_WAL) && name_is_wal(name);
     if (!database && !log) return SQLITE_CANTOPEN;

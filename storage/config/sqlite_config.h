@@ -61,3 +61,4 @@
 #define SQLITE_ENABLE_MATH_FUNCTIONS 1
 #define SQLITE_ENABLE_PREUPDATE_HOOK 1
 #define SQLITE_ENABLE_SESSION 1
+#define SQLITE_ENABLE_DBPAGE_VTAB 1 /* storage/snapshot.c: backups */
