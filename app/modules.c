@@ -5,6 +5,7 @@
 #include "app/access/access.h"
 #include "app/audit/audit.h"
 #include "app/auth/auth.h"
+#include "app/backup/backup.h"
 #include "app/config/config.h"
 #include "app/gateway/gateway.h"
 #include "app/health/health.h"
@@ -23,6 +24,7 @@ const struct module *const modules[] = {
     &config_module,      /* stored settings, before anything reads one */
     &metrics_module,     &logs_module,   &system_module, &openapi_module, &web_module,
     &audit_module,       /* before whoever writes audit rows */
+    &backup_module,      /* before anybody is let in: a restore ends all sessions */
     &auth_module,        /* phase AUTH: who is asking; first setup */
     &access_module,      /* phase POLICY: may they? */
     &tls_module,         /* our certificate */

@@ -160,6 +160,7 @@ rc_t repair_try(void); /* one attempt: RC_OK: healthy again */
 
 bool snapshot_running(void);             /* a copy's transaction is open */
 void snapshot_give_up(const char *why);  /* does not park; ends when its fiber is next at work */
+bool restore_armed(void);                /* the database is about to go: nothing is written */
 bool restore_running(void);              /* SQLite has what is staged open */
 u64 restore_fence(void);                 /* in bytes; UINT64_MAX: none */
 rc_t restore_finish(const struct volume *v, struct diag *why); /* before the database is opened */

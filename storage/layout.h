@@ -133,7 +133,8 @@ struct __attribute__((packed)) layout_sqlite_header {
 static_assert(offsetof(struct layout_sqlite_header, leaf_type) == 100, "SQLite's header");
 static_assert(sizeof(struct layout_sqlite_header) == 108, "SQLite's header and an empty leaf");
 
-/* ---- A database waiting to take the place of the one there ------------------------------------ */
+/* ---- A database waiting to take the place of the one there ------------------------------------
+ */
 
 #define LAYOUT_RESTORE_MAGIC "OPOLREST"
 enum { LAYOUT_RESTORE_WAITING = 'W', LAYOUT_RESTORE_DONE = 'D' };

@@ -48,6 +48,7 @@ static rc_t pages_move(const struct store_disk *at, u64 page, u8 *bytes, size_t 
 
 /* ---- Staging --------------------------------------------------------------------------------- */
 
+bool restore_armed(void) { return the_restore.armed; }
 bool restore_running(void) { return the_restore.c.handle != NULL; }
 
 u64 restore_fence(void) {
@@ -145,7 +146,8 @@ rc_t restore_read(u64 at, void *to, size_t n, bool *out_short) {
     if (offset + n > LAYOUT_PAGE_BYTES) return RC_INVALID;
     u8 *whole = memory_alloc(MEMORY_SQL, LAYOUT_PAGE_BYTES);
     if (!whole) return RC_NO_MEMORY;
-    rc_t rc = pages_move(&db->store.pages.at, r->first_page + page, whole, LAYOUT_PAGE_BYTES, false);
+    rc_t rc =
+        pages_move(&db->store.pages.at, r->first_page + page, whole, LAYOUT_PAGE_BYTES, false);
     if (!rc) memcpy(to, whole + offset, n);
     memory_free(MEMORY_SQL, whole);
     return rc;
@@ -166,7 +168,8 @@ static rc_t check_soundness(struct db_restore *r, struct diag *why) {
     if (rc || !sound) return refuse(why, RC_CORRUPT, "it is damaged: its integrity check fails");
     rc = connection_number(&r->c, "SELECT count(*) FROM pragma_foreign_key_check", &broken);
     if (rc) return refuse(why, rc, "its foreign keys cannot be checked");
-    if (broken) return refuse(why, RC_CORRUPT, "it is damaged: rows refer to rows that are missing");
+    if (broken)
+        return refuse(why, RC_CORRUPT, "it is damaged: rows refer to rows that are missing");
     return RC_OK;
 }
 
@@ -200,10 +203,11 @@ static rc_t live_number(struct db_txn *live, const char *sql, str a, str b, s64 
 
 static rc_t see_version(struct db_txn *live, str module, str version, struct diag *why) {
     s64 known = 0;
-    rc_t rc = live_number(live,
-                          "SELECT coalesce(max(version) >= CAST(?2 AS INTEGER), 0) FROM schema_version"
-                          " WHERE module=?1",
-                          module, version, &known);
+    rc_t rc =
+        live_number(live,
+                    "SELECT coalesce(max(version) >= CAST(?2 AS INTEGER), 0) FROM schema_version"
+                    " WHERE module=?1",
+                    module, version, &known);
     if (rc || known) return rc;
     diag_set(why, "it was made by a newer program (%.*s version %.*s): update this one first",
              STR(module), STR(version));
@@ -234,13 +238,14 @@ rc_t db_restore_check(struct db_restore *r, struct diag *why) {
     r->c.limit_ns = 0;
     rc = check_soundness(r, why);
     if (rc || (rc = db_read_begin(&live))) return rc;
-    rc = each_pair(r, "SELECT module, max(version) FROM schema_version GROUP BY module", see_version,
-                   live, why);
+    rc = each_pair(r, "SELECT module, max(version) FROM schema_version GROUP BY module",
+                   see_version, live, why);
     if (!rc)
-        rc = each_pair(r,
-                       "SELECT name, sql FROM sqlite_schema WHERE type IN ('trigger','view') OR sql "
-                       "LIKE 'CREATE VIRTUAL%'",
-                       see_object, live, why);
+        rc =
+            each_pair(r,
+                      "SELECT name, sql FROM sqlite_schema WHERE type IN ('trigger','view') OR sql "
+                      "LIKE 'CREATE VIRTUAL%'",
+                      see_object, live, why);
     db_read_end(live);
     r->checked = rc == RC_OK;
     return rc;

@@ -329,7 +329,8 @@ u64 vfs_wal_committed_end(void) {
     return frames ? wal_frame_offset((u64)frames + 1) : 0;
 }
 
-/* ---- What is staged for a restore ------------------------------------------------------------- */
+/* ---- What is staged for a restore -------------------------------------------------------------
+ */
 
 /* A file that never changes needs no locks and no log, and a log's mark in its header says nothing:
  * SQLite takes it as it is (SQLITE_IOCAP_IMMUTABLE). */

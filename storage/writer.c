@@ -145,7 +145,7 @@ static void leave(void) {
 
 rc_t db_write_begin(struct db_txn **out) {
     *out = NULL;
-    if (!db->open) return RC_CLOSED;
+    if (!db->open || restore_armed()) return RC_CLOSED;
     if (db->store.failed) return RC_IO;
     rc_t rc = turn_take();
     if (rc) return rc;

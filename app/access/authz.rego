@@ -75,6 +75,7 @@ shipped_roles := {
 		{"permission": "tls:*", "why": "administrators manage certificates"},
 		{"permission": "logs:*", "why": "administrators read the log"},
 		{"permission": "storage:*", "why": "administrators look after the database"},
+		{"permission": "backup:*", "why": "administrators take backups and put them back"},
 		{"permission": "system:*", "why": "administrators run the appliance"},
 		{"permission": "gateway:*", "why": "administrators see the routes and their load"},
 	],

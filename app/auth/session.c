@@ -12,6 +12,7 @@
  * repeated token (two tabs, a lost answer) gets the same successor again, from a small table in
  * memory: nobody is logged out by a flaky network. Always true: the database never holds a token,
  * only hashes of random halves. */
+#include "app/auth/auth.h"
 #include "app/auth/auth_impl.h"
 #include "app/id.h"
 #include "kernel/platform.h"
@@ -269,6 +270,8 @@ rc_t session_end_all(struct db_txn *t, str user_id, str except_id, s64 *out_coun
     *out_count = rc ? 0 : db_changes(t);
     return rc;
 }
+
+rc_t auth_sessions_end(struct db_txn *t) { return db_run(t, "DELETE FROM session"); }
 
 #define STATE_QUERY                                                                                \
     "SELECT u.id,u.email,u.name,u.role,u.state,u.password,u.created_ns,u.updated_ns,"              \
