@@ -220,8 +220,10 @@ build/$1/openpolicy: $(filter-out $(call policy_objects,$1),$(call objects,$1)) 
 endef
 $(foreach v,$(filter-out guest,$(VARIANTS)),$(eval $(call host_rules,$v)))
 
-# The policy engine as a command: the same objects as the appliance's, and tools/opctl.
+# The policy engine as a command: the same objects as the appliance's, and tools/opctl. Benchmarks
+# count what is asked of malloc (tools/opctl/alloc.c).
 OPCTL_SRC = $(call src,tools/opctl)
+COUNTED_MALLOC := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 define opctl_rules # variant
 build/$1/opctl: $(patsubst %.c,build/$1/%.o,$(OPCTL_SRC) \
                   $(filter-out kernel/base/log.c kernel/base/panic.c, \
@@ -230,7 +232,7 @@ build/$1/opctl: $(patsubst %.c,build/$1/%.o,$(OPCTL_SRC) \
                   $(filter build/gen/policy_%,$(GEN))) \
                 $(call third_libs,$1)
 	$$(call say,HOSTLD,$$@)
-	$$Q$$($1_CC) $$($1_LINK) -o $$@ $$^ -lm -lpthread
+	$$Q$$($1_CC) $$($1_LINK) $$(COUNTED_MALLOC) -o $$@ $$^ -lm -lpthread
 -include $(patsubst %.c,build/$1/%.d,$(OPCTL_SRC))
 endef
 $(foreach v,host release-host coverage,$(eval $(call opctl_rules,$v)))

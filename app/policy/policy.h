@@ -75,6 +75,7 @@ struct policy_ask {
     bool (*cancelled)(void *arg);  /* may be NULL; asked now and then */
     void (*print)(void *arg, const struct ast_location *at, str message);
     void (*note)(void *arg, str message); /* of trace() */
+    void (*test_case)(void *arg, value names); /* of a test's case: compile_options.test_cases */
     /* Each error of a builtin, unless it ends the question; `e` is valid during the call. May be NULL. */
     void (*builtin_error)(void *arg, const struct policy_error *e);
     void *arg;

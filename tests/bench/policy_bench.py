@@ -51,7 +51,7 @@ def measure(opctl, folder, place, given, query, seconds):
     if out.returncode:
         raise SystemExit(f"policy bench: {query}: {out.stderr.strip()}")
     answer = re.search(r"^result +(.*)$", out.stdout, re.M).group(1)
-    return None if answer == "undefined" else json.loads(answer), float(re.search(r"([\d.]+) ns each", out.stdout).group(1))
+    return None if answer == "undefined" else json.loads(answer), float(re.search(r"ns/op +│ +([\d.]+)", out.stdout).group(1))
 
 
 def main():

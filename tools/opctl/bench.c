@@ -2,18 +2,20 @@
 /* bench.c — opctl policy bench: how long one decision takes, in nanoseconds, and what it allocates.
  *
  * The query is prepared once; then it is asked in rounds that double until one lasts --benchtime.
+ * Allocations are those of malloc: what an evaluator keeps from question to question is not one.
  * The last round is the figure, as in the reference's command; --count repeats it. The input is
  * given as a value, or with --parse-input as text that is read again for every question. */
 #include <stdlib.h>
 #include "app/policy/value/json_text.h"
-#include "tools/opctl/opctl.h"
+#include "tools/opctl/alloc.h"
+#include "tools/opctl/output.h"
 
 struct bench {
     struct policy_evaluator *evaluator;
     struct policy_query *query;
     struct policy_ask ask;
     str input_text;
-    bool parse_input;
+    bool parse_input, allocations;
 };
 
 /* False: the question failed, said on stderr. */
@@ -29,15 +31,44 @@ static bool ask_once(struct bench *b, value *out) {
     return false;
 }
 
-static bool measure(struct bench *b, u64 least_ns, u64 *count, u64 *ns) {
+static bool ask_again(void *arg) {
     value result;
-    for (*count = 1;; *count *= 2) {
-        u64 from = steady_ns();
-        for (u64 i = 0; i < *count; i++)
-            if (!ask_once(b, &result)) return false;
-        *ns = steady_ns() - from;
-        if (*ns >= least_ns) return true;
+    return ask_once(arg, &result);
+}
+
+static void put_figure(struct table *t, const char *name, double x, bool whole) {
+    char text[64];
+    if (whole) snprintf(text, sizeof text, "%.0f", x);
+    else figure_text(text, sizeof text, x);
+    table_cell(t, 0, str_from_c(name));
+    table_cell(t, 1, str_from_c(text));
+}
+
+static void print_timing(const struct timing *r, const char *format, bool allocations) {
+    double n = (double)r->n;
+    if (!strcmp(format, "json")) {
+        printf("{\"N\":%llu,\"T\":%llu,\"MemAllocs\":%llu,\"MemBytes\":%llu,\"ns_per_op\":%.1f}\n",
+               (unsigned long long)r->n, (unsigned long long)r->ns, (unsigned long long)r->allocs,
+               (unsigned long long)r->bytes, (double)r->ns / n);
+        return;
     }
+    if (!strcmp(format, "gobench")) {
+        printf("BenchmarkOPAEval\t");
+        timing_write(stdout, r, allocations);
+        putchar('\n');
+        return;
+    }
+    struct table t;
+    table_open(&t, 2);
+    t.right = true;
+    put_figure(&t, "samples", n, true);
+    put_figure(&t, "ns/op", (double)r->ns / n, false);
+    if (allocations) {
+        put_figure(&t, "B/op", (double)(r->bytes / r->n), true);
+        put_figure(&t, "allocs/op", (double)(r->allocs / r->n), true);
+    }
+    table_print(&t, stdout);
+    table_close(&t);
 }
 
 static int run_bench(struct bench *b, int repeats, u64 least_ns, const char *format) {
@@ -51,17 +82,9 @@ static int run_bench(struct bench *b, int repeats, u64 least_ns, const char *for
             puts("undefined");
     }
     for (int i = 0; i < repeats; i++) {
-        u64 count, ns;
-        if (!measure(b, least_ns, &count, &ns)) return EXIT_NO;
-        if (!strcmp(format, "json"))
-            printf("{\"N\":%llu,\"T\":%llu,\"ns_per_op\":%.1f}\n", (unsigned long long)count,
-                   (unsigned long long)ns, (double)ns / (double)count);
-        else if (!strcmp(format, "gobench"))
-            printf("BenchmarkOPAEval\t%llu\t%.1f ns/op\n", (unsigned long long)count,
-                   (double)ns / (double)count);
-        else
-            printf("%llu questions, %.1f ns each\n", (unsigned long long)count,
-                   (double)ns / (double)count);
+        struct timing r;
+        if (!timing_take(&r, least_ns, ask_again, b)) return EXIT_NO;
+        print_timing(&r, format, b->allocations);
     }
     return 0;
 }
@@ -75,12 +98,13 @@ static int run(int argc, char **argv) {
         {"format", 'f', false, "pretty, json or gobench"},
         {"parse-input", 0, true, "read the input's text for every question"},
         {"v0-compatible", 0, true, "policies are Rego v0"},
+        {"benchmem", 0, true, "count allocations (default true)"},
         {"help", 'h', true, "this text"},
     };
     struct option_reader options = {specs, ARRAY_LEN(specs), argc, 1, argv};
     struct policy_load_options load = {.parse.annotations = true};
     struct bundle files;
-    struct bench b = {.ask = {.now_ns = wall_ns(), .seed = 1, .data_version = 1}};
+    struct bench b = {.allocations = true, .ask = {.now_ns = wall_ns(), .seed = 1, .data_version = 1}};
     const char *v, *query = NULL, *input = NULL, *format = "pretty";
     int repeats = 1, status = EXIT_USAGE;
     double seconds = 1;
@@ -101,6 +125,8 @@ static int run(int argc, char **argv) {
             b.parse_input = true;
         else if (o == 6)
             load.parse.version = REGO_V0;
+        else if (o == 7)
+            b.allocations = !v || strcmp(v, "false");
         else if (o == OPTION_PLAIN && !query)
             query = v;
         else

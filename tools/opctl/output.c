@@ -158,7 +158,8 @@ void table_print(const struct table *t, FILE *f) {
     for (u32 row = 0; row < t->count; row++) {
         for (u32 c = 0; c < t->columns; c++) {
             str cell = t->cells[row * t->columns + c];
-            u32 gap = widths[c] - width_of(cell), left = t->header && !row ? gap / 2 : 0;
+            u32 gap = widths[c] - width_of(cell);
+            u32 left = t->header && !row ? gap / 2 : t->right && c + 1 == t->columns ? gap : 0;
             fprintf(f, "│ %*s%.*s%*s ", (int)left, "", STR(cell), (int)(gap - left), "");
         }
         fputs("│\n", f);

@@ -31,6 +31,7 @@ struct table {
     u32 columns, count, room; /* rows */
     str *cells;
     bool header;              /* the first row is one: its cells are centred */
+    bool right;               /* the last column is aligned there */
 };
 void table_open(struct table *t, u32 columns);
 void table_close(struct table *t);

@@ -225,7 +225,8 @@ static bool add_folder(struct bundle *b, const char *folder, const char *place, 
     for (int i = 0; i < n; i++) {
         char path[PATH_BYTES_MAX], below[PATH_BYTES_MAX];
         struct stat st;
-        int len = snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
+        bool here = !strcmp(folder, ".");
+        int len = snprintf(path, sizeof path, "%s%s%s", here ? "" : folder, here ? "" : "/", entries[i]->d_name);
         snprintf(below, sizeof below, "%s%s%s", place, *place ? "/" : "", entries[i]->d_name);
         str name = str_of(path, (size_t)len);
         if (!ok || len >= (int)sizeof path || stat(path, &st))
@@ -244,6 +245,19 @@ static bool add_folder(struct bundle *b, const char *folder, const char *place, 
     return ok;
 }
 
+/* "./a//b/" is "a/b", as the reference names files. */
+static const char *clean_folder(struct bundle *b, const char *path) {
+    char room[PATH_BYTES_MAX];
+    size_t n = 0;
+    if (strlen(path) >= sizeof room) return path;
+    while (path[0] == '.' && path[1] == '/') path += 2 + strspn(path + 2, "/");
+    for (; *path; path++)
+        if (*path != '/' || !n || room[n - 1] != '/') room[n++] = *path;
+    while (n > 1 && room[n - 1] == '/') n--;
+    value kept = value_string(&b->heap, n ? str_of(room, n) : S("."));
+    return kept.kind == VALUE_STRING ? value_str(kept).ptr : path;
+}
+
 bool bundle_add(struct bundle *b, const char *path) {
     struct stat st;
     str place = {0};
@@ -255,7 +269,7 @@ bool bundle_add(struct bundle *b, const char *path) {
     }
     if (str_starts(place, S("data."))) place = str_skip(place, 5);
     if (stat(path, &st)) return complain(path, strerror(errno));
-    if (S_ISDIR(st.st_mode)) return add_folder(b, path, "", 0);
+    if (S_ISDIR(st.st_mode)) return add_folder(b, clean_folder(b, path), "", 0);
     if (str_ends(str_from_c(path), S(".tar.gz"))) return bundle_add_package(b, path);
     if (is_data(str_from_c(path))) return add_data(b, path, place, '.');
     return add_policy(b, path);

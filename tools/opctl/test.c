@@ -1,215 +1,156 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test.c — opctl policy test: asks every rule named test_* and counts what holds.
+/* test.c — opctl policy test: asks every rule named test_* and counts what holds. todo_test_* is
+ * skipped. Two tests of one name are two tests: test_x, test_x#01.
  *
- *   file.rego:
- *   data.pkg.test_x: PASS (1.2µs)       only with -v; FAIL and ERROR always
- *   -----...
- *   PASS: 3/4
- *   FAIL: 1/4
- *
- * A test passes when its rule is true, fails when it is false or undefined. todo_test_* is skipped.
- * Exit status 2 when one fails, 1 when nothing could be asked. */
+ * Exit status 2 when one fails or is skipped (-z: skipped ones do not count) or the coverage is
+ * less than wanted; 1 when nothing could be asked. */
 #include <stdlib.h>
-#include "app/policy/regex/regex.h"
-#include "app/policy/value/json_text.h"
-#include "tools/opctl/opctl.h"
+#include "tools/opctl/test.h"
 
-enum { EXIT_FAILED = 2, TIMEOUT_S = 5 };
-enum verdict { VERDICT_PASS, VERDICT_FAIL, VERDICT_SKIP, VERDICT_ERROR };
-
-struct tests {
-    struct bundle files;
-    struct policy_load_options load;
-    struct policy_program *program;
-    struct policy_evaluator *evaluator;
-    struct regex *wanted; /* NULL: all */
-    bool verbose, json;
-    u64 timeout_ns;
-    str last_file;
-    struct buf output; /* what the current test printed */
-    struct value_builder report;
-    u32 counts[4];
-    bool any_line;
-};
+enum { TIMEOUT_S = 5, BENCH_TIMEOUT_S = 30 };
 
 static bool go_on(void *arg, u32 steps) {
     (void)arg, (void)steps;
     return true;
 }
 
-/* As the reference's language writes durations. */
-static void put_duration(char *to, size_t room, u64 ns) {
-    static const struct {
-        u64 unit;
-        const char *name;
-    } units[] = {{1000000000, "s"}, {1000000, "ms"}, {1000, "µs"}, {1, "ns"}};
-    u32 i = 0;
-    while (i < 3 && ns < units[i].unit) i++;
-    int n = snprintf(to, room, "%.9f", (double)ns / (double)units[i].unit);
-    while (n && to[n - 1] == '0') n--;
-    if (n && to[n - 1] == '.') n--;
-    snprintf(to + n, room - (size_t)n, "%s", units[i].name);
+static str text_of(struct heap *h, const struct ast_term *ref) {
+    struct buf b;
+    buf_open(&b, 1 << 16);
+    ast_term_write(&b, ref);
+    value kept = value_string(h, buf_str(&b));
+    buf_close(&b);
+    return kept.kind == VALUE_STRING ? value_str(kept) : S("");
 }
 
-static void keep_print(void *arg, const struct ast_location *at, str message) {
-    struct tests *t = arg;
-    (void)at;
-    rc_t rc = buf_add(&t->output, message);
-    if (!rc) rc = buf_add(&t->output, S("\n"));
-    (void)rc; /* what does not fit is not shown */
-}
-
-static void put_member(struct heap *h, struct value_builder *b, const char *name, value v) {
-    value_builder_replace(b, value_string_c(h, name), v);
-}
-
-static void report_json(struct tests *t, const struct ast_rule *r, str package, str name,
-                        enum verdict verdict, u64 ns, const struct policy_error *error) {
-    struct heap *h = &t->files.heap;
-    struct value_builder b, at;
-    value_builder_open(&b, h, VALUE_OBJECT);
-    value_builder_open(&at, h, VALUE_OBJECT);
-    put_member(h, &at, "file", value_string(h, r->at.file->name));
-    put_member(h, &at, "row", value_integer(r->at.row));
-    put_member(h, &at, "col", value_integer(r->at.column));
-    put_member(h, &b, "location", value_builder_close(&at));
-    put_member(h, &b, "package", value_string(h, package));
-    put_member(h, &b, "name", value_string(h, name));
-    put_member(h, &b, "duration", value_integer((s64)ns));
-    if (verdict == VERDICT_FAIL) put_member(h, &b, "fail", value_boolean(true));
-    if (verdict == VERDICT_SKIP) put_member(h, &b, "skip", value_boolean(true));
-    if (verdict == VERDICT_ERROR) {
-        value_builder_open(&at, h, VALUE_OBJECT);
-        put_member(h, &at, "code", value_string_c(h, policy_code_name(error->code)));
-        put_member(h, &at, "message", value_string(h, error->message));
-        put_member(h, &b, "error", value_builder_close(&at));
+/* Where the test's own name ends in its rule's ref; 0: the rule is no test. */
+static u32 name_end(const struct ast_module *m, const struct ast_rule *r, bool *skip) {
+    const struct ast_term *ref = r->head->ref;
+    for (u32 i = m->package->count; i < ref->count && ref->terms[i]->kind == AST_STRING; i++) {
+        str name = value_str(ref->terms[i]->scalar);
+        *skip = str_starts(name, S("todo_test_"));
+        if (*skip || str_starts(name, S("test_"))) return i + 1;
     }
-    if (t->output.len) put_member(h, &b, "output", value_string(h, buf_str(&t->output)));
-    value_builder_add(&t->report, value_builder_close(&b));
+    return 0;
 }
 
-static void report_text(struct tests *t, const struct ast_rule *r, str package, str name,
-                        enum verdict verdict, u64 ns, const struct policy_error *error) {
-    static const char *const words[] = {"PASS", "FAIL", "SKIPPED", "ERROR"};
-    char took[48] = "";
-    if (verdict == VERDICT_PASS && !t->verbose) return;
-    if (!str_eq(t->last_file, r->at.file->name)) {
-        printf("%s%.*s:\n", t->last_file.len ? "\n" : "", STR(r->at.file->name));
-        t->last_file = r->at.file->name;
-    }
-    t->any_line = true;
-    put_duration(took, sizeof took, ns);
-    if (verdict == VERDICT_SKIP)
-        printf("%.*s.%.*s: SKIPPED\n", STR(package), STR(name));
-    else
-        printf("%.*s.%.*s: %s (%s)\n", STR(package), STR(name), words[verdict], took);
-    if (t->output.len) {
-        str rest = str_trim(buf_str(&t->output)), line;
-        putchar('\n');
-        while (str_split(&rest, '\n', &line)) printf("  %.*s\n", STR(line));
-        puts("\n");
-    }
-    if (verdict == VERDICT_ERROR)
-        printf("  %s: %.*s\n", policy_code_name(error->code), STR(error->message));
+/* "a.test_x", as the reference writes a ref below its package. */
+static str name_below(struct heap *h, const struct ast_module *m, struct ast_term ref) {
+    struct ast_term own = ref, first = *ref.terms[m->package->count];
+    struct ast_term *terms[64];
+    u32 count = MIN(ref.count - m->package->count, (u32)ARRAY_LEN(terms));
+    for (u32 i = 0; i < count; i++) terms[i] = ref.terms[m->package->count + i];
+    first.kind = AST_VAR, first.var = value_str(ref.terms[m->package->count]->scalar);
+    terms[0] = &first;
+    own.terms = terms, own.count = count;
+    return text_of(h, &own);
 }
 
-static enum verdict ask(struct tests *t, const struct ast_term *ref, u64 *ns,
-                        struct policy_error *error) {
-    struct policy_ask ask = {.data = t->files.data,
-                             .now_ns = wall_ns(),
-                             .seed = wall_ns(),
-                             .print = keep_print,
-                             .arg = t,
-                             .clock_ns = steady_ns};
-    struct policy_errors errors;
-    struct policy_query *query;
-    struct buf path;
-    value result;
-    u64 from = steady_ns();
-    ask.limits.deadline_ns = from + t->timeout_ns;
-    http_allow(&ask);
-    buf_open(&path, 1 << 16);
-    ast_term_write(&path, ref);
-    policy_errors_open(&errors, &t->files.heap, 1);
-    rc_t rc = policy_prepare(t->program, buf_str(&path), &query, &errors);
-    buf_close(&path);
-    if (rc) {
-        if (errors.count) *error = errors.items[0];
-        return VERDICT_ERROR;
-    }
-    struct policy_answer answer;
-    rc = policy_ask(t->evaluator, query, &ask, &answer, error);
-    *ns = steady_ns() - from;
-    result = !rc && answer.count && value_count(answer.results[0].expressions)
-                 ? value_item(answer.results[0].expressions, 0)
-                 : UNDEFINED;
-    policy_query_drop(query);
-    if (rc) return VERDICT_ERROR;
-    return value_defined(result) && !value_is_false(result) ? VERDICT_PASS : VERDICT_FAIL;
+static bool is_wanted(const struct tests *t, const struct ast_term *ref) {
+    struct heap h;
+    heap_open(&h, 1 << 20);
+    bool wanted = !t->wanted || regex_match(t->wanted, text_of(&h, ref), (struct regex_work){go_on, NULL}) == RC_OK;
+    heap_close(&h);
+    return wanted;
 }
 
-static void run_test(struct tests *t, const struct ast_module *m, const struct ast_rule *r) {
-    struct policy_error error = {0};
-    const struct ast_term *ref = r->head->ref, *last = ref->terms[ref->count - 1];
-    struct buf package, full;
-    u64 ns = 0;
-    if (ref->count <= m->package->count || last->kind != AST_STRING) return;
-    str name = value_str(last->scalar);
-    bool skip = str_starts(name, S("todo_test_"));
-    if (!skip && !str_starts(name, S("test_"))) return;
-    buf_open(&package, 1 << 16);
-    buf_open(&full, 1 << 16);
-    ast_term_write(&package, m->package);
-    ast_term_write(&full, ref);
-    bool wanted = !t->wanted ||
-                  regex_match(t->wanted, buf_str(&full), (struct regex_work){go_on, NULL}) == RC_OK;
-    if (wanted) {
-        buf_clear(&t->output);
-        enum verdict verdict = skip ? VERDICT_SKIP : ask(t, ref, &ns, &error);
-        t->counts[verdict]++;
-        if (t->json)
-            report_json(t, r, buf_str(&package), name, verdict, ns, &error);
-        else
-            report_text(t, r, buf_str(&package), name, verdict, ns, &error);
+static bool keep_result(struct tests *t, const struct result *r) {
+    if (t->result_count == t->result_room) {
+        u32 room = t->result_room ? t->result_room * 2 : 64;
+        struct result *more = realloc(t->results, room * sizeof *more);
+        if (!more) return false;
+        t->results = more, t->result_room = room;
     }
-    buf_close(&package);
-    buf_close(&full);
+    t->results[t->result_count++] = *r;
+    return true;
 }
 
-static bool same_ref_before(const struct ast_module *m, u32 at) {
-    for (u32 i = 0; i < at; i++)
-        if (ast_term_compare(m->rules[i]->head->ref, m->rules[at]->head->ref) == 0) return true;
+/* A test with cases is asked once, whatever the number of its rules. */
+static bool asked_before(const struct tests *t, const struct result *r) {
+    for (u32 i = t->result_count; i-- > 0;) {
+        const struct result *o = t->results + i;
+        if (str_eq(o->name, r->name) && str_eq(o->package, r->package)) return true;
+    }
     return false;
 }
 
+static void run_rule(struct tests *t, const struct ast_module *m, const struct ast_rule *rule) {
+    bool skip;
+    u32 end = name_end(m, rule, &skip);
+    struct ast_term ref = *rule->head->ref;
+    if (!end) return;
+    ref.count = end;
+    if (!is_wanted(t, &ref)) return;
+    struct result r = {.rule = rule, .package = text_of(&t->files.heap, m->package),
+                       .name = name_below(&t->files.heap, m, ref),
+                       .is_cases = rule->head->ref->count > end, .cases = UNDEFINED,
+                       .steps = UNDEFINED, .verdict = VERDICT_SKIP};
+    if (asked_before(t, &r)) return;
+    if (!skip) test_run(t, &r);
+    if (keep_result(t, &r)) test_shown(t, &r);
+}
+
 static int run_all(struct tests *t) {
+    const struct compiled *c = policy_compiled(t->program);
+    for (u32 i = 0; i < c->module_count; i++)
+        for (u32 j = 0; j < c->modules[i]->rule_count; j++)
+            run_rule(t, c->modules[i], c->modules[i]->rules[j]);
+    return test_summed(t);
+}
+
+static int load_and_run(struct tests *t) {
     struct policy_errors errors;
-    policy_errors_open(&errors, &t->files.heap, 0);
+    int status = 0;
+    t->load.trace = test_is_traced(t) || t->coverage;
+    t->load.compile.rewrite_tests = t->var_values;
+    t->load.compile.test_cases = true;
+    t->load.compile.keep_print = !t->bench;
+    t->load.compile.data = t->files.data;
     bundle_load_options(&t->files, &t->load);
+    policy_errors_open(&errors, &t->files.heap, t->load.compile.errors_max);
     if (policy_load(t->files.sources, t->files.count, &t->load, &t->program, &errors)) {
         errors_print(&errors);
         return EXIT_NO;
     }
-    const struct compiled *c = policy_compiled(t->program);
-    for (u32 i = 0; i < c->module_count; i++)
-        for (u32 j = 0; j < c->modules[i]->rule_count; j++)
-            if (!same_ref_before(c->modules[i], j))
-                run_test(t, c->modules[i], c->modules[i]->rules[j]);
-    if (t->json)
-        value_print(value_builder_close(&t->report), JSON_TEXT_INDENT);
-    else {
-        static const char *const words[] = {"PASS", "FAIL", "SKIPPED", "ERROR"};
-        u32 total = t->counts[0] + t->counts[1] + t->counts[2] + t->counts[3];
-        if (t->any_line)
-            printf(
-                "%.80s\n",
-                "--------------------------------------------------------------------------------");
-        for (int i = 0; i < 4; i++)
-            if (t->counts[i]) printf("%s: %u/%u\n", words[i], t->counts[i], total);
+    for (s64 i = 0; i < t->count && !status; i++) {
+        t->result_count = 0, t->any_line = false, t->last_file = S("");
+        memset(t->counts, 0, sizeof t->counts);
+        status = run_all(t);
     }
     policy_drop(t->program);
-    return t->counts[VERDICT_FAIL] || t->counts[VERDICT_ERROR] ? EXIT_FAILED : 0;
+    return status;
 }
+
+/* ---- Options ---- */
+
+enum { VERBOSE, RUN, FORMAT, TIMEOUT, COVERAGE, THRESHOLD, EXPLAIN, VAR_VALUES, BENCH, BENCHMEM, COUNT,
+       PARALLEL, ZERO_SKIP, FAIL_EMPTY, MAX_ERRORS, SCHEMA, CAPABILITIES, IGNORE, TARGET, V0, V1, BUNDLE,
+       HELP };
+static const struct option_spec specs[] = {
+    [VERBOSE] = {"verbose", 'v', true, "name the tests that pass, too; show why others fail"},
+    [RUN] = {"run", 'r', false, "only tests whose full name matches this expression"},
+    [FORMAT] = {"format", 'f', false, "pretty, json, or gobench with --bench"},
+    [TIMEOUT] = {"timeout", 0, false, "how long one test may take, as 5s (30s with --bench)"},
+    [COVERAGE] = {"coverage", 'c', true, "report the lines evaluated, as JSON"},
+    [THRESHOLD] = {"threshold", 0, false, "percent of lines below which the status is 2"},
+    [EXPLAIN] = {"explain", 0, false, "fails, full, notes or debug; sets --verbose"},
+    [VAR_VALUES] = {"var-values", 0, true, "show where a test failed and what variables held"},
+    [BENCH] = {"bench", 0, true, "measure the tests that pass"},
+    [BENCHMEM] = {"benchmem", 0, true, "with --bench: count allocations (default true)"},
+    [COUNT] = {"count", 0, false, "how often all of them are run"},
+    [PARALLEL] = {"parallel", 'p', false, "accepted; one at a time is quick enough"},
+    [ZERO_SKIP] = {"exit-zero-on-skipped", 'z', true, "skipped tests do not count as failures"},
+    [FAIL_EMPTY] = {"fail-on-empty", 0, true, "status 1 when there was no test"},
+    [MAX_ERRORS] = {"max-errors", 'm', false, "how many errors are shown (default 10)"},
+    [SCHEMA] = {"schema", 's', false, "a JSON schema of the input, or a folder of schemas"},
+    [CAPABILITIES] = {"capabilities", 0, false, "a capabilities file, or a version"},
+    [IGNORE] = {"ignore", 0, false, "names of files and folders to leave out: patterns"},
+    [TARGET] = {"target", 't', false, "rego: there is no other"},
+    [V0] = {"v0-compatible", 0, true, "policies are Rego v0"},
+    [V1] = {"v1-compatible", 0, true, "policies are Rego v1, as by default"},
+    [BUNDLE] = {"bundle", 'b', true, "the paths are bundles: archives or folders"},
+    [HELP] = {"help", 'h', true, "this text"},
+};
 
 static bool set_filter(struct tests *t, const char *pattern) {
     struct buf why;
@@ -220,54 +161,111 @@ static bool set_filter(struct tests *t, const char *pattern) {
     return ok;
 }
 
-static int run(int argc, char **argv) {
-    static const struct option_spec specs[] = {
-        {"verbose", 'v', true, "name the tests that pass, too"},
-        {"run", 'r', false, "only tests whose full name matches this expression"},
-        {"format", 'f', false, "pretty or json"},
-        {"timeout", 't', false, "seconds one test may take (default 5)"},
-        {"v0-compatible", 0, true, "policies are Rego v0"},
-        {"help", 'h', true, "this text"},
-        {"bundle", 'b', true, "the paths are bundles: archives or folders"},
-    };
-    struct option_reader options = {specs, ARRAY_LEN(specs), argc, 1, argv};
-    struct tests t = {.timeout_ns = TIMEOUT_S * NS_PER_S,
-                      .load.compile.keep_print = true,
-                      .load.parse.annotations = true};
-    const char *v;
-    bool ok = true, any = false;
-    bool packages = option_is_given(specs, ARRAY_LEN(specs), argc, argv, "bundle");
-    bundle_open(&t.files);
-    t.files.bundles = packages;
-    buf_open(&t.output, 1 << 20);
-    value_builder_open(&t.report, &t.files.heap, VALUE_ARRAY);
-    for (int o; ok && (o = option_next(&options, &v)) != OPTION_END;) {
-        bool on = !v || strcmp(v, "false");
-        if (o == 0)
-            t.verbose = on;
-        else if (o == 1)
-            ok = set_filter(&t, v);
-        else if (o == 2)
-            t.json = !strcmp(v, "json");
-        else if (o == 3)
-            t.timeout_ns = (u64)(strtod(v, NULL) * 1e9);
-        else if (o == 4)
-            t.load.parse.version = on ? REGO_V0 : REGO_V1;
-        else if (o == 6)
-            continue; /* seen above */
-        else if (o == OPTION_PLAIN)
-            any = true, ok = bundle_add(&t.files, v);
-        else
-            ok = false;
+static bool set_format(struct tests *t, const char *v) {
+    static const char *const names[] = {"pretty", "json", "gobench"};
+    for (u32 i = 0; i < ARRAY_LEN(names); i++)
+        if (!strcmp(v, names[i])) return t->format = (enum test_format)i, true;
+    return false;
+}
+
+static bool set_threshold(struct tests *t, const char *v) {
+    char *end;
+    t->threshold = strtod(v, &end);
+    if (end != v && !*end && t->threshold >= 0 && t->threshold <= 100) return true;
+    fputs("Code coverage threshold must be between 0 and 100\n", stderr);
+    return false;
+}
+
+static bool number(const char *v, s64 least, s64 *out) {
+    return str_to_s64(str_from_c(v), out) == RC_OK && *out >= least;
+}
+
+static bool option(struct tests *t, int o, const char *v) {
+    bool on = !v || strcmp(v, "false");
+    s64 n;
+    switch (o) {
+    case VERBOSE: t->verbose = on; return true;
+    case RUN: return set_filter(t, v);
+    case FORMAT: return set_format(t, v);
+    case TIMEOUT: return option_duration(v, &t->timeout_ns);
+    case COVERAGE: t->coverage = on; return true;
+    case THRESHOLD: return set_threshold(t, v);
+    case EXPLAIN:
+        t->verbose = t->explain_set = true;
+        return policy_explain_of(str_from_c(v), &t->explain) && t->explain != POLICY_EXPLAIN_OFF;
+    case VAR_VALUES: t->var_values = on; return true;
+    case BENCH: t->bench = on; return true;
+    case BENCHMEM: t->benchmem = on; return true;
+    case COUNT: return number(v, 1, &t->count);
+    case PARALLEL: return number(v, 0, &n);
+    case ZERO_SKIP: t->zero_on_skip = on; return true;
+    case FAIL_EMPTY: t->fail_on_empty = on; return true;
+    case MAX_ERRORS:
+        if (!number(v, 0, &n)) return false;
+        t->load.compile.errors_max = (u32)n, t->load.compile.all_errors = !n;
+        return true;
+    case SCHEMA: return schemas_load(&t->files.heap, v, &t->load.compile.schemas);
+    case CAPABILITIES: return capabilities_load(&t->files.heap, v, &t->load.compile.capabilities);
+    case IGNORE: return bundle_ignore(&t->files, v);
+    case TARGET: return !strcmp(v, "rego");
+    case V0: t->load.parse.version = on ? REGO_V0 : REGO_V1; return true;
+    case V1:
+    case BUNDLE: return true; /* seen before the paths */
+    default: return false;
     }
+}
+
+static const char *contradiction(struct tests *t) {
+    if (t->threshold > 0) t->coverage = true;
+    if (t->format == TEST_GOBENCH && !t->bench)
+        return "cannot use output format gobench without running benchmarks (--bench)";
+    if (t->coverage && t->bench) return "coverage reporting is not supported when benchmarking tests";
+    return NULL;
+}
+
+/* Options first, wherever they stand: patterns to ignore must be known before the paths. */
+static bool read_options(struct tests *t, int argc, char **argv) {
+    struct option_reader options = {specs, ARRAY_LEN(specs), argc, 1, argv};
+    const char *v;
+    for (int o; (o = option_next(&options, &v)) != OPTION_END;)
+        if (o != OPTION_PLAIN && !option(t, o, v)) return false;
+    return true;
+}
+
+static bool read_paths(struct tests *t, int argc, char **argv) {
+    struct option_reader options = {specs, ARRAY_LEN(specs), argc, 1, argv};
+    const char *v;
+    bool any = false;
+    for (int o; (o = option_next(&options, &v)) != OPTION_END;) {
+        if (o == OPTION_PLAIN && !bundle_add(&t->files, v)) return false;
+        any |= o == OPTION_PLAIN;
+    }
+    return any;
+}
+
+static int run(int argc, char **argv) {
+    struct tests t = {.count = 1, .benchmem = true, .load.parse.annotations = true,
+                      .explain = POLICY_EXPLAIN_FAILS};
+    const char *wrong = NULL;
     int status = EXIT_NO;
-    if (!ok || !any)
+    bundle_open(&t.files);
+    t.files.bundles = option_is_given(specs, ARRAY_LEN(specs), argc, argv, "bundle");
+    buf_open(&t.output, 1 << 20);
+    policy_cover_open(&t.cover, 0);
+    if (!read_options(&t, argc, argv))
+        usage_of(&test_verb, specs, ARRAY_LEN(specs));
+    else if ((wrong = contradiction(&t)))
+        fprintf(stderr, "%s\n", wrong);
+    else if (!read_paths(&t, argc, argv))
         usage_of(&test_verb, specs, ARRAY_LEN(specs));
     else if (policy_evaluator_open(&t.evaluator, (size_t)4 << 30) == RC_OK) {
-        status = run_all(&t);
+        if (!t.timeout_ns) t.timeout_ns = (t.bench ? BENCH_TIMEOUT_S : TIMEOUT_S) * NS_PER_S;
+        status = load_and_run(&t);
         policy_evaluator_close(t.evaluator);
     }
     if (t.wanted) regex_close(t.wanted);
+    free(t.results);
+    policy_cover_close(&t.cover);
     buf_close(&t.output);
     bundle_close(&t.files);
     return status;

@@ -87,6 +87,7 @@ enum { NAME_LOOKUP_MAX = 16 };
 typedef rc_t name_lookup_fn(void *arg, str name, u8 (*addresses)[16], u32 *count, struct diag *why);
 name_lookup_fn *evaluation_lookup(struct evaluation *e, void **arg); /* NULL: may not ask */
 void evaluation_trace(struct evaluation *e, str message); /* trace() */
+void evaluation_test_case(struct evaluation *e, value names); /* internal.test_case */
 void evaluation_print(struct evaluation *e, const struct ast_location *at, str message);
 
 struct http_send_header { str name, text; };

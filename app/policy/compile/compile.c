@@ -221,6 +221,7 @@ static void look_at_modules(struct compiler *c) {
     EACH_MODULE(c, m) look_at_module(c, m);
     c->stage = STAGE_IMPORTS;
     if (goes_on(c, STAGE_IMPORTS)) check_imports(c);
+    if (goes_on(c, STAGE_LOCALS)) name_tests(c);
 }
 
 static const struct {
@@ -257,6 +258,7 @@ void rewrite_module(struct compiler *c, struct ast_module *m) {
         c->stage = STAGE_LOCALS;
         rewrite_locals(c, m->rules[i]);
         bool good = c->error_seen == before;
+        if (good) tell_test_cases(c, m->rules[i]);
         for (struct ast_rule *r = m->rules[i]; r && good; r = r->otherwise) rewrite_one(c, r);
         heap_release(&c->scratch, mark);
     }

@@ -32,6 +32,7 @@ struct compile_options {
     value data;
     bool test_builtins;          /* those with BUILTIN_TEST exist: its cases want them */
     bool rewrite_tests;          /* as its test runner: conditions of tests can be traced */
+    bool test_cases;             /* as its test runner: names of tests are unique, cases are told */
 };
 
 /* A node of the tree of all rules: data.a.b.p */

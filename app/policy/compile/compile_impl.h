@@ -402,6 +402,11 @@ void check_head_safety(struct compiler *c, struct ast_rule *r);      /* safety.c
 void check_body_safety(struct compiler *c, struct ast_rule *r);
 void rewrite_dynamics(struct compiler *c, struct ast_rule *r); /* dynamic.c */
 void rewrite_tests(struct compiler *c, struct ast_rule *r);
+
+/* ---- Tests (test_cases.c), with options->test_cases ---- */
+u32 test_name_len(const struct ast_term *ref); /* terms that name the test; 0: it is none */
+void name_tests(struct compiler *c);
+void tell_test_cases(struct compiler *c, struct ast_rule *r);
 void check_unsafe_builtins(struct compiler *c, struct ast_rule *r); /* strict.c */
 void check_deprecated_builtins(struct compiler *c, struct ast_rule *r);
 

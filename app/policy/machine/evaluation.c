@@ -186,6 +186,10 @@ void evaluation_print(struct evaluation *e, const struct ast_location *at, str m
     if (e->ask->print) e->ask->print(e->ask->arg, at, message);
 }
 
+void evaluation_test_case(struct evaluation *e, value names) {
+    if (e->ask->test_case) e->ask->test_case(e->ask->arg, names);
+}
+
 /* Notes: shown by those who asked for them. */
 void evaluation_trace(struct evaluation *e, str message) {
     if (e->ask->note) e->ask->note(e->ask->arg, message);
