@@ -41,6 +41,8 @@ static const char *const steps[] = {
     "CREATE UNIQUE INDEX session_cookie ON session(cookie) WHERE cookie IS NOT NULL;" ONCE_TABLE,
     KEY_TABLE,
     OUTBOX_TABLE FACTOR_TABLE,
+    "ALTER TABLE auth_key ADD COLUMN active_ns INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE auth_key SET active_ns=created_ns;",
     NULL,
 };
 static const struct db_schema auth_schema = {.module = "auth", .steps = steps};
@@ -126,6 +128,7 @@ static rc_t auth_start(struct diag *why) {
 }
 
 static void auth_stop(void) {
+    keyring_stop();
     token_cache_stop();
     password_stop();
 }

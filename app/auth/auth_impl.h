@@ -77,6 +77,7 @@ struct jwt {
  * RC_LIMIT: too long; RC_NO_MEMORY. Allocates at most about 8 * token.len from `a`. */
 rc_t jwt_parse(struct arena *a, str token, const struct jwt_expected *expected, struct jwt *out,
                const char **why);
+extern const char jwt_other_key[]; /* the reason when the header names another key */
 /* header.payload for es256_sign, in `a`; ptr NULL: no room. All texts are our own ids. */
 str jwt_unsigned(struct arena *a, str issuer, str audience, str kid, str user_id, str session_id,
                  str token_id, str role, s64 issued_s);
@@ -123,6 +124,7 @@ u64 token_cache_generation(void);
 void token_cache_put(const struct token_proof *proof, u64 generation);
 void token_cache_drop_session(str session_id);
 void token_cache_drop_user(str user_id);
+void token_cache_drop_all(void);
 
 /* ---- user.c ---------------------------------------------------------------------------------- */
 
@@ -339,16 +341,26 @@ rc_t once_missed(struct db_txn *t, struct arena *a, str kind, str ticket);
 rc_t once_code_take(struct db_txn *t, struct arena *a, str kind, str user_id, str code,
                     struct once *out);
 
-/* ---- token.c: the signing key and what is made with it --------------------------------------- */
+/* ---- keyring.c: the keys that sign, and their change ------------------------------------------ */
 
-rc_t token_start(struct diag *why); /* loads or makes the key */
+rc_t keyring_start(void); /* makes the first key */
+void keyring_stop(void);
+str keyring_issuer(void);
+const struct es256_key *keyring_signer(void); /* NULL: not started. Copy before parking */
+const struct es256_key *keyring_at(u32 i);    /* NULL: no more */
+void jwks_get(struct request *rq), signing_keys_get(struct request *rq);
+void signing_keys_rotate_post(struct request *rq);
+
+/* ---- token.c: tokens made and judged --------------------------------------- */
+
+rc_t token_start(struct diag *why); /* loads or makes the keys */
+rc_t token_sign(struct arena *a, str unsigned_part, const struct es256_key *key, str *out);
 rc_t token_issue(struct arena *a, const struct user *user, str session_id, str *out);
 /* The whole truth about a token: text, signature, session, user. RC_DENIED: no (reason in `why`);
  * anything else: could not be found out. */
 rc_t token_verify(struct arena *a, str token, struct actor *out, const char **why);
 /* Copies into the request's arena: the cache may change while the request parks. */
 rc_t actor_fill(struct arena *a, const struct token_proof *p, struct actor *out);
-void jwks_get(struct request *rq);
 u64 auth_now_ns(void); /* wall clock, never before the newest time this database has seen */
 void auth_now_floor(u64 utc_ns);
 

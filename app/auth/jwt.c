@@ -13,6 +13,8 @@
 #include "app/id.h"
 #include "app/json.h"
 
+const char jwt_other_key[] = "the key is not ours";
+
 static rc_t refuse(const char **why, const char *reason) {
     *why = reason;
     return RC_INVALID;
@@ -59,8 +61,7 @@ static rc_t check_header(const cJSON *header, str kid, const char **why) {
     for (size_t i = 0; i < ARRAY_LEN(never); i++)
         if (cJSON_GetObjectItemCaseSensitive(header, never[i]))
             return refuse(why, "the header names an extension or a key of its own");
-    if (!is_text(header, "kid", &text) || !str_eq(text, kid))
-        return refuse(why, "the key is not ours");
+    if (!is_text(header, "kid", &text) || !str_eq(text, kid)) return refuse(why, jwt_other_key);
     return RC_OK;
 }
 

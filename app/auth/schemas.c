@@ -71,7 +71,7 @@ const struct module_schema auth_schemas[] = {
     {"SecondFactors",
      "{\"type\":\"object\",\"required\":[\"enabled\",\"totp\"],\"properties\":{\"enabled\":" FLAG
      ",\"totp\":" FLAG ",\"recovery_codes\":{\"type\":\"integer\"},\"passkeys\":{\"type\":"
-                       "\"integer\"},\"shown\":" FLAG "}}"},
+     "\"integer\"},\"shown\":" FLAG "}}"},
     {"TotpSecret", "{\"type\":\"object\",\"required\":[\"secret\",\"uri\",\"qr_svg\"],"
                    "\"properties\":{\"secret\":" TEXT ",\"uri\":" TEXT ",\"qr_svg\":" TEXT
                    ",\"expires_in\":{\"type\":\"integer\"}}}"},
@@ -87,6 +87,12 @@ const struct module_schema auth_schemas[] = {
      ",\"body\":" TEXT ",\"created_at\":" TIME ",\"expires_at\":" TIME "}}"},
     {"InvitePage", PAGE_OF("Invite")},
     {"OutboxPage", PAGE_OF("Message")},
+    {"Rotation", OBJECT("", "\"now\":" FLAG)},
+    {"SigningKeys",
+     "{\"type\":\"object\",\"required\":[\"items\"],\"properties\":{\"items\":{\"type\":\"array\","
+     "\"items\":{\"type\":\"object\",\"required\":[\"kid\",\"signs\"],\"properties\":{\"kid\":" TEXT
+     ",\"algorithm\":" TEXT ",\"created_at\":" TIME ",\"active_at\":" TIME ",\"signs\":" FLAG
+     "}}}}}"},
     {"Reauthentication", OBJECT("\"password\"", "\"password\":" TEXT)},
     {"Session",
      "{\"type\":\"object\",\"required\":[\"id\",\"kind\",\"current\"],\"properties\":{\"id\":" TEXT

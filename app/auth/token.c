@@ -5,8 +5,7 @@
  *                  -> token_cache hit: done, no arithmetic, no database
  *                  -> jwt_parse -> signature (a worker) -> session and user (a reader) -> cached
  *
- * The key and the issuer's name are made on the first start and kept in the database, so tokens
- * outlive a restart and two appliances never accept each other's.
+ * Keys are keyring.c's: the token's header names one of them.
  * Always true: a token is good only while its session row exists, its user is active and still has
  * the role it names. A failure to find that out (disk, memory) is 503, never "yes" and never 401.
  */
@@ -18,8 +17,6 @@
 
 #define AUDIENCE S("openpolicy")
 static struct {
-    struct es256_key key;
-    char issuer[64]; /* "urn:uuid:..." */
     bool ready;
     u64 floor_ns, floor_clock_ns;
 } token_of_loop;
@@ -40,75 +37,22 @@ u64 auth_now_ns(void) {
     return at_least;
 }
 
-/* ---- The key --------------------------------------------------------------------------------- */
-
-static rc_t key_read(bool *found) {
-    struct db_txn *t;
+/* The newest moment the database knows of. */
+static rc_t floor_read(void) {
     struct db_rows *r = NULL;
-    *found = false;
+    struct db_txn *t;
     rc_t rc = db_read_begin(&t);
     if (rc) return rc;
-    rc = db_query(
-        t, &r,
-        "SELECT private_key,public_key,issuer,"
-        "(SELECT max(refreshed_ns) FROM session) FROM auth_key ORDER BY created_ns DESC LIMIT 1");
-    if (rc == RC_OK) rc = db_next(r);
-    if (rc == RC_OK) {
-        rc = es256_load(db_column_text(r, 0), db_column_text(r, 1), &token_of_loop.key);
-        if (rc == RC_OK)
-            rc = str_to_c(db_column_text(r, 2), token_of_loop.issuer, sizeof token_of_loop.issuer);
-        *found = rc == RC_OK;
-        auth_now_floor((u64)db_column_int(r, 3));
-    }
+    rc = db_query(t, &r, "SELECT max(refreshed_ns) FROM session");
+    if (rc == RC_OK && (rc = db_next(r)) == RC_OK) auth_now_floor((u64)db_column_int(r, 0));
     db_done(r);
     db_read_end(t);
-    return rc == RC_NOT_FOUND ? RC_OK : rc;
-}
-
-struct make_job {
-    struct es256_key key;
-    rc_t rc;
-};
-static void make_key(void *arg) {
-    struct make_job *job = arg;
-    job->rc = es256_make(&job->key);
-}
-
-static rc_t key_write(const struct es256_key *key, str issuer) {
-    struct db_txn *t;
-    rc_t rc = db_write_begin(&t);
-    if (rc) return rc;
-    rc = db_run(
-        t,
-        "INSERT INTO auth_key(kid,private_key,public_key,issuer,created_ns) VALUES(?1,?2,?3,?4,?5)",
-        DB_TEXT(str_from_c(key->kid)),
-        DB_BLOB(str_of((const char *)key->private_key, sizeof key->private_key)),
-        DB_BLOB(str_of((const char *)key->public_key, sizeof key->public_key)), DB_TEXT(issuer),
-        DB_INT(platform_wall_ns()));
-    return db_write_end(t, rc);
-}
-
-static rc_t key_create(void) {
-    struct make_job job = {0};
-    char id[ID_ROOM];
-    str text;
-    rc_t rc = worker_run(make_key, &job);
-    if (rc || (rc = job.rc)) return rc;
-    if ((rc = id_make(id, &text))) return rc;
-    char issuer[64] = "urn:uuid:";
-    memcpy(issuer + 9, text.ptr, text.len + 1);
-    if ((rc = key_write(&job.key, str_from_c(issuer)))) return rc;
-    token_of_loop.key = job.key;
-    memcpy(token_of_loop.issuer, issuer, sizeof issuer);
-    secret_wipe(&job, sizeof job);
-    log_info("auth", "made the key that signs tokens", "kid=%s", token_of_loop.key.kid);
-    return RC_OK;
+    return rc;
 }
 
 rc_t token_start(struct diag *why) {
-    bool found;
-    rc_t rc = key_read(&found);
-    if (rc == RC_OK && !found) rc = key_create();
+    rc_t rc = floor_read();
+    if (rc == RC_OK) rc = keyring_start();
     if (rc) diag_set(why, "the key that signs tokens could not be read or made (%s)", rc_name(rc));
     token_of_loop.ready = rc == RC_OK;
     return rc;
@@ -117,40 +61,48 @@ rc_t token_start(struct diag *why) {
 /* ---- Making ---------------------------------------------------------------------------------- */
 
 struct sign_job {
+    struct es256_key key; /* a copy: the ring may change meanwhile */
     str message;
     u8 signature[ES256_SIGNATURE_BYTES];
     rc_t rc;
 };
 static void sign(void *arg) {
     struct sign_job *job = arg;
-    job->rc = es256_sign(&token_of_loop.key, job->message, job->signature);
+    job->rc = es256_sign(&job->key, job->message, job->signature);
+}
+
+rc_t token_sign(struct arena *a, str unsigned_part, const struct es256_key *key, str *out) {
+    struct sign_job job = {.key = *key, .message = unsigned_part};
+    if (!unsigned_part.ptr) return RC_NO_MEMORY;
+    rc_t rc = worker_run(sign, &job);
+    secret_wipe(&job.key, sizeof job.key);
+    if (rc || (rc = job.rc)) return rc;
+    *out = jwt_signed(a, unsigned_part, job.signature);
+    return out->ptr ? RC_OK : RC_NO_MEMORY;
 }
 
 rc_t token_issue(struct arena *a, const struct user *user, str session_id, str *out) {
-    struct sign_job job;
+    const struct es256_key *key = keyring_signer();
     char id[ID_ROOM];
     str token_id;
+    if (!key) return RC_AGAIN;
     rc_t rc = id_make(id, &token_id);
     if (rc) return rc;
-    job.message = jwt_unsigned(a, str_from_c(token_of_loop.issuer), AUDIENCE,
-                               str_from_c(token_of_loop.key.kid), user->id, session_id, token_id,
-                               user->role, (s64)(auth_now_ns() / NS_PER_S));
-    if (!job.message.ptr) return RC_NO_MEMORY;
-    if ((rc = worker_run(sign, &job)) || (rc = job.rc)) return rc;
-    *out = jwt_signed(a, job.message, job.signature);
-    return out->ptr ? RC_OK : RC_NO_MEMORY;
+    str text = jwt_unsigned(a, keyring_issuer(), AUDIENCE, str_from_c(key->kid), user->id,
+                            session_id, token_id, user->role, (s64)(auth_now_ns() / NS_PER_S));
+    return token_sign(a, text, key, out);
 }
 
 /* ---- Judging --------------------------------------------------------------------------------- */
 
 struct verify_job {
+    u8 public_key[64];
     const struct jwt *jwt;
     rc_t rc;
 };
 static void verify(void *arg) {
     struct verify_job *job = arg;
-    job->rc =
-        es256_verify(token_of_loop.key.public_key, job->jwt->signed_part, job->jwt->signature);
+    job->rc = es256_verify(job->public_key, job->jwt->signed_part, job->jwt->signature);
 }
 
 rc_t actor_fill(struct arena *a, const struct token_proof *p, struct actor *out) {
@@ -174,15 +126,27 @@ rc_t actor_fill(struct arena *a, const struct token_proof *p, struct actor *out)
     return RC_OK;
 }
 
+/* With the key its header names, which must be of ours. */
+static rc_t parse_with_key(struct arena *a, str text, struct jwt *jwt, struct verify_job *job,
+                           const char **why) {
+    const struct es256_key *key;
+    rc_t rc = RC_INVALID;
+    for (u32 i = 0; rc == RC_INVALID && (key = keyring_at(i)); i++) {
+        struct jwt_expected expected = {keyring_issuer(), AUDIENCE, str_from_c(key->kid),
+                                        (s64)(auth_now_ns() / NS_PER_S)};
+        rc = jwt_parse(a, text, &expected, jwt, why);
+        if (rc == RC_OK) memcpy(job->public_key, key->public_key, sizeof job->public_key);
+        if (rc && *why != jwt_other_key) break;
+    }
+    return rc;
+}
+
 /* The text and its signature. */
 static rc_t verify_text(struct arena *a, str text, struct jwt *jwt, const char **why) {
-    struct jwt_expected expected = {str_from_c(token_of_loop.issuer), AUDIENCE,
-                                    str_from_c(token_of_loop.key.kid),
-                                    (s64)(auth_now_ns() / NS_PER_S)};
-    rc_t rc = jwt_parse(a, text, &expected, jwt, why);
+    struct verify_job job = {.jwt = jwt, .rc = RC_DENIED};
+    rc_t rc = parse_with_key(a, text, jwt, &job, why);
     if (rc == RC_NO_MEMORY) return rc;
     if (rc) return RC_DENIED; /* also when too long: it cannot be ours */
-    struct verify_job job = {jwt, RC_DENIED};
     if ((rc = worker_run(verify, &job))) return rc;
     if (job.rc == RC_DENIED) *why = "the signature does not fit";
     return job.rc;
@@ -227,26 +191,4 @@ rc_t token_verify(struct arena *a, str text, struct actor *out, const char **why
     if (rc) return rc;
     token_cache_put(&proof, generation);
     return actor_fill(a, &proof, out);
-}
-
-void jwks_get(struct request *rq) {
-    struct json_writer w;
-    char x[48], y[48];
-    base64url_encode(token_of_loop.key.public_key, 32, x);
-    base64url_encode(token_of_loop.key.public_key + 32, 32, y);
-    json_open(&w, 4096);
-    json_object(&w, NULL);
-    json_array(&w, "keys");
-    json_object(&w, NULL);
-    json_text(&w, "kty", S("EC"));
-    json_text(&w, "crv", S("P-256"));
-    json_text(&w, "use", S("sig"));
-    json_text(&w, "alg", S("ES256"));
-    json_text(&w, "kid", str_from_c(token_of_loop.key.kid));
-    json_text(&w, "x", str_from_c(x));
-    json_text(&w, "y", str_from_c(y));
-    json_object_end(&w);
-    json_array_end(&w);
-    json_object_end(&w);
-    reply_json(rq, 200, &w);
 }

@@ -160,3 +160,8 @@ void token_cache_drop_user(str user_id) {
             secret_wipe(s, sizeof *s);
     }
 }
+
+void token_cache_drop_all(void) {
+    cache.generation++;
+    if (cache.slots) secret_wipe(cache.slots, cache.buckets * TOKEN_WAYS * sizeof(struct slot));
+}

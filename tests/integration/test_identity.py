@@ -133,3 +133,27 @@ class Mailbox(AuthCase):
                            "login_failed")
         admin = self.a.login(ADMIN_EMAIL, ADMIN_PASSWORD)
         self.assertProblem(self.a.delete(A + "me", token=admin), 409, "last_admin")
+
+
+class SigningKeys(AuthCase):
+    def kids(self):
+        return [k["kid"] for k in self.a.get("/.well-known/jwks.json").json()["keys"]]
+
+    def test_a_new_key_is_published_ahead_and_a_leaked_one_goes_at_once(self):
+        admin = self.a.login()
+        first = self.kids()
+        self.assertEqual(len(first), 1)
+        self.assertEqual(self.status("POST", A + "signing-keys/rotate", {},
+                                     self.tokens(self.new_user()["email"])["access_token"]), 403)
+        r = self.a.post(A + "signing-keys/rotate", {}, token=admin)
+        self.assertEqual(r.status, 200, r)
+        self.assertEqual(len(self.kids()), 2)
+        self.assertEqual([k["signs"] for k in r.json()["items"]], [False, True])
+        self.assertProblem(self.a.post(A + "signing-keys/rotate", {}, token=admin), 409, "already_waiting")
+        self.assertEqual(self.a.get(A + "me", token=admin).status, 200)
+        self.assertEqual(self.a.post(A + "signing-keys/rotate", {"now": True}, token=admin).status, 200)
+        self.assertEqual(self.a.get(A + "me", token=admin).status, 401)
+        self.assertEqual(len(self.kids()), 1)
+        self.assertNotIn(self.kids()[0], first)
+        self.a.restart()
+        self.assertEqual(self.a.get(A + "me", token=self.a.login()).status, 200)

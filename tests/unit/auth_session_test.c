@@ -2,6 +2,7 @@
 /* auth_session_test.c — refresh families, what ends them, and tokens judged against the database.
  */
 #include "app/auth/session.c"
+#include "app/auth/keyring.c"
 #include "app/auth/token.c"
 #include "tests/identity.h"
 
@@ -209,14 +210,66 @@ TEST(key_and_tokens_outlive_a_restart) {
     begin();
     struct session_start s = login();
     REQUIRE(token_issue(&identity_arena, &alice, s.session_id, &token) == RC_OK);
-    struct es256_key before = token_of_loop.key;
+    struct es256_key before = ring[0].key;
+    keyring_stop();
     identity_restart();
     token_cache_stop();
     EXPECT_OK(token_cache_start());
     memset(&token_of_loop, 0, sizeof token_of_loop);
     EXPECT_OK(token_start(&why));
-    EXPECT(memcmp(&before, &token_of_loop.key, sizeof before) == 0);
+    EXPECT(memcmp(&before, &ring[0].key, sizeof before) == 0);
     EXPECT_OK(judge(token));
+    identity_end();
+}
+
+TEST(a_new_key_is_published_a_day_before_it_signs_and_the_old_outlives_its_tokens) {
+    str old, new;
+    begin();
+    struct session_start s = login();
+    EXPECT_EQ(ring_count, 1);
+    later(KEY_SIGNS_S - KEY_AHEAD_S - 60);
+    look_now(NULL);
+    EXPECT_EQ(ring_count, 1); /* not yet */
+    later(120);
+    look_now(NULL);
+    EXPECT_EQ(ring_count, 2); /* published */
+    look_now(NULL);
+    EXPECT_EQ(ring_count, 2); /* once */
+    EXPECT(keyring_signer() == &ring[1].key);
+    s = login(); /* a month has passed */
+    REQUIRE(token_issue(&identity_arena, &alice, s.session_id, &old) == RC_OK);
+    later(KEY_AHEAD_S - 60);
+    REQUIRE(token_issue(&identity_arena, &alice, s.session_id, &old) == RC_OK);
+    EXPECT_OK(judge(old));
+    later(120);
+    EXPECT(keyring_signer() == &ring[0].key); /* signs now, without anybody looking */
+    REQUIRE(token_issue(&identity_arena, &alice, s.session_id, &new) == RC_OK);
+    token_cache_drop_all();
+    EXPECT_OK(judge(old));
+    EXPECT_OK(judge(new));
+    look_now(NULL);
+    EXPECT_EQ(ring_count, 2); /* tokens of the old key live */
+    later(KEY_AFTER_S);
+    look_now(NULL);
+    EXPECT_EQ(ring_count, 1);
+    EXPECT_EQ(storage_number("SELECT count(*) FROM auth_key"), 1);
+    EXPECT_EQ(storage_number("SELECT count(*) FROM audit WHERE action='key.rotate'"), 2);
+    identity_end();
+}
+
+TEST(a_leaked_key_is_changed_at_once) {
+    struct change c = {.make = true, .now = true, .drop_others = true};
+    str old, new;
+    begin();
+    struct session_start s = login();
+    REQUIRE(token_issue(&identity_arena, &alice, s.session_id, &old) == RC_OK);
+    EXPECT_OK(judge(old));
+    EXPECT_OK(ring_change(&identity_request, &c));
+    token_cache_drop_all();
+    EXPECT_EQ(ring_count, 1);
+    EXPECT_RC(judge(old), RC_DENIED);
+    REQUIRE(token_issue(&identity_arena, &alice, s.session_id, &new) == RC_OK);
+    EXPECT_OK(judge(new)); /* the session lives on */
     identity_end();
 }
 
@@ -226,7 +279,7 @@ TEST(another_appliance_s_token_is_refused) {
     begin();
     struct session_start s = login();
     REQUIRE(es256_make(&other) == RC_OK);
-    memcpy(token_of_loop.key.private_key, other.private_key, 32); /* signs with a key not ours */
+    memcpy(ring[0].key.private_key, other.private_key, 32); /* signs with a key not ours */
     REQUIRE(token_issue(&identity_arena, &alice, s.session_id, &token) == RC_OK);
     EXPECT_RC(judge(token), RC_DENIED);
     identity_end();
