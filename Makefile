@@ -228,7 +228,7 @@ define opctl_rules # variant
 build/$1/opctl: $(patsubst %.c,build/$1/%.o,$(OPCTL_SRC) \
                   $(filter-out kernel/base/log.c kernel/base/panic.c, \
                     $(call src,kernel/base app/bundle $(wildcard app/policy app/policy/*))) \
-                  net/http_answer_parse.c net/http_parse.c net/http_url.c \
+                  app/utc.c net/http_answer_parse.c net/http_parse.c net/http_url.c \
                   $(filter build/gen/policy_%,$(GEN))) \
                 $(call third_libs,$1)
 	$$(call say,HOSTLD,$$@)

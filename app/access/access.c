@@ -106,6 +106,7 @@ rc_t access_cover(const struct module *const *list, struct diag *why) {
 
 static rc_t access_start(struct diag *why) {
     (void)why;
+    facts_follow_settings();
     access_guard_start();
     return RC_OK;
 }

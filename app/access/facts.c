@@ -27,6 +27,23 @@ const u64 fact_flags = 0
 #undef FACT
     ;
 
+/* Settings are read when they change, not for each question. */
+static u64 settings;
+static bool settings_followed;
+
+static void read_settings(void) {
+    settings = (config_bool("policy.public") ? FACT_BIT(PUBLIC_DECISIONS) : 0) |
+               (config_bool("metrics.public") ? FACT_BIT(PUBLIC_METRICS) : 0);
+}
+
+void facts_follow_settings(void) {
+    static const char *const keys[] = {"policy.public", "metrics.public"};
+    settings_followed = true;
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+        if (config_on_change(keys[i], read_settings)) settings_followed = false;
+    read_settings();
+}
+
 static str or_empty(str s) { return s.ptr ? s : S(""); }
 
 static void of_actor(struct facts *f, const struct actor *who) {
@@ -67,10 +84,8 @@ void facts_of(struct facts *f, u64 wanted, const struct request *rq,
         if (q->resource_owner.len && str_eq(q->resource_owner, q->who->user_id))
             f->flags |= FACT_BIT(RESOURCE_OWN);
     }
-    if (wanted & FACT_BIT(PUBLIC_DECISIONS) && config_bool("policy.public"))
-        f->flags |= FACT_BIT(PUBLIC_DECISIONS);
-    if (wanted & FACT_BIT(PUBLIC_METRICS) && config_bool("metrics.public"))
-        f->flags |= FACT_BIT(PUBLIC_METRICS);
+    if (!settings_followed) read_settings();
+    f->flags |= settings;
 }
 
 static value words(struct heap *h, str text) {

@@ -15,6 +15,8 @@
  *              else "answered"
  *   sentences  at most `sentences_max`
  *   fired      rules that held for the answer: {rule, file, row, text, title?, description?, value?}
+ *   by         {rule, file, row, title?}: the rule that decided; or whose default stood; or that
+ *              came nearest
  *   nearest    when denied, the rule whose body got furthest: {rule, file, row, title?, held, of,
  *              condition: {text, file, row}, values: [{name, value}], because?: the same of a rule
  *              that condition needed}
@@ -48,5 +50,26 @@ rc_t policy_why(struct policy_program *watched, struct policy_evaluator *e,
                     struct heap *h, value *report, value *result, struct policy_error *error);
 /* The sentences of a report, one line each. */
 void policy_why_write(struct buf *to, value report);
+/* Decisions that changed, by the rule that makes the difference: of a yes that became a no the one
+ * that said yes; else the one that decides now. */
+enum { POLICY_GROUPS_MAX = 64, POLICY_GROUP_IDS = 20 };
+struct policy_groups {
+    struct heap *heap;
+    struct policy_group {
+        value by;
+        u64 count;
+        value ids[POLICY_GROUP_IDS]; /* the first ones */
+    } groups[POLICY_GROUPS_MAX];
+    u32 count;
+    u64 others; /* beyond POLICY_GROUPS_MAX, or not explained */
+};
+void policy_groups_open(struct policy_groups *g, struct heap *h);
+/* Reports of both sides, UNDEFINED: none; the name of the decision. All live as long as `h`. */
+void policy_groups_add(struct policy_groups *g, value before, value after, value id);
+/* [{rule, file, row, title?, count, decision_ids}], the largest first; then, without a rule, the
+ * others. */
+value policy_groups_close(struct policy_groups *g);
+/* What of a report stands beside a changed decision: {outcome, sentences, by?}. */
+value policy_why_short(struct heap *h, value report);
 /* "a/b" to `x := data["a"]["b"]`: the query to watch. */
 void policy_why_query(struct buf *to, str path);

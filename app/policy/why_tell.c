@@ -31,6 +31,7 @@ struct telling {
     struct heap *heap;
     struct value_builder sentences;
     u32 left; /* sentences that may still be added */
+    value by; /* the rule that decided, or came nearest */
     str secrets[SECRETS_MAX];
     u32 secret_count;
     bool too_secret; /* more secrets than fit: no value is shown */
@@ -173,6 +174,19 @@ static void put_location(struct telling *t, struct value_builder *b, const struc
     if (!at || !at->file) return;
     put(t, b, "file", value_string(t->heap, at->file->name));
     put(t, b, "row", value_integer(at->row));
+}
+
+static value rule_value(struct telling *t, const struct ast_rule *r) {
+    struct value_builder b;
+    struct buf name;
+    value_builder_open(&b, t->heap, VALUE_OBJECT);
+    buf_open(&name, KIB(4));
+    put_rule_name(&name, r);
+    put(t, &b, "rule", value_string(t->heap, buf_str(&name)));
+    buf_close(&name);
+    put_location(t, &b, &r->head->at);
+    if (value_defined(title_of(r, "title"))) put(t, &b, "title", title_of(r, "title"));
+    return value_builder_close(&b);
 }
 
 /* ---- What the parts of a condition were ---- */
@@ -477,6 +491,11 @@ static void say_against(struct telling *t, const struct attempt *a) {
     buf_close(&b);
 }
 
+static void put_members(struct value_builder *b, value from) {
+    for (u32 i = 0; i < value_count(from); i++)
+        value_builder_replace(b, value_key_at(from, i), value_value_at(from, i));
+}
+
 static value nearest(struct telling *t, const struct attempt *a, u32 step) {
     struct value_builder b, condition;
     const struct ast_rule *r = rule_around(t->e, a);
@@ -484,20 +503,13 @@ static value nearest(struct telling *t, const struct attempt *a, u32 step) {
     const struct ast_expr *failed = whole_failed(a);
     struct progress p = progress_of(a);
     value seen = values_seen(t, a, failed), because = UNDEFINED;
+    if (r && !step) t->by = rule_value(t, r);
     say_step(t, a, !step, seen, !cause);
     if (cause) because = nearest(t, cause, step + 1);
     else say_against(t, a);
     value_builder_open(&b, t->heap, VALUE_OBJECT);
     value_builder_open(&condition, t->heap, VALUE_OBJECT);
-    if (r) {
-        struct buf name;
-        buf_open(&name, KIB(4));
-        put_rule_name(&name, r);
-        put(t, &b, "rule", value_string(t->heap, buf_str(&name)));
-        buf_close(&name);
-        put_location(t, &b, &r->head->at);
-        if (value_defined(title_of(r, "title"))) put(t, &b, "title", title_of(r, "title"));
-    }
+    if (r) put_members(&b, rule_value(t, r));
     put(t, &b, "held", value_integer(p.held));
     put(t, &b, "of", value_integer(p.of));
     put(t, &condition, "text", text_value(t, source_text(&failed->at)));
@@ -607,6 +619,7 @@ static void say_conditions(struct telling *t, const struct attempt *a, struct bu
 
 static void say_decided(struct telling *t, const char *outcome, const struct attempt *a) {
     struct buf b;
+    t->by = rule_value(t, a->rule);
     buf_open(&b, SENTENCE_MAX);
     (void)buf_printf(&b, "%s by ", outcome);
     put_rule(&b, a->rule);
@@ -687,6 +700,7 @@ static value tell_denied(struct telling *t) {
         consider(a, &best);
     }
     say_refused(t, stood, any);
+    if (stood) t->by = rule_value(t, stood->rule);
     return best ? nearest(t, best, 0) : UNDEFINED;
 }
 
@@ -721,6 +735,7 @@ value policy_why_report(const struct policy_why *e, struct heap *h,
     put(&t, &b, "outcome", value_string_c(h, outcome));
     put(&t, &b, "sentences", value_builder_close(&t.sentences));
     put(&t, &b, "fired", fired(&t));
+    if (value_defined(t.by)) put(&t, &b, "by", t.by);
     if (value_defined(near)) put(&t, &b, "nearest", near);
     put(&t, &b, "complete", value_boolean(!e->incomplete));
     return value_builder_close(&b);

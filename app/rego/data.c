@@ -539,6 +539,9 @@ static const struct route_param decision_parameters[] = {
     {"limit", "integer", "rows of a page, 1 to 100"},
     {"offset", "integer", "rows to skip"},
     {.name = NULL}};
+static const struct route_param shadow_parameters[] = {
+    {"explain", "boolean", "why on both sides, and by which rule they differ"},
+    {.name = NULL}};
 const struct route rego_routes[] = {
     DECIDE(HTTP_GET, "/v1/data", data_get, "The whole document tree"),
     DECIDE(HTTP_GET, "/v1/data/{path...}", data_get, "A document, with an input from the query"),
@@ -566,7 +569,7 @@ const struct route rego_routes[] = {
     REGO(HTTP_GET, "/api/v1/rego/revisions", rego_revisions_list, page_parameters,
          "Every change of policies and data"),
     REGO(HTTP_POST, "/api/v1/rego/revert", rego_revert, NULL, "Go back to a revision"),
-    REGO(HTTP_GET, "/api/v1/rego/shadow", rego_shadow_get, NULL,
+    REGO(HTTP_GET, "/api/v1/rego/shadow", rego_shadow_get, shadow_parameters,
          "What the candidate would have answered otherwise"),
     REGO(HTTP_PUT, "/api/v1/rego/shadow", rego_shadow_put, NULL,
          "Ask a candidate beside the live policies"),

@@ -25,6 +25,7 @@ static struct fiber_mutex explaining;
 
 struct explain_job {
     const struct rego_state *state;
+    const struct rego_state *data; /* whose base documents; NULL: the state's own */
     struct policy_program *watched; /* NULL: to be made from the state's sources */
     struct policy_why_question question;
     u64 now_ns;
@@ -72,7 +73,7 @@ static rc_t run(struct explain_job *j, struct policy_program **keep) {
     rc_t rc = fiber_mutex_lock(&explaining, platform_clock_ns() + WAIT_S * NS_PER_S);
     if (rc) return rc;
     if (keep) j->watched = *keep;
-    j->question.data = j->state ? document_root(j->state->data) : value_empty_object();
+    j->question.data = document_root((j->data ? j->data : j->state)->data);
     rc = worker_run(explain_run, j);
     if (keep) *keep = j->watched;
     fiber_mutex_unlock(&explaining);
@@ -93,6 +94,56 @@ rc_t rego_explain_access(struct heap *h, struct policy_program *shipped, str pat
     *report = j.report;
     rego_release(s);
     return rc;
+}
+
+/* ---- Of what a candidate would answer otherwise ---- */
+
+rc_t rego_explain_state(struct heap *h, struct rego_state *policies, const struct rego_state *data,
+                        str path, value input, u64 now_ns, value *report) {
+    struct explain_job j = {.state = policies, .data = data, .heap = h, .now_ns = now_ns,
+                            .question = {.path = path, .input = input, .sentences_max = 5}};
+    policy_errors_open(&j.errors, h, 1);
+    rc_t rc = run(&j, &policies->build->explained);
+    *report = rc ? UNDEFINED : j.report;
+    return rc;
+}
+
+static value with_reports(struct heap *h, value change, value before, value after) {
+    struct value_builder b, both;
+    value_builder_open(&b, h, VALUE_OBJECT);
+    value_builder_open(&both, h, VALUE_OBJECT);
+    for (u32 i = 0; i < value_count(change); i++)
+        value_builder_replace(&b, value_key_at(change, i), value_value_at(change, i));
+    value_builder_replace(&both, value_string_c(h, "before"), policy_why_short(h, before));
+    value_builder_replace(&both, value_string_c(h, "after"), policy_why_short(h, after));
+    value_builder_replace(&b, value_string_c(h, "explanations"), value_builder_close(&both));
+    return value_builder_close(&b);
+}
+
+value rego_explain_changes(struct heap *h, struct rego_state *before, struct rego_state *after,
+                           const struct rego_state *data, value changes, u64 unseen,
+                           value *by_rule) {
+    struct policy_groups *groups = calloc(1, sizeof *groups);
+    struct value_builder list;
+    *by_rule = value_empty_array();
+    if (!groups) return changes;
+    policy_groups_open(groups, h);
+    groups->others = unseen;
+    value_builder_open(&list, h, VALUE_ARRAY);
+    for (u32 i = 0; i < value_count(changes) && !h->exhausted; i++) {
+        value c = value_item(changes, i), path = value_get_str(c, S("path")), was, is;
+        value at = value_get_str(c, S("timestamp")), input = value_get_str(c, S("input"));
+        u64 now = platform_wall_ns();
+        if (at.kind == VALUE_STRING) (void)utc_parse(value_str(at), &now);
+        /* one that cannot be explained stands there without */
+        (void)rego_explain_state(h, before, data, value_str(path), input, now, &was);
+        (void)rego_explain_state(h, after, data, value_str(path), input, now, &is);
+        policy_groups_add(groups, was, is, value_get_str(c, S("decision_id")));
+        value_builder_add(&list, with_reports(h, c, was, is));
+    }
+    *by_rule = policy_groups_close(groups);
+    free(groups);
+    return value_builder_close(&list);
 }
 
 /* ---- Of any decision ---- */

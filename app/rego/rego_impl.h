@@ -146,6 +146,14 @@ bool rego_body_value(struct request *rq, struct heap *h, value *out);
 
 /* ---- Explaining (explain.c) ---- */
 void rego_explain(struct request *rq);
+/* Why `policies` answer so, with the data of `data`; `report` in `h`. Parks. */
+rc_t rego_explain_state(struct heap *h, struct rego_state *policies, const struct rego_state *data,
+                        str path, value input, u64 now_ns, value *report);
+/* Changed decisions [{decision_id, path, input?, timestamp?, ...}] each with `explanations`
+ * {before, after}; `*by_rule`: groups, as policy_groups_close. Parks. */
+value rego_explain_changes(struct heap *h, struct rego_state *before, struct rego_state *after,
+                           const struct rego_state *data, value changes, u64 unseen,
+                           value *by_rule);
 /* For app/access: of `shipped`, or of the stored policies, with today's data. Parks. */
 rc_t rego_explain_access(struct heap *h, struct policy_program *shipped, str path, value input,
                          value *report);

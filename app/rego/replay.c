@@ -4,9 +4,12 @@
  *
  *   POST /api/v1/rego/replay {"policies": {"authz": "package ...", "old": null}, "limit": 1000}
  *   -> {"asked": 998, "changed": 3, "failed": 0, "by_path": {"authz/allow": 3},
- *       "changes": [{"decision_id", "path", "input", "before", "after"}]}
+ *       "by_rule": [{"rule": "data.authz.allow", "file", "row", "title"?, "count", "decision_ids"}],
+ *       "changes": [{"decision_id", "path", "input", "before", "after",
+ *                    "explanations": {"before": {"outcome", "sentences", "by"}, "after": {...}}}]}
  *
- * The data is today's, the time of the question that of the recorded one. */
+ * The data is today's, the time of the question that of the recorded one. "explain": false leaves
+ * explanations and groups out. */
 #include <stdlib.h>
 #include "app/policy/value/json_text.h"
 #include "app/rego/rego_impl.h"
@@ -27,6 +30,7 @@ struct replay {
     struct heap record; /* of the record at hand */
     struct value_builder changes, by_path;
     u64 asked, changed, failed;
+    bool explain;
 };
 
 static value text_of(struct heap *h, const struct policy_error *e) {
@@ -52,6 +56,9 @@ static void note_change(struct replay *r, value event, value after, value error)
     value_builder_replace(&b, value_string_c(h, "decision_id"),
                           value_copy(h, value_get_str(event, S("decision_id"))));
     value_builder_replace(&b, value_string_c(h, "path"), path);
+    value at = value_get_str(event, S("timestamp"));
+    if (value_defined(at))
+        value_builder_replace(&b, value_string_c(h, "timestamp"), value_copy(h, at));
     value input = value_get_str(event, S("input"));
     if (value_defined(input))
         value_builder_replace(&b, value_string_c(h, "input"), value_copy(h, input));
@@ -116,7 +123,15 @@ static void report(struct request *rq, struct replay *r) {
     value_builder_replace(&b, value_string_c(h, "changed"), value_integer((s64)r->changed));
     value_builder_replace(&b, value_string_c(h, "failed"), value_integer((s64)r->failed));
     value_builder_replace(&b, value_string_c(h, "by_path"), value_builder_close(&r->by_path));
-    value_builder_replace(&b, value_string_c(h, "changes"), value_builder_close(&r->changes));
+    value changes = value_builder_close(&r->changes), by_rule;
+    struct rego_state *live = r->explain ? rego_hold() : NULL;
+    if (live) {
+        changes = rego_explain_changes(h, live, r->candidate, live, changes,
+                                       r->changed - value_count(changes), &by_rule);
+        value_builder_replace(&b, value_string_c(h, "by_rule"), by_rule);
+        rego_release(live);
+    }
+    value_builder_replace(&b, value_string_c(h, "changes"), changes);
     buf_open(&out, REPLAY_BYTES_MAX);
     json_text_write(&out, value_builder_close(&b), 0);
     if (out.failed || h->exhausted)
@@ -170,6 +185,7 @@ void rego_replay(struct request *rq) {
     value limit = ok ? value_get_str(body, S("limit")) : UNDEFINED;
     u64 rows = limit.kind == VALUE_NUMBER && !limit.boxed && limit.integer > 0 ? (u64)limit.integer
                                                                                : REPLAY_DEFAULT;
+    r.explain = ok && !value_is_false(value_get_str(body, S("explain")));
     if (ok) {
         rc_t rc = rego_candidate(changes, count, &r.candidate, &errors, &why);
         if (rc == RC_INVALID && errors.count)

@@ -2,7 +2,8 @@
 /* shadow.c — a candidate beside the live policies: asked the same real questions, never enforced.
  *
  *   PUT    /api/v1/rego/shadow {"policies": {"authz": "package ..."}}   begin
- *   GET    /api/v1/rego/shadow     how many questions, how many answers differed, which
+ *   GET    /api/v1/rego/shadow     how many questions, how many answers differed, which;
+ *                                  ?explain=true: why on both sides, and by which rule
  *   DELETE /api/v1/rego/shadow     end
  *
  * The candidate is the live policies with some replaced, added or left out, as for a replay; when
@@ -127,7 +128,50 @@ void rego_shadow_ask(const struct rego_decision *d, const char *id) {
 
 /* ---- API ---- */
 
-void rego_shadow_get(struct request *rq) {
+/* Newest first, as far as they can be read. */
+static value differences(struct heap *h) {
+    struct value_builder list;
+    value_builder_open(&list, h, VALUE_ARRAY);
+    for (u32 i = 0; i < DIFFERENCES_KEPT; i++) {
+        u32 at = (shadow.next + DIFFERENCES_KEPT - 1 - i) % DIFFERENCES_KEPT;
+        value v;
+        if (shadow.differences[at] &&
+            json_text_read(h, NULL, str_from_c(shadow.differences[at]), &v, NULL) == RC_OK)
+            value_builder_add(&list, v);
+    }
+    return value_builder_close(&list);
+}
+
+static void put_value(struct json_writer *w, const char *name, value v) {
+    struct buf text;
+    buf_open(&text, REPORT_BYTES_MAX);
+    json_text_write(&text, v, 0);
+    if (!text.failed) json_raw(w, name, buf_str(&text));
+    buf_close(&text);
+}
+
+/* Parks: neither the live state nor the candidate may go meanwhile. */
+static void put_explained(struct json_writer *w) {
+    struct rego_state *live = rego_hold(), *candidate = shadow.candidate;
+    struct heap h;
+    value by_rule;
+    if (!live || !candidate) {
+        rego_release(live);
+        return;
+    }
+    __atomic_add_fetch(&candidate->refs, 1, __ATOMIC_RELAXED);
+    heap_open(&h, 4 * REPORT_BYTES_MAX);
+    value list = differences(&h);
+    u64 unseen = shadow.differing - MIN(shadow.differing, (u64)value_count(list));
+    list = rego_explain_changes(&h, live, candidate, live, list, unseen, &by_rule);
+    put_value(w, "by_rule", by_rule);
+    put_value(w, "differences", list);
+    heap_close(&h);
+    rego_release(candidate);
+    rego_release(live);
+}
+
+static void report(struct request *rq, bool explain) {
     struct json_writer w;
     json_open(&w, REPORT_BYTES_MAX);
     json_object(&w, NULL);
@@ -138,16 +182,25 @@ void rego_shadow_get(struct request *rq) {
     json_int(&w, "differing", (s64)shadow.differing);
     json_int(&w, "failed", (s64)shadow.failed);
     json_int(&w, "skipped", (s64)shadow.skipped);
-    json_array(&w, "differences");
-    for (u32 i = 0; i < DIFFERENCES_KEPT; i++) { /* newest first */
-        const char *text =
-            shadow.differences[(shadow.next + DIFFERENCES_KEPT - 1 - i) % DIFFERENCES_KEPT];
-        if (text) json_raw(&w, NULL, str_from_c(text));
+    if (explain && shadow.on)
+        put_explained(&w);
+    else {
+        json_array(&w, "differences");
+        for (u32 i = 0; i < DIFFERENCES_KEPT; i++) { /* newest first */
+            u32 at = (shadow.next + DIFFERENCES_KEPT - 1 - i) % DIFFERENCES_KEPT;
+            if (shadow.differences[at]) json_raw(&w, NULL, str_from_c(shadow.differences[at]));
+        }
+        json_array_end(&w);
     }
-    json_array_end(&w);
     json_object_end(&w);
     reply_json(rq, 200, &w);
     json_close(&w);
+}
+
+void rego_shadow_get(struct request *rq) {
+    str explain = {0};
+    if (!request_query_text(rq, "explain", 8, &explain)) return;
+    report(rq, explain.ptr && !str_eq(explain, S("false")));
 }
 
 static bool copy_changes(const struct rego_change *changes, u32 count) {
@@ -179,7 +232,7 @@ static void begin(struct request *rq, const struct rego_change *changes, u32 cou
         shadow.candidate = candidate, shadow.base = live->build,
         shadow.since_ns = platform_wall_ns();
         if (shadow.on)
-            rego_shadow_get(rq);
+            report(rq, false);
         else {
             end();
             rego_rc(rq, RC_NO_MEMORY, NULL);

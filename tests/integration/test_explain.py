@@ -108,6 +108,32 @@ class Explain(AuthCase):
         self.assertEqual(self.a.get("/healthz").status, 200)
         self.a.request("DELETE", "/v1/policies/slow", token=self.admin())
 
+    def test_replay_and_shadow_say_which_rule_and_why(self):
+        given = {"action": "renew", "book": "b1", "user": "ann", "pin": "7391"}
+        for n in range(3):
+            self.a.post("/v1/data/library/allow", {"input": dict(given, n=n)}, token=self.admin())
+        stricter = POLICY.replace('input.action == "renew"', 'input.action == "renew"\n\tinput.n > 1')
+        r = self.a.post("/api/v1/rego/replay", {"policies": {"library": stricter}, "limit": 3}, token=self.admin())
+        self.assertEqual(r.status, 200, r)
+        said = r.json()
+        self.assertEqual((said["asked"], said["changed"]), (3, 2))
+        self.assertEqual([(g["title"], g["count"]) for g in said["by_rule"]], [("Whoever borrowed a book may renew it", 2)])
+        change = said["changes"][0]
+        self.assertIn(change["decision_id"], said["by_rule"][0]["decision_ids"])
+        self.assertIn("Allowed by", change["explanations"]["before"]["sentences"][0])
+        self.assertIn("`input.n > 1`", " ".join(change["explanations"]["after"]["sentences"]))
+        r = self.a.post("/api/v1/rego/replay", {"policies": {"library": stricter}, "limit": 3, "explain": False},
+                        token=self.admin())
+        self.assertNotIn("by_rule", r.json())
+        self.a.put("/api/v1/rego/shadow", {"policies": {"library": stricter}}, token=self.admin())
+        for n in range(3):
+            self.a.post("/v1/data/library/allow", {"input": dict(given, n=n)}, token=self.admin())
+        said = self.a.get("/api/v1/rego/shadow?explain=true", token=self.admin()).json()
+        self.assertEqual((said["differing"], said["by_rule"][0]["count"], len(said["differences"])), (2, 2, 2))
+        self.assertIn("Denied", said["differences"][0]["explanations"]["after"]["sentences"][0])
+        self.assertNotIn("by_rule", self.a.get("/api/v1/rego/shadow", token=self.admin()).json())
+        self.a.request("DELETE", "/api/v1/rego/shadow", token=self.admin())
+
     def test_access_explains_itself_in_sentences(self):
         user = self.new_user()
         token = self.tokens(user["email"])["access_token"]

@@ -19,7 +19,7 @@ struct verb {
 };
 extern const struct verb eval_verb, check_verb, fmt_verb, parse_verb, test_verb, bench_verb, deps_verb,
     conformance_verb, build_verb, sign_verb, inspect_verb,
-    why_verb;
+    why_verb, replay_verb;
 
 /* ---- Options: a small reader for the reference's way of writing them ----
  * --name value, --name=value, -n value, and switches. */
