@@ -91,17 +91,21 @@ static void put_errors(struct buf *b, const struct policy_errors *errors) {
     json_text_write(b, policy_errors_json(errors->heap, errors), JSON_TEXT_INDENT);
 }
 
-void rego_errors(struct request *rq, const char *message, const struct policy_errors *errors) {
+void rego_errors_as(struct request *rq, const char *code, const char *message,
+                    const struct policy_errors *errors) {
     struct buf b;
     buf_open(&b, MIB(1));
-    (void)buf_printf(
-        &b,
-        "{\n  \"code\": \"invalid_parameter\",\n  \"message\": \"%s\",\n  \"errors\": ", message);
+    (void)buf_printf(&b, "{\n  \"code\": \"%s\",\n  \"message\": \"%s\",\n  \"errors\": ", code,
+                     message);
     put_errors(&b, errors);
     (void)buf_add(&b, S("\n}\n"));
-    if (b.failed) rego_error(rq, 400, "invalid_parameter", "%s; they are too long to be shown", message);
+    if (b.failed) rego_error(rq, 400, code, "%s; they are too long to be shown", message);
     else send(rq, 400, &b);
     buf_close(&b);
+}
+
+void rego_errors(struct request *rq, const char *message, const struct policy_errors *errors) {
+    rego_errors_as(rq, "invalid_parameter", message, errors);
 }
 
 void rego_eval_error(struct request *rq, rc_t rc, const struct policy_error *error) {

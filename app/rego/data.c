@@ -519,6 +519,13 @@ static const struct route_param query_parameters[] = {
     {"strict-builtin-errors", "string", "an error of a builtin is an error"},
     {.name = NULL}};
 
+static const struct route_param compile_parameters[] = {
+    {"pretty", "boolean", "indent the answer"},
+    {"explain", "string", "accepted; no explanation is added"},
+    {"metrics", "boolean", "add how long the parts of the work took"},
+    {"instrument", "boolean", "accepted for the reference's clients; as metrics"},
+    {.name = NULL}};
+
 #define ROUTE(method_, pattern_, handle_, permission_, query_, summary_)                           \
     {                                                                                              \
         .method = method_, .pattern = pattern_, .handle = handle_, .access = ACCESS_PUBLIC,        \
@@ -562,6 +569,10 @@ const struct route rego_routes[] = {
           "An ad-hoc query"),
     ROUTE(HTTP_POST, "/v1/query", query_post, "rego:decision:read", query_parameters,
           "An ad-hoc query"),
+    ROUTE(HTTP_POST, "/v1/compile", rego_compile, "rego:decision:read", compile_parameters,
+          "What is left of a query when something is unknown"),
+    ROUTE(HTTP_POST, "/v1/compile/{path...}", rego_compile_filter, "rego:decision:read",
+          compile_parameters, "The same of a rule, as the condition of a database: Accept says which"),
     MANAGE(HTTP_GET, "/v1/status", rego_status, "State of the policy engine"),
     MANAGE(HTTP_GET, "/v1/config", rego_config, "Its settings, in the reference's form"),
     REGO(HTTP_GET, "/api/v1/rego/decisions", rego_decisions_list, decision_parameters,

@@ -136,6 +136,9 @@ extern const struct route_param rego_parameters[];
 /* {"code": ..., "message": ...} and, with errors, {"errors": [...]} */
 void rego_error(struct request *rq, int status, const char *code, const char *message, ...) PRINTF_LIKE(4, 5);
 void rego_errors(struct request *rq, const char *message, const struct policy_errors *errors);
+/* The same under another code; not RC_OK status 400. */
+void rego_errors_as(struct request *rq, const char *code, const char *message,
+                    const struct policy_errors *errors);
 void rego_eval_error(struct request *rq, rc_t rc, const struct policy_error *error);
 void rego_rc(struct request *rq, rc_t rc, const struct diag *why);
 void rego_put_provenance(struct buf *to, const struct rego_state *s); /* the member "provenance" */
@@ -162,5 +165,9 @@ value rego_masked(struct heap *h, struct rego_state *s, value event);
 
 void rego_status(struct request *rq);
 void rego_config(struct request *rq);
+
+/* ---- Partial evaluation (compile.c) ---- */
+void rego_compile(struct request *rq);
+void rego_compile_filter(struct request *rq);
 
 extern const struct route rego_routes[];

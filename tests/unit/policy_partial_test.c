@@ -17,7 +17,10 @@ struct partial_case {
 
 /* ---- Equal up to names: each variable of one side has one of the other ---- */
 
-struct names { str left[256], right[256]; u32 count; };
+struct names {
+    str left[256], right[256];
+    u32 count;
+};
 
 static bool same_name(struct names *n, str a, str b) {
     for (u32 i = 0; i < n->count; i++)
@@ -31,7 +34,8 @@ static bool same_name(struct names *n, str a, str b) {
 static bool same_body(struct names *n, const struct ast_body *a, const struct ast_body *b);
 static bool same_term(struct names *n, const struct ast_term *a, const struct ast_term *b);
 
-static bool same_terms(struct names *n, struct ast_term *const *a, struct ast_term *const *b, u32 count) {
+static bool same_terms(struct names *n, struct ast_term *const *a, struct ast_term *const *b,
+                       u32 count) {
     for (u32 i = 0; i < count; i++)
         if (!same_term(n, a[i], b[i])) return false;
     return true;
@@ -39,15 +43,18 @@ static bool same_terms(struct names *n, struct ast_term *const *a, struct ast_te
 
 static bool same_term(struct names *n, const struct ast_term *a, const struct ast_term *b) {
     if (!a || !b) return a == b;
-    if (term_is_root(a) || term_is_root(b)) return term_is_root(a) && term_is_root(b) && terms_equal(
-        a->kind == AST_REF ? a->terms[0] : a, b->kind == AST_REF ? b->terms[0] : b);
+    if (term_is_root(a) || term_is_root(b))
+        return term_is_root(a) && term_is_root(b) &&
+               terms_equal(a->kind == AST_REF ? a->terms[0] : a,
+                           b->kind == AST_REF ? b->terms[0] : b);
     if (ast_term_is_constant(a) || ast_term_is_constant(b)) return terms_equal(a, b);
     if (a->kind != b->kind || (a->kind != AST_VAR && a->count != b->count)) return false;
     switch (a->kind) {
     case AST_VAR: return same_name(n, a->var, b->var);
     case AST_OBJECT:
         for (u32 i = 0; i < a->count; i++)
-            if (!same_term(n, a->pairs[i].key, b->pairs[i].key) || !same_term(n, a->pairs[i].value, b->pairs[i].value))
+            if (!same_term(n, a->pairs[i].key, b->pairs[i].key) ||
+                !same_term(n, a->pairs[i].value, b->pairs[i].value))
                 return false;
         return true;
     case AST_ARRAY_COMPREHENSION:
@@ -78,11 +85,14 @@ static bool same_expr(struct names *n, const struct ast_expr *a, const struct as
                same_terms(n, call->terms + 1, b->terms + 1, b->count - 1);
     if (a->kind != b->kind) return false;
     if (a->kind == AST_EXPR_EVERY)
-        return same_term(n, a->every->domain, b->every->domain) && same_term(n, a->every->key, b->every->key) &&
-               same_term(n, a->every->value, b->every->value) && same_body(n, a->every->body, b->every->body);
+        return same_term(n, a->every->domain, b->every->domain) &&
+               same_term(n, a->every->key, b->every->key) &&
+               same_term(n, a->every->value, b->every->value) &&
+               same_body(n, a->every->body, b->every->body);
     if (a->count != b->count) return false;
     if (a->kind == AST_EXPR_CALL)
-        return same_operator(a->terms[0], b->terms[0]) && same_terms(n, a->terms + 1, b->terms + 1, a->count - 1);
+        return same_operator(a->terms[0], b->terms[0]) &&
+               same_terms(n, a->terms + 1, b->terms + 1, a->count - 1);
     return same_terms(n, a->terms, b->terms, a->count);
 }
 
@@ -96,7 +106,9 @@ static bool same_body(struct names *n, const struct ast_body *a, const struct as
 static bool same_rule(const struct ast_rule *a, const struct ast_rule *b) {
     struct names n = {.count = 0};
     const struct ast_head *x = a->head, *y = b->head;
-    if (a->is_default != b->is_default || x->arg_count != y->arg_count || x->ref->count != y->ref->count) return false;
+    if (a->is_default != b->is_default || x->arg_count != y->arg_count ||
+        x->ref->count != y->ref->count)
+        return false;
     if (!same_operator(x->ref->terms[0], y->ref->terms[0])) return false;
     return same_terms(&n, x->ref->terms + 1, y->ref->terms + 1, x->ref->count - 1) &&
            same_terms(&n, x->args, y->args, x->arg_count) &&
@@ -108,7 +120,8 @@ static bool same_module(const struct ast_module *a, const struct ast_module *b) 
     if (!terms_equal(a->package, b->package) || a->rule_count != b->rule_count) return false;
     for (u32 i = 0; i < a->rule_count; i++) {
         bool found = false;
-        for (u32 k = 0; k < b->rule_count && !found; k++) found = same_rule(a->rules[i], b->rules[k]);
+        for (u32 k = 0; k < b->rule_count && !found; k++)
+            found = same_rule(a->rules[i], b->rules[k]);
         if (!found) return false;
     }
     return true;
@@ -148,8 +161,10 @@ static void compare(struct heap *h, const struct partial_case *t, const struct p
     }
     for (u32 i = 0; i < t->want_count; i++) {
         struct ast_body *want = NULL, empty = {0};
-        if (!str_trim(t->wants[i]).len) want = &empty;
-        else EXPECT_OK(parse_body(h, t->wants[i], &parse, &want, errors));
+        if (!str_trim(t->wants[i]).len)
+            want = &empty;
+        else
+            EXPECT_OK(parse_body(h, t->wants[i], &parse, &want, errors));
         bool found = false;
         for (u32 k = 0; want && k < a->query_count && !found; k++) {
             struct names n = {.count = 0};
@@ -162,7 +177,8 @@ static void compare(struct heap *h, const struct partial_case *t, const struct p
         struct ast_module *want = NULL;
         EXPECT_OK(parse_module(h, S("want.rego"), t->supports[i], &parse, &want, errors));
         bool found = false;
-        for (u32 k = 0; want && k < a->support_count; k++) found |= same_module(want, a->support[k]);
+        for (u32 k = 0; want && k < a->support_count; k++)
+            found |= same_module(want, a->support[k]);
         if (!found) tell(t, a, "a module is missing");
     }
 }
@@ -180,17 +196,22 @@ static void run_case(const struct partial_case *t) {
         sources[i] = (struct policy_source){str_from_c(names[i]), t->modules[i]};
     }
     struct policy_load_options load = {0};
-    struct policy_ask ask = {.input = read_json(&h, t->input), .data = read_json(&h, t->data), .now_ns = 5, .seed = 1};
-    struct partial_options o = {.unknowns = t->unknowns, .unknown_count = t->unknown_count,
-                                .disabled = t->disabled, .disabled_count = t->disabled_count,
-                                .shallow = t->shallow, .nondeterministic = t->nondeterministic,
+    struct policy_ask ask = {
+        .input = read_json(&h, t->input), .data = read_json(&h, t->data), .now_ns = 5, .seed = 1};
+    struct partial_options o = {.unknowns = t->unknown_count ? t->unknowns : NULL,
+                                .unknown_count = t->unknown_count,
+                                .disabled = t->disabled,
+                                .disabled_count = t->disabled_count,
+                                .shallow = t->shallow,
+                                .nondeterministic = t->nondeterministic,
                                 .no_namespace = t->no_namespace};
     struct partial_answer a;
     if (policy_load(sources, t->module_count, &load, &program, &errors) ||
         partial_evaluate(&h, program, t->query, &ask, &o, &a, &errors))
         test_fail(__FILE__, __LINE__, "%.*s: %.*s", STR(t->note),
                   STR(errors.count ? errors.items[0].message : S("failed")));
-    else compare(&h, t, &a, &errors);
+    else
+        compare(&h, t, &a, &errors);
     policy_drop(program);
     heap_close(&h);
 }
@@ -217,19 +238,28 @@ static void read_line(struct partial_case *t, str line) {
     block = NULL;
     size_t colon = str_find_byte(line, ':');
     str key = str_take(line, colon), v = str_trim(str_skip(line, MIN(colon + 1, line.len)));
-    if (str_eq(key, S("query"))) t->query = v;
-    else if (str_eq(key, S("data"))) t->data = v;
-    else if (str_eq(key, S("input"))) t->input = v;
-    else if (str_eq(key, S("unknowns"))) put_list(t->unknowns, &t->unknown_count, v);
-    else if (str_eq(key, S("disable"))) put_list(t->disabled, &t->disabled_count, v);
-    else if (str_eq(key, S("want"))) t->wants[t->want_count++ % ITEMS] = v;
-    else if (str_eq(key, S("module"))) block = &t->modules[t->module_count++ % ITEMS];
-    else if (str_eq(key, S("support"))) block = &t->supports[t->support_count++ % ITEMS];
+    if (str_eq(key, S("query")))
+        t->query = v;
+    else if (str_eq(key, S("data")))
+        t->data = v;
+    else if (str_eq(key, S("input")))
+        t->input = v;
+    else if (str_eq(key, S("unknowns")))
+        put_list(t->unknowns, &t->unknown_count, v);
+    else if (str_eq(key, S("disable")))
+        put_list(t->disabled, &t->disabled_count, v);
+    else if (str_eq(key, S("want")))
+        t->wants[t->want_count++ % ITEMS] = v;
+    else if (str_eq(key, S("module")))
+        block = &t->modules[t->module_count++ % ITEMS];
+    else if (str_eq(key, S("support")))
+        block = &t->supports[t->support_count++ % ITEMS];
     else if (str_eq(key, S("flags"))) {
         t->shallow = flag(v, S("shallow"));
         t->nondeterministic = flag(v, S("nondeterministic"));
         t->no_namespace = flag(v, S("no_namespace"));
-    } else if (key.len && key.ptr[0] != '#') test_fail(__FILE__, __LINE__, "unknown line: %.*s", STR(line));
+    } else if (key.len && key.ptr[0] != '#')
+        test_fail(__FILE__, __LINE__, "unknown line: %.*s", STR(line));
 }
 
 TEST(what_is_left_is_as_the_table_says) {
@@ -247,7 +277,8 @@ TEST(what_is_left_is_as_the_table_says) {
         bool begins = str_starts(line, S("## "));
         if (!begins) read_line(&t, line);
         if (!begins) continue;
-        if (t.note.len && (!only || str_find(t.note, str_from_c(only)) < t.note.len)) run_case(&t), count++;
+        if (t.note.len && (!only || str_find(t.note, str_from_c(only)) < t.note.len))
+            run_case(&t), count++;
         t = (struct partial_case){.note = str_skip(line, 3)};
         block = NULL;
     }

@@ -189,7 +189,8 @@ static int ask_partial(struct eval *e) {
     struct policy_program *program = NULL;
     struct heap *h = &e->files.heap;
     policy_errors_open(&errors, h, 0);
-    e->left.unknowns = e->unknowns, e->left.disabled = e->disabled;
+    e->left.unknowns = e->left.unknown_count ? e->unknowns : NULL;
+    e->left.disabled = e->disabled;
     e->left.parse = e->with.parse, e->left.package = e->with.package;
     e->left.imports = e->with.imports, e->left.import_count = e->with.import_count;
     if (e->timeout_ns)

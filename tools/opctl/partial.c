@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* partial.c — opctl policy eval --partial: what is left of a query when part of the input or data is
- * unknown, printed as the reference prints it.
+/* partial.c — opctl policy eval --partial: what is left of a query when part of the input or data
+ * is unknown, printed as the reference prints it.
  *
  *   json     {"partial": {"queries": [trees], "modules": [trees]}}
  *   pretty   a table: Query 1, Query 2, Support 1 ...
@@ -50,7 +50,10 @@ static str cell_of(struct heap *h, const struct buf *text) {
     return v.kind == VALUE_STRING ? value_str(v) : S("");
 }
 
-struct row { char name[32]; str text; };
+struct row {
+    char name[32];
+    str text;
+};
 
 static void put_rule(size_t first, size_t second) {
     putchar('+');
@@ -127,8 +130,10 @@ static void put_json(struct heap *h, const struct partial_answer *a) {
     struct value_builder inner, outer;
     value_builder_open(&inner, h, VALUE_OBJECT);
     value queries = value_get_str(tree, S("queries"));
-    if (value_defined(queries)) value_builder_replace(&inner, value_string_c(h, "queries"), queries);
-    if (value_defined(modules)) value_builder_replace(&inner, value_string_c(h, "modules"), modules);
+    if (value_defined(queries))
+        value_builder_replace(&inner, value_string_c(h, "queries"), queries);
+    if (value_defined(modules))
+        value_builder_replace(&inner, value_string_c(h, "modules"), modules);
     value_builder_open(&outer, h, VALUE_OBJECT);
     value_builder_replace(&outer, value_string_c(h, "partial"), value_builder_close(&inner));
     value_print(value_builder_close(&outer), JSON_TEXT_INDENT);

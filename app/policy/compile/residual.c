@@ -47,16 +47,10 @@ void residual_close(struct residual *r) {
 
 bool residual_may_hold(struct residual *r, const struct ast_body *b) {
     struct compiler *c = r->c;
-    struct heap *kept = c->heap;
-    struct heap own;
-    heap_open(&own, kept->bytes_max);
-    c->heap = &own; /* types of a body that is not kept */
     struct checker k = {.c = c};
     check_body(&k, env_push(&k, c->types), b);
     bool holds = !k.found.count || compile_stopped(c);
-    c->heap = kept;
     c->too_deep = false;
-    heap_close(&own);
     heap_rewind(&c->scratch);
     return holds;
 }

@@ -18,7 +18,8 @@ const char *policy_code_name(enum policy_code code) {
     static const char *const names[] = { /* ORDER: POLICY_CODE_NAMES */
         "rego_parse_error", "rego_compile_error", "rego_type_error", "rego_unsafe_var_error",
         "rego_recursion_error", "rego_format_error", "eval_internal_error", "eval_conflict_error",
-        "eval_type_error", "eval_builtin_error", "eval_cancel_error", "eval_with_merge_error"};
+        "eval_type_error", "eval_builtin_error", "eval_cancel_error", "eval_with_merge_error",
+        "pe_fragment_error", "invalid_unknown", "invalid_mask_rule"};
     return names[code];
 }
 

@@ -17,6 +17,9 @@ enum policy_code { /* POLICY_CODE_NAMES: ORDER */
     EVAL_BUILTIN_ERROR,     /* eval_builtin_error */
     EVAL_CANCEL_ERROR,      /* eval_cancel_error: deadline or budget */
     EVAL_WITH_MERGE_ERROR,  /* eval_with_merge_error */
+    FILTER_FRAGMENT_ERROR,  /* pe_fragment_error: cannot be said to a database */
+    FILTER_UNKNOWN_ERROR,   /* invalid_unknown */
+    FILTER_MASK_ERROR,      /* invalid_mask_rule */
 };
 const char *policy_code_name(enum policy_code code);
 

@@ -69,8 +69,10 @@ static void have_result(struct partial *p, struct site at, const struct ast_term
     struct ast_term *t = value_defined(v) ? term_of(p, v) : NULL;
     partial_fail(p);
     if (!t) return;
-    if (to) partial_unify(p, at, (struct closed){to, at.visit->env}, (struct closed){t, p->root}, k);
-    else if (!value_is_false(v)) goal_next(p, k);
+    if (to)
+        partial_unify(p, at, (struct closed){to, at.visit->env}, (struct closed){t, p->root}, k);
+    else if (!value_is_false(v))
+        goal_next(p, k);
 }
 
 static value run_builtin(struct partial *p, const struct builtin *b, const struct ast_location *at,
@@ -83,8 +85,8 @@ static value run_builtin(struct partial *p, const struct builtin *b, const struc
         if (value_defined(known)) return known;
     }
     struct builtin_call *c = &e->call;
-    *c = (struct builtin_call){.heap = p->heap, .evaluation = e, .self = b, .at = at,
-                               .code = EVAL_BUILTIN_ERROR};
+    *c = (struct builtin_call){
+        .heap = p->heap, .evaluation = e, .self = b, .at = at, .code = EVAL_BUILTIN_ERROR};
     value v = b->fn(c, args);
     if (c->failed && (c->halt || p->ask->strict_errors))
         machine_fail(e, c->code, at, "%s: %s", b->name, c->message);
@@ -233,8 +235,10 @@ static void keep_function(struct partial *p, struct ruling *r) {
     if (!path) return;
     r->all = true, r->fallback = false, r->chains = false;
     r->enter = support_function_enter, r->finish = call_supported;
-    if (support_has(p, path->terms, path->count)) call_supported(p, r);
-    else ruling_start(p, r);
+    if (support_has(p, path->terms, path->count))
+        call_supported(p, r);
+    else
+        ruling_start(p, r);
 }
 
 static bool default_of_call_matters(const struct ruling *r) {
@@ -286,7 +290,7 @@ static const struct ast_term *replacement(struct partial *p, const struct ast_te
 }
 
 void partial_call(struct partial *p, struct site at, struct ast_term *const *terms, u32 count,
-          struct goal *k) {
+                  struct goal *k) {
     const struct ast_term *op = terms[0], *by = replacement(p, op);
     const struct builtin *b = builtin_of(op);
     if (by && (by->kind == AST_REF || by->kind == AST_VAR) && call_arity(p, by) >= 0) {
@@ -295,8 +299,9 @@ void partial_call(struct partial *p, struct site at, struct ast_term *const *ter
         struct goal *back = goal_restore(p, k);
         if (!other || !back) return;
         memcpy(other, terms, count * sizeof(struct ast_term *));
-        other[0] = by->kind == AST_VAR ? term_ref(p, (struct ast_term *[]){(struct ast_term *)by}, 1)
-                                       : (struct ast_term *)by;
+        other[0] = by->kind == AST_VAR
+                       ? term_ref(p, (struct ast_term *[]){(struct ast_term *)by}, 1)
+                       : (struct ast_term *)by;
         p->now.around.replaced = NULL;
         if (other[0]) partial_call(p, at, other, count, back);
         return;
@@ -310,13 +315,17 @@ void partial_call(struct partial *p, struct site at, struct ast_term *const *ter
         else if (t && (int)count == arity + 2)
             partial_unify(p, at, (struct closed){terms[count - 1], at.visit->env},
                           (struct closed){t, at.visit->env}, k);
-        else goal_next(p, k);
+        else
+            goal_next(p, k);
         return;
     }
     const struct rule_node *n = b ? NULL : node_of(p, op);
-    if (n) call_rules(p, at, n, terms, count, k);
-    else if (!b) partial_fail(p);
+    if (n)
+        call_rules(p, at, n, terms, count, k);
+    else if (!b)
+        partial_fail(p);
     else if (unknown_in_expr(p, site_expr(at), at.visit->env))
         save_call(p, at, b->arity, terms, count, k);
-    else call_builtin(p, at, b, terms, count, k);
+    else
+        call_builtin(p, at, b, terms, count, k);
 }

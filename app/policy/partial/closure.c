@@ -91,7 +91,7 @@ static struct ast_term *closure_amend(struct partial *p, struct closed a) {
 }
 
 void partial_unify_closure(struct partial *p, struct site at, struct closed a, struct closed b,
-                   bool swapped, struct goal *k) {
+                           bool swapped, struct goal *k) {
     if (!unknown_in_term(p, a.term, a.env)) {
         closure_evaluate(p, at, a, b, k);
         return;
@@ -99,8 +99,10 @@ void partial_unify_closure(struct partial *p, struct site at, struct closed a, s
     a.term = closure_amend(p, a);
     if (term_shape(b.term) == SHAPE_CLOSURE) b.term = closure_amend(p, b);
     if (!a.term || !b.term) return;
-    if (swapped) save_unify(p, at, b, a, k);
-    else save_unify(p, at, a, b, k);
+    if (swapped)
+        save_unify(p, at, b, a, k);
+    else
+        save_unify(p, at, a, b, k);
 }
 
 /* ---- every, not { }, and, or: saved ---- */
@@ -156,8 +158,10 @@ static void or_right(struct partial *p, struct choice *c) {
 static void or_left(struct partial *p, struct choice *c) {
     struct gather *t = (struct gather *)c;
     choice_pop(p, c);
-    if (t->held) goal_next(p, t->k);
-    else body_try(p, t, site_expr(t->at)->logical->right, t->at.visit->env, or_right);
+    if (t->held)
+        goal_next(p, t->k);
+    else
+        body_try(p, t, site_expr(t->at)->logical->right, t->at.visit->env, or_right);
 }
 static void and_left(struct partial *p, struct choice *c) {
     struct gather *t = (struct gather *)c;
@@ -188,7 +192,8 @@ static void all_try(struct partial *p, struct all *a) {
     struct goal *g = goal_make(p, held_go, a->at, NULL);
     if (!f || !g) return;
     g->arg = &a->g, a->g.held = false;
-    struct closed item = {term_item(p, a->domain, i), p->root}, key = {term_key(p, a->domain, i), p->root};
+    struct closed item = {term_item(p, a->domain, i), p->root},
+                  key = {term_key(p, a->domain, i), p->root};
     g = goal_unify(p, a->at, (struct closed){q->value, env}, item, goal_body(p, f, g));
     if (q->key) g = goal_unify(p, a->at, (struct closed){q->key, env}, key, g);
     choice_push(p, &a->g.c, all_next);
@@ -201,7 +206,8 @@ static void all_next(struct partial *p, struct choice *c) {
     if (a->g.held) all_try(p, a);
 }
 
-static void every_known(struct partial *p, struct site at, const struct ast_every *q, struct goal *k) {
+static void every_known(struct partial *p, struct site at, const struct ast_every *q,
+                        struct goal *k) {
     struct all *a = partial_alloc(p, sizeof *a);
     if (!a) return;
     a->every = q, a->at = at, a->k = k;
@@ -227,6 +233,8 @@ void partial_every(struct partial *p, struct site at, struct goal *k) {
     }
     struct gather *t = gather_make(p, at, k);
     if (!t) return;
-    if (e->kind == AST_EXPR_NOT) body_try(p, t, e->not_body, env, not_done);
-    else body_try(p, t, e->logical->left, env, e->logical->op == AST_AND ? and_left : or_left);
+    if (e->kind == AST_EXPR_NOT)
+        body_try(p, t, e->not_body, env, not_done);
+    else
+        body_try(p, t, e->logical->left, env, e->logical->op == AST_AND ? and_left : or_left);
 }

@@ -9,8 +9,15 @@
 #include <stdio.h>
 #include "app/policy/partial/partial_impl.h"
 
-struct same { str name; u32 up; const struct ast_term *constant; };
-struct taken { str name; const struct ast_term *by; };
+struct same {
+    str name;
+    u32 up;
+    const struct ast_term *constant;
+};
+struct taken {
+    str name;
+    const struct ast_term *by;
+};
 
 struct copy {
     struct partial *p;
@@ -70,9 +77,12 @@ static bool make_sets(struct copy *c, const struct ast_body *b) {
         const struct ast_expr *e = b->exprs[i];
         if (!expr_is_call(e, "eq") || e->count != 3 || e->negated || e->with_count) continue;
         const struct ast_term *x = e->terms[1], *y = e->terms[2];
-        if (is_var(x) && is_var(y)) ok = set_merge(c, x->var, y->var);
-        else if (is_var(x) && ast_term_is_constant(y)) ok = set_constant(set_make(c, x->var), y);
-        else if (is_var(y) && ast_term_is_constant(x)) ok = set_constant(set_make(c, y->var), x);
+        if (is_var(x) && is_var(y))
+            ok = set_merge(c, x->var, y->var);
+        else if (is_var(x) && ast_term_is_constant(y))
+            ok = set_constant(set_make(c, x->var), y);
+        else if (is_var(y) && ast_term_is_constant(x))
+            ok = set_constant(set_make(c, y->var), x);
     }
     return ok;
 }
@@ -104,7 +114,10 @@ static void take(struct copy *c, str name, const struct ast_term *by) {
     if (c->taken_count < c->taken_room) c->taken[c->taken_count++] = (struct taken){name, by};
 }
 
-struct mention { str name; bool found; };
+struct mention {
+    str name;
+    bool found;
+};
 static bool mention_term(struct ast_walk *w, struct ast_term **t) {
     struct mention *m = w->arg;
     if ((*t)->kind == AST_VAR && str_eq((*t)->var, m->name)) m->found = true;
@@ -141,8 +154,10 @@ static struct ast_term *put_head(struct copy *c, const struct ast_term *t) {
     u32 count = front + t->count - 1;
     struct ast_term **list = partial_alloc(p, count * sizeof(struct ast_term *));
     if (!list || !head) return NULL;
-    if (by && by->kind == AST_REF) memcpy(list, by->terms, front * sizeof(struct ast_term *));
-    else list[0] = (struct ast_term *)(by ? by : head);
+    if (by && by->kind == AST_REF)
+        memcpy(list, by->terms, front * sizeof(struct ast_term *));
+    else
+        list[0] = (struct ast_term *)(by ? by : head);
     memcpy(list + front, t->terms + 1, (t->count - 1) * sizeof(struct ast_term *));
     for (u32 i = 1; i < count; i++) list[i] = put(c, list[i]);
     if (list[0]->kind != AST_VAR) list[0] = put(c, list[0]);
@@ -259,9 +274,12 @@ static bool keep(struct copy *c, const struct ast_expr *e) {
                 take(c, made_name(c), a);
             return false;
         }
-        if (can_take(c, a, b)) take(c, a->var, b);
-        else if (can_take(c, b, a)) take(c, b->var, a);
-        else return true;
+        if (can_take(c, a, b))
+            take(c, a->var, b);
+        else if (can_take(c, b, a))
+            take(c, b->var, a);
+        else
+            return true;
         return false;
     }
     if (e->kind == AST_EXPR_CALL &&
@@ -300,13 +318,18 @@ static void bind_live(struct copy *c) {
     }
 }
 
-struct within { const struct ast_term *what; bool found; };
+struct within {
+    const struct ast_term *what;
+    bool found;
+};
 static bool within_term(struct ast_walk *w, struct ast_term **t) {
     struct within *x = w->arg;
     if (x->found) return false;
     if ((*t)->kind >= AST_ARRAY_COMPREHENSION && (*t)->kind <= AST_SET_COMPREHENSION) return false;
-    if ((*t)->kind == AST_REF && x->what->kind == AST_REF) x->found = ast_ref_starts(*t, x->what);
-    else x->found = terms_equal(*t, x->what);
+    if ((*t)->kind == AST_REF && x->what->kind == AST_REF)
+        x->found = ast_ref_starts(*t, x->what);
+    else
+        x->found = terms_equal(*t, x->what);
     return !x->found;
 }
 
@@ -385,8 +408,8 @@ static bool bring_back(struct copy *c) {
 struct ast_body *copy_propagate(struct partial *p, const struct ast_body *b,
                                 const struct residual_names *live, bool never_empty) {
     u32 room = b->count * 2 + live->count + 2;
-    struct copy c = {.p = p, .live = live, .set_room = b->count * 2, .taken_room = b->count,
-                     .out_room = room};
+    struct copy c = {
+        .p = p, .live = live, .set_room = b->count * 2, .taken_room = b->count, .out_room = room};
     c.sets = partial_alloc(p, MAX(c.set_room, 1u) * sizeof *c.sets);
     c.taken = partial_alloc(p, MAX(c.taken_room, 1u) * sizeof *c.taken);
     c.out = partial_alloc(p, room * sizeof(struct ast_expr *));

@@ -115,12 +115,12 @@ static const struct ast_with *withs_now(struct partial *p, struct site at, u32 *
 /* Saves the negation of an expression that is final. */
 static void save_negated(struct partial *p, struct site at, const struct ast_expr *e) {
     struct ast_expr *not = ast_expr_copy(p->heap, e);
-    if (!not) return;
-    not->negated = !e->negated;
+    if (!not ) return;
+    not ->negated = !e->negated;
     u32 count;
     const struct ast_with *with = withs_now(p, at, &count);
-    not->with = (struct ast_with *)with, not->with_count = count;
-    not->at = site_expr(at)->at;
+    not ->with = (struct ast_with *)with, not ->with_count = count;
+    not ->at = site_expr(at)->at;
     save_expr(p, at, not, NULL, NULL, NULL);
 }
 
@@ -179,7 +179,8 @@ static void negate_by_rules(struct partial *p, struct negation *n) {
     struct ast_term **args;
     u32 count = arguments(p, n, &args);
     struct ast_term *package = term_ref(p, path, 2), *ref = term_ref(p, path, 3);
-    struct ast_term *var = name.kind == VALUE_STRING ? ast_var(p->heap, NULL, value_str(name)) : NULL;
+    struct ast_term *var =
+        name.kind == VALUE_STRING ? ast_var(p->heap, NULL, value_str(name)) : NULL;
     struct ast_head *head = partial_alloc(p, sizeof *head);
     if (!package || !ref || !var || !head) return;
     head->ref = term_ref(p, &var, 1), head->name = var->var, head->value = p->yes;

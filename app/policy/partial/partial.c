@@ -23,7 +23,8 @@ static rc_t compile_the_query(struct heap *h, const struct compiled *program, st
     if (rc) return rc;
     struct ast_walk w = {.expr = equal_to_eq, .arg = h};
     ast_walk_body(&w, *out);
-    rc = compile_query(h, program, *out, o->package, o->imports, o->import_count, &compiled, errors);
+    rc =
+        compile_query(h, program, *out, o->package, o->imports, o->import_count, &compiled, errors);
     *out = compiled.body;
     return rc;
 }
@@ -34,7 +35,8 @@ static struct ast_term *root_ref(struct partial *p, str name) {
 }
 
 /* "input.x", "data.pets", or a variable */
-static const struct ast_term *named_term(struct partial *p, str text, struct policy_errors *errors) {
+static const struct ast_term *named_term(struct partial *p, str text,
+                                         struct policy_errors *errors) {
     struct ast_term *t = NULL;
     if (parse_term(p->heap, text, &p->options->parse, &t, errors)) return NULL;
     if (t->kind == AST_VAR && term_is_root(t))
@@ -46,7 +48,7 @@ static const struct ast_term *named_term(struct partial *p, str text, struct pol
 
 static rc_t read_unknowns(struct partial *p, struct policy_errors *errors) {
     const struct partial_options *o = p->options;
-    if (!o->unknown_count) {
+    if (!o->unknowns) {
         unknown_push(p, (struct closed){p->input_ref, p->root});
         names_add(&p->live, S("input"));
     }
@@ -67,15 +69,16 @@ static rc_t read_unknowns(struct partial *p, struct policy_errors *errors) {
 
 static bool live_var(struct ast_walk *w, struct ast_term **t) {
     struct partial *p = w->arg;
-    if ((*t)->kind == AST_VAR && !str_starts((*t)->var, S("__local"))) names_add(&p->live, (*t)->var);
+    if ((*t)->kind == AST_VAR && !str_starts((*t)->var, S("__local")))
+        names_add(&p->live, (*t)->var);
     return true;
 }
 
 static rc_t partial_open(struct partial *p, struct heap *h, const struct compiled *program,
                          const struct policy_ask *ask, const struct partial_options *o) {
     p->heap = h, p->program = program, p->ask = ask, p->options = o;
-    heap_open(&p->evaluation.heap, ask->limits.bytes_max ? ask->limits.bytes_max
-                                                         : POLICY_EVALUATION_BYTES_MAX);
+    heap_open(&p->evaluation.heap,
+              ask->limits.bytes_max ? ask->limits.bytes_max : POLICY_EVALUATION_BYTES_MAX);
     p->evaluation.ask = ask;
     p->evaluation.steps_max = ask->limits.steps_max ? ask->limits.steps_max : POLICY_STEPS_MAX;
     p->evaluation.budget = POLICY_STEPS_SLICE;

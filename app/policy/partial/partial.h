@@ -13,25 +13,31 @@
 #include "app/policy/policy.h"
 
 struct partial_options {
-    const str *unknowns;         /* refs or variables: "data.pets", "input.x" */
-    u32 unknown_count;           /* none: input as a whole */
-    const str *disabled;         /* refs of rules that stay rules */
+    const str *unknowns; /* refs or variables: "data.pets"; NULL: input as a whole */
+    u32 unknown_count;
+    const str *disabled; /* refs of rules that stay rules */
     u32 disabled_count;
-    bool shallow;                /* only what is known in whole is put in place of its rule */
-    bool nondeterministic;       /* time.now_ns, http.send and so on are called now */
-    bool no_namespace;           /* support rules keep their packages' names */
-    str name_space;              /* of support rules; empty: "partial" */
+    bool shallow;                   /* only what is known in whole is put in place of its rule */
+    bool nondeterministic;          /* time.now_ns, http.send and so on are called now */
+    bool no_namespace;              /* support rules keep their packages' names */
+    str name_space;                 /* of support rules; empty: "partial" */
     const struct ast_term *package; /* of the query, and its imports; may be NULL */
     const struct ast_import *imports;
     u32 import_count;
-    struct parse_options parse;  /* of the query */
+    struct parse_options parse; /* of the query */
 };
 struct partial_answer {
-    struct ast_body **queries;   /* none: never true. A body of no expressions: always */
+    struct ast_body **queries; /* none: never true. A body of no expressions: always */
     u32 query_count;
     struct ast_module **support; /* by name of package */
     u32 support_count;
     u64 steps;
+    /* Refs to parts of the known input that are not there: perhaps misspelled. */
+    struct partial_miss {
+        const struct ast_term *ref;
+        struct ast_location at;
+    } * misses;
+    u32 miss_count;
 };
 /* All of the answer lies in `h`, whose maximum bounds the work too. RC_INVALID: the query is wrong,
  * or evaluation failed, said in `errors`; RC_LIMIT, RC_TIMEOUT: a bound of `ask` was reached. */

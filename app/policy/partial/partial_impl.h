@@ -16,9 +16,10 @@
 #include "app/policy/partial/partial.h"
 #include "kernel/base/limits.h"
 
-LIMIT(PARTIAL_DEPTH_MAX, 400, 100)        /* terms within terms through bindings: C stack */
-LIMIT(PARTIAL_QUERIES_MAX, 100000, 1000)  /* of an answer; likewise rules of support */
-LIMIT(PARTIAL_INLINE_NOT_MAX, 16, 16)     /* the reference's: ways in which a negation may fail */
+LIMIT(PARTIAL_DEPTH_MAX, 200, 100)       /* terms within terms through bindings: C stack */
+LIMIT(PARTIAL_QUERIES_MAX, 100000, 1000) /* of an answer; likewise rules of support */
+LIMIT(PARTIAL_MISSES_MAX, 32, 4)
+LIMIT(PARTIAL_INLINE_NOT_MAX, 16, 16) /* the reference's: ways in which a negation may fail */
 
 struct partial;
 
@@ -59,25 +60,37 @@ struct saved { /* an expression of the query that is being made */
     struct env *left, *right; /* NULL, both: it is final */
     const struct saved *older;
 };
-struct unknown { struct closed what; const struct unknown *older; };
+struct unknown {
+    struct closed what;
+    const struct unknown *older;
+};
 struct disabled { /* refs that may not be replaced by what they stand for */
     const struct ast_term *ref;
-    u32 len;                    /* terms of the ref that count */
+    u32 len; /* terms of the ref that count */
     bool internal;
     const struct disabled *older;
 };
-struct target { const struct ast_term *ref; const struct target *older; };
-struct replaced { const struct ast_term *name; const struct ast_term *by; const struct replaced *older; };
+struct target {
+    const struct ast_term *ref;
+    const struct target *older;
+};
+struct replaced {
+    const struct ast_term *name;
+    const struct ast_term *by;
+    const struct replaced *older;
+};
 struct known { /* a document that was worked out */
     const struct rule_node *node;
     value v;
     struct known *next;
 };
 enum { KNOWN_SLOTS = 64 };
-struct known_table { struct known *slots[KNOWN_SLOTS]; };
+struct known_table {
+    struct known *slots[KNOWN_SLOTS];
+};
 
-struct surroundings { /* what `with` changes */
-    value input, data;     /* data: the replacements alone */
+struct surroundings {  /* what `with` changes */
+    value input, data; /* data: the replacements alone */
     const struct disabled *disabled;
     const struct target *targets;
     const struct replaced *replaced;
@@ -128,19 +141,24 @@ struct partial {
     u32 *rule_seen, seen_stamp, rule_count;
     const struct ast_rule **rule_queue;
     struct partial_answer *out;
+    u32 miss_room;
     u32 query_room, support_room;
-    struct support { struct ast_module *module; u32 room; } *support;
+    struct support {
+        struct ast_module *module;
+        u32 room;
+    } * support;
     struct residual_names live; /* the query's own variables */
 };
 
 /* ---- solve.c: the loop ---- */
 void *partial_alloc(struct partial *p, size_t n); /* zeroed; NULL: p has stopped */
 bool partial_stopped(const struct partial *p);
-void partial_fail(struct partial *p);             /* back to the newest choice */
-struct goal *goal_make(struct partial *p, void (*go)(struct partial *, struct goal *), struct site at,
-                       struct goal *next);
+void partial_fail(struct partial *p); /* back to the newest choice */
+struct goal *goal_make(struct partial *p, void (*go)(struct partial *, struct goal *),
+                       struct site at, struct goal *next);
 void goal_next(struct partial *p, struct goal *k);
-bool choice_push(struct partial *p, struct choice *c, void (*again)(struct partial *, struct choice *));
+bool choice_push(struct partial *p, struct choice *c,
+                 void (*again)(struct partial *, struct choice *));
 void choice_pop(struct partial *p, struct choice *c);
 void partial_solve(struct partial *p);
 struct goal *goal_body(struct partial *p, const struct visit *f, struct goal *next);
@@ -165,16 +183,24 @@ bool term_is_root(const struct ast_term *t); /* input or data, as a variable or 
 /* ---- term.c ---- */
 struct ast_term *term_of(struct partial *p, value v);
 bool term_value(struct partial *p, const struct ast_term *t, value *v); /* false: not constant */
-enum shape { SHAPE_SCALAR, SHAPE_VAR, SHAPE_REF, SHAPE_ARRAY, SHAPE_OBJECT, SHAPE_SET, SHAPE_CLOSURE,
-             SHAPE_OTHER };
+enum shape {
+    SHAPE_SCALAR,
+    SHAPE_VAR,
+    SHAPE_REF,
+    SHAPE_ARRAY,
+    SHAPE_OBJECT,
+    SHAPE_SET,
+    SHAPE_CLOSURE,
+    SHAPE_OTHER
+};
 enum shape term_shape(const struct ast_term *t);
 u32 term_count(const struct ast_term *t);
 const struct ast_term *term_key(struct partial *p, const struct ast_term *t, u32 i);
 const struct ast_term *term_item(struct partial *p, const struct ast_term *t, u32 i);
 bool terms_equal(const struct ast_term *a, const struct ast_term *b);
 struct ast_term *term_ref(struct partial *p, struct ast_term *const *terms, u32 count);
-struct ast_term *term_wrap(struct partial *p, const struct ast_term *leaf, struct ast_term *const *keys,
-                           u32 count); /* {k0: {k1: leaf}} */
+struct ast_term *term_wrap(struct partial *p, const struct ast_term *leaf,
+                           struct ast_term *const *keys, u32 count); /* {k0: {k1: leaf}} */
 struct ast_term *term_set_of(struct partial *p, const struct ast_term *only);
 /* A copy without values and bare roots, members of sets in order; of a body: in place. */
 struct ast_term *term_plain(struct partial *p, const struct ast_term *t);
@@ -182,8 +208,8 @@ void body_plain(struct partial *p, struct ast_body *b);
 bool expr_is_call(const struct ast_expr *e, const char *op);
 struct ast_expr *expr_eq(struct partial *p, const struct ast_term *a, const struct ast_term *b);
 struct ast_expr *expr_term(struct partial *p, const struct ast_term *t);
-struct ast_expr *expr_call(struct partial *p, const struct ast_term *op, struct ast_term *const *args,
-                           u32 count);
+struct ast_expr *expr_call(struct partial *p, const struct ast_term *op,
+                           struct ast_term *const *args, u32 count);
 struct ast_body *expr_body(struct partial *p, struct ast_expr *const *exprs, u32 count);
 
 /* ---- unknown.c ---- */
@@ -204,9 +230,10 @@ void unknown_names(struct partial *p, struct residual_names *to);
 /* ---- save.c ---- */
 void save_expr(struct partial *p, struct site at, struct ast_expr *e, struct env *left,
                struct env *right, struct goal *k);
-void save_unify(struct partial *p, struct site at, struct closed a, struct closed b, struct goal *k);
-void save_call(struct partial *p, struct site at, u32 arity, struct ast_term *const *terms, u32 count,
-               struct goal *k);
+void save_unify(struct partial *p, struct site at, struct closed a, struct closed b,
+                struct goal *k);
+void save_call(struct partial *p, struct site at, u32 arity, struct ast_term *const *terms,
+               u32 count, struct goal *k);
 struct ast_body *save_query(struct partial *p); /* what was saved so far, as a body */
 void support_add(struct partial *p, const struct ast_term *package, struct ast_rule *r);
 bool support_has(struct partial *p, struct ast_term *const *path, u32 count);
@@ -214,7 +241,8 @@ u32 support_split(struct ast_term *const *path, u32 count); /* terms of the pack
 struct ast_term *name_spaced(struct partial *p, struct ast_term *const *terms, u32 count);
 
 /* ---- unify.c ---- */
-void partial_unify(struct partial *p, struct site at, struct closed a, struct closed b, struct goal *k);
+void partial_unify(struct partial *p, struct site at, struct closed a, struct closed b,
+                   struct goal *k);
 struct goal *goal_unify(struct partial *p, struct site at, struct closed a, struct closed b,
                         struct goal *next);
 
@@ -226,7 +254,8 @@ struct reading { /* a ref on its way: terms before `pos` are followed */
     u32 pos;
     struct goal *k;
 };
-void read_ref(struct partial *p, struct site at, struct closed ref, struct closed with, struct goal *k);
+void read_ref(struct partial *p, struct site at, struct closed ref, struct closed with,
+              struct goal *k);
 void read_term(struct partial *p, struct reading r, struct closed t);
 value base_document(struct partial *p, struct ast_term *const *path, u32 count);
 
@@ -247,7 +276,7 @@ struct ruling {
     bool chains;   /* else-rules are tried while none before them was found */
     bool fallback; /* the default is tried when nothing was found */
     bool all;      /* and in any case */
-    bool support; /* found at least one rule of support */
+    bool support;  /* found at least one rule of support */
     void (*enter)(struct partial *p, struct ruling *r, const struct ast_rule *rule);
     void (*finish)(struct partial *p, struct ruling *r);
     struct reading reading;
@@ -269,7 +298,8 @@ void rules_read(struct partial *p, struct reading r, struct ast_term **plugged,
 void rules_value(struct partial *p, struct site at, const struct rule_node *n, struct goal *then);
 
 /* ---- call.c ---- */
-void partial_call(struct partial *p, struct site at, struct ast_term *const *terms, u32 count, struct goal *k);
+void partial_call(struct partial *p, struct site at, struct ast_term *const *terms, u32 count,
+                  struct goal *k);
 bool is_function(struct partial *p, const struct ast_term *ref);
 int call_arity(struct partial *p, const struct ast_term *op);
 
@@ -278,8 +308,8 @@ void partial_step_with(struct partial *p, struct site at, struct goal *k);
 void partial_step(struct partial *p, struct site at, struct goal *k);
 void partial_negate(struct partial *p, struct site at, struct goal *k);
 void partial_every(struct partial *p, struct site at, struct goal *k);
-void partial_unify_closure(struct partial *p, struct site at, struct closed a, struct closed b, bool swapped,
-                   struct goal *k);
+void partial_unify_closure(struct partial *p, struct site at, struct closed a, struct closed b,
+                           bool swapped, struct goal *k);
 
 /* ---- copy.c ---- */
 struct ast_body *copy_propagate(struct partial *p, const struct ast_body *b,

@@ -234,7 +234,7 @@ struct extent { /* rules beneath a node, one after another, into one object */
     const struct rule_node **nodes;
     u32 *at;
     u32 depth, base;
-    value *virtual;         /* per level, of the keys gathered so far */
+    value *virtual; /* per level, of the keys gathered so far */
     bool *any;
 };
 
@@ -293,8 +293,10 @@ static void read_extent(struct partial *p, const struct reading *r, struct ast_t
                         const struct rule_node *n) {
     if (!n) {
         value v = base_document(p, plugged, r->pos);
-        if (!value_defined(v)) partial_fail(p);
-        else partial_unify(p, r->at, r->with, (struct closed){term_of(p, v), p->root}, r->k);
+        if (!value_defined(v))
+            partial_fail(p);
+        else
+            partial_unify(p, r->at, r->with, (struct closed){term_of(p, v), p->root}, r->k);
         return;
     }
     struct extent *e = partial_alloc(p, sizeof *e);
@@ -326,8 +328,26 @@ static void read_tree(struct partial *p, struct reading r, struct ast_term **plu
     }
     struct ast_term *key = bind_plug(p, (struct closed){r.ref.term->terms[r.pos], r.ref.env});
     if (!key) return;
-    if (ast_term_is_ground(key)) read_child(p, r, plugged, n, key);
-    else read_branches(p, &r, plugged, n);
+    if (ast_term_is_ground(key))
+        read_child(p, r, plugged, n, key);
+    else
+        read_branches(p, &r, plugged, n);
+}
+
+/* input.fruit is not there, and nothing says that it is unknown: it may have been meant to be. */
+static void note_miss(struct partial *p, struct site at, const struct ast_term *ref) {
+    struct partial_answer *out = p->out;
+    value key;
+    if (ref->count < 2 || !term_value(p, ref->terms[1], &key) || key.kind != VALUE_STRING) return;
+    if (value_defined(value_get(p->now.around.input, key))) return;
+    for (u32 i = 0; i < out->miss_count; i++)
+        if (terms_equal(out->misses[i].ref, ref)) return;
+    if (!p->miss_room) {
+        out->misses = partial_alloc(p, PARTIAL_MISSES_MAX * sizeof *out->misses);
+        p->miss_room = out->misses ? PARTIAL_MISSES_MAX : 0;
+    }
+    if (out->miss_count < p->miss_room)
+        out->misses[out->miss_count++] = (struct partial_miss){ref, site_expr(at)->at};
 }
 
 void read_ref(struct partial *p, struct site at, struct closed ref, struct closed with,
@@ -341,6 +361,7 @@ void read_ref(struct partial *p, struct site at, struct closed ref, struct close
     struct closed t;
     if (term_is_root(head)) {
         value input = p->now.around.input;
+        note_miss(p, at, ref.term);
         if (!value_defined(input)) {
             partial_fail(p);
             return;

@@ -196,7 +196,6 @@ static void value_enter(struct partial *p, struct ruling *r, const struct ast_ru
     goal_next(p, goal_body(p, f, rule_goal(p, r, f, value_go)));
 }
 
-
 void rules_value(struct partial *p, struct site at, const struct rule_node *n, struct goal *then) {
     (void)at;
     for (const struct known *k = *known_slot(p, n); k; k = k->next)
@@ -355,8 +354,10 @@ static void support_go(struct partial *p, struct goal *g) {
     if (!package || !name) return;
     name->terms[0] = ast_var(p->heap, NULL, value_str(name->terms[0]->scalar));
     struct ast_term *key = NULL, *result = NULL;
-    if (h->value) result = term_plain(p, bind_plug_named(p, (struct closed){h->value, env}));
-    else key = term_plain(p, bind_plug_named(p, (struct closed){h->key, env}));
+    if (h->value)
+        result = term_plain(p, bind_plug_named(p, (struct closed){h->value, env}));
+    else
+        key = term_plain(p, bind_plug_named(p, (struct closed){h->key, env}));
     struct ast_rule *made = support_rule(p, r->rule, name, key, result, body);
     if (!made) return;
     if (!p->options->shallow) {
@@ -386,7 +387,8 @@ static void support_done(struct partial *p, struct ruling *r) {
             partial_fail(p);
             return;
         }
-        ref = term_of(p, r->rules.multi && r->rules.ground ? value_empty_set() : value_empty_object());
+        ref = term_of(p,
+                      r->rules.multi && r->rules.ground ? value_empty_set() : value_empty_object());
     }
     save_unify(p, reading->at, (struct closed){ref, reading->ref.env}, reading->with, reading->k);
 }
@@ -424,8 +426,10 @@ static void read_complete(struct partial *p, struct ruling *r) {
     if ((!r->rules.count && !r->rules.fallback) || r->node->rules[0]->head->is_function) {
         partial_fail(p);
     } else if (!unknown_in_term(p, reading->ref.term, reading->ref.env)) {
-        if (p->now.around.replaced) read_through(p, r);
-        else read_known(p, reading, r->node);
+        if (p->now.around.replaced)
+            read_through(p, r);
+        else
+            read_known(p, reading, r->node);
     } else if (default_matters(p, r) || p->options->shallow ||
                disabled_ref(p, r->plugged, reading->pos + 1, false)) {
         read_support(p, r);
@@ -450,8 +454,10 @@ static void read_keyed(struct partial *p, struct ruling *r) {
     u32 at = reading->pos + 1;
     bool unknown = unknown_in_ref(p, ref, at, reading->ref.env);
     if (ref->count == at) {
-        if (unknown) read_support(p, r);
-        else read_known(p, reading, r->node);
+        if (unknown)
+            read_support(p, r);
+        else
+            read_known(p, reading, r->node);
         return;
     }
     if ((unknown && p->options->shallow) || disabled_ref(p, ref->terms, at, false)) {
@@ -459,9 +465,12 @@ static void read_keyed(struct partial *p, struct ruling *r) {
         return;
     }
     u32 most = longest_head(&r->rules, ref->count);
-    bool keys_unknown = most > at && unknown_in_terms(p, ref->terms + at, most - at, reading->ref.env);
-    if (!r->rules.count) partial_fail(p);
-    else if (!keys_unknown && !unknown) read_known(p, reading, r->node);
+    bool keys_unknown =
+        most > at && unknown_in_terms(p, ref->terms + at, most - at, reading->ref.env);
+    if (!r->rules.count)
+        partial_fail(p);
+    else if (!keys_unknown && !unknown)
+        read_known(p, reading, r->node);
     else {
         r->enter = keys_unknown ? keyed_last_enter : keyed_first_enter;
         ruling_start(p, r);

@@ -53,12 +53,12 @@ static struct ast_expr *complete(struct partial *p, const struct saved *s) {
     if (!e || (!s->left && !s->right)) return e;
     bool eq = expr_is_call(e, "eq") && e->count == 3;
     for (u32 i = e->kind == AST_EXPR_CALL; i < e->count; i++)
-        e->terms[i] = term_plain(
-            p, bind_plug_named(p, (struct closed){s->expr->terms[i],
-                                                  eq && i == 2 ? s->right : s->left}));
+        e->terms[i] =
+            term_plain(p, bind_plug_named(p, (struct closed){s->expr->terms[i],
+                                                             eq && i == 2 ? s->right : s->left}));
     for (u32 i = 0; i < e->with_count; i++)
-        e->with[i].value = term_plain(
-            p, bind_plug_named(p, (struct closed){s->expr->with[i].value, s->left}));
+        e->with[i].value =
+            term_plain(p, bind_plug_named(p, (struct closed){s->expr->with[i].value, s->left}));
     for (u32 i = 0; i < e->count; i++)
         if (!e->terms[i]) return NULL;
     return e;
@@ -70,7 +70,8 @@ struct ast_body *save_query(struct partial *p) {
     struct ast_expr **exprs = partial_alloc(p, MAX(count, 1u) * sizeof(struct ast_expr *));
     if (!exprs) return NULL;
     u32 i = count;
-    for (const struct saved *s = p->now.query; s && exprs; s = s->older) exprs[--i] = complete(p, s);
+    for (const struct saved *s = p->now.query; s && exprs; s = s->older)
+        exprs[--i] = complete(p, s);
     if (!count) exprs[count++] = expr_term(p, p->yes);
     return expr_body(p, exprs, count);
 }
@@ -78,8 +79,9 @@ struct ast_body *save_query(struct partial *p) {
 /* ---- Support ---- */
 
 static bool is_rule_name(const struct ast_term *t) {
-    static const char *const words[] = {"not", "import", "package", "default", "else", "with", "null",
-                                        "true", "false", "as", "some", "in", "every", "contains", "if"};
+    static const char *const words[] = {"not",  "import", "package", "default",  "else",
+                                        "with", "null",   "true",    "false",    "as",
+                                        "some", "in",     "every",   "contains", "if"};
     if (t->kind != AST_STRING) return false;
     str s = value_str(t->scalar);
     for (u32 i = 0; i < ARRAY_LEN(words); i++)

@@ -3,8 +3,8 @@
  * choice puts back what it saved and tries its next way.
  *
  * Nothing here recurses with the policy: what must be worked out aside (a negation, a rule's value,
- * the rules of support) is a choice too, which learns that all ways were tried when it is the newest
- * again. */
+ * the rules of support) is a choice too, which learns that all ways were tried when it is the
+ * newest again. */
 #include <stdio.h>
 #include "app/policy/partial/partial_impl.h"
 
@@ -120,7 +120,8 @@ static void term_go(struct partial *p, struct goal *g) {
 /* A term alone holds unless it is false. It is given a variable of its own. */
 static void step_term(struct partial *p, struct site at, const struct ast_term *t, struct goal *k) {
     char name[64];
-    int n = snprintf(name, sizeof name, "$_term_%llu_%u", (unsigned long long)at.visit->id, at.index);
+    int n =
+        snprintf(name, sizeof name, "$_term_%llu_%u", (unsigned long long)at.visit->id, at.index);
     value text = value_string(p->heap, (str){name, (size_t)n});
     if (text.kind != VALUE_STRING) return;
     struct closed var = {ast_var(p->heap, NULL, value_str(text)), at.visit->env};
@@ -147,7 +148,8 @@ void partial_step(struct partial *p, struct site at, struct goal *k) {
     case AST_EXPR_TERM: step_term(p, at, e->terms[0], k); break;
     case AST_EXPR_CALL:
         if (expr_is_call(e, "eq") && e->count == 3)
-            partial_unify(p, at, (struct closed){e->terms[1], env}, (struct closed){e->terms[2], env}, k);
+            partial_unify(p, at, (struct closed){e->terms[1], env},
+                          (struct closed){e->terms[2], env}, k);
         else
             partial_call(p, at, e->terms, e->count, k);
         break;

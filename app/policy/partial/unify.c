@@ -69,25 +69,35 @@ static void unify_known(struct partial *p, struct site at, struct closed a, stru
     if (var_a && var_b && a.env == b.env && str_eq(a.term->var, b.term->var)) {
         goal_next(p, k);
     } else if (var_a || var_b) {
-        if (var_a) bind_var(p, a, b);
-        else bind_var(p, b, a);
+        if (var_a)
+            bind_var(p, a, b);
+        else
+            bind_var(p, b, a);
         goal_next(p, k);
     } else {
         struct ast_term *x = bind_plug(p, a), *y = bind_plug(p, b);
-        if (x && y && terms_equal(x, y)) goal_next(p, k);
-        else partial_fail(p);
+        if (x && y && terms_equal(x, y))
+            goal_next(p, k);
+        else
+            partial_fail(p);
     }
 }
 
 static void unify_values(struct partial *p, struct site at, struct closed a, struct closed b,
                          struct goal *k) {
     bool save_a = must_be_saved(p, a), save_b = must_be_saved(p, b);
-    if (!save_a && a.term->kind == AST_REF) read_ref(p, at, a, b, k);
-    else if (!save_b && b.term->kind == AST_REF) read_ref(p, at, b, a, k);
-    else if (save_a || save_b) save_unify(p, at, a, b, k);
-    else if (term_shape(a.term) == SHAPE_CLOSURE) partial_unify_closure(p, at, a, b, false, k);
-    else if (term_shape(b.term) == SHAPE_CLOSURE) partial_unify_closure(p, at, b, a, true, k);
-    else unify_known(p, at, a, b, k);
+    if (!save_a && a.term->kind == AST_REF)
+        read_ref(p, at, a, b, k);
+    else if (!save_b && b.term->kind == AST_REF)
+        read_ref(p, at, b, a, k);
+    else if (save_a || save_b)
+        save_unify(p, at, a, b, k);
+    else if (term_shape(a.term) == SHAPE_CLOSURE)
+        partial_unify_closure(p, at, a, b, false, k);
+    else if (term_shape(b.term) == SHAPE_CLOSURE)
+        partial_unify_closure(p, at, b, a, true, k);
+    else
+        unify_known(p, at, a, b, k);
 }
 
 static bool may_match(enum shape a, enum shape b, const struct ast_term *tb) {
@@ -97,12 +107,17 @@ static bool may_match(enum shape a, enum shape b, const struct ast_term *tb) {
            (a == SHAPE_OBJECT && tb->kind == AST_OBJECT_COMPREHENSION);
 }
 
-void partial_unify(struct partial *p, struct site at, struct closed a, struct closed b, struct goal *k) {
+void partial_unify(struct partial *p, struct site at, struct closed a, struct closed b,
+                   struct goal *k) {
     if (partial_stopped(p)) return;
     a = bind_apply(p, a), b = bind_apply(p, b);
     enum shape sa = term_shape(a.term), sb = term_shape(b.term);
-    if (!may_match(sa, sb, b.term)) partial_fail(p);
-    else if (sa == SHAPE_ARRAY && sb == SHAPE_ARRAY) unify_arrays(p, at, a, b, k);
-    else if (sa == SHAPE_OBJECT && sb == SHAPE_OBJECT) unify_objects(p, at, a, b, k);
-    else unify_values(p, at, a, b, k);
+    if (!may_match(sa, sb, b.term))
+        partial_fail(p);
+    else if (sa == SHAPE_ARRAY && sb == SHAPE_ARRAY)
+        unify_arrays(p, at, a, b, k);
+    else if (sa == SHAPE_OBJECT && sb == SHAPE_OBJECT)
+        unify_objects(p, at, a, b, k);
+    else
+        unify_values(p, at, a, b, k);
 }

@@ -31,7 +31,8 @@ static bool unknown_path(const struct partial *p, struct ast_term *const *terms,
     return false;
 }
 
-static bool unknown_var(const struct partial *p, const struct ast_term *var, const struct env *env) {
+static bool unknown_var(const struct partial *p, const struct ast_term *var,
+                        const struct env *env) {
     if (var->kind != AST_VAR) return false;
     for (const struct unknown *u = p->now.unknowns; u; u = u->older)
         if (u->what.env == env && u->what.term->kind == AST_VAR &&
@@ -42,15 +43,20 @@ static bool unknown_var(const struct partial *p, const struct ast_term *var, con
 
 bool unknown_has(struct partial *p, struct closed t) {
     if (t.term->kind == AST_VAR)
-        return term_is_root(t.term) ? unknown_path(p, (struct ast_term *[]){(struct ast_term *)t.term}, 1)
-                                    : unknown_var(p, t.term, t.env);
+        return term_is_root(t.term)
+                   ? unknown_path(p, (struct ast_term *[]){(struct ast_term *)t.term}, 1)
+                   : unknown_var(p, t.term, t.env);
     if (t.term->kind != AST_REF) return false;
     return unknown_path(p, t.term->terms, t.term->count) || unknown_var(p, t.term->terms[0], t.env);
 }
 
 /* ---- Through bindings ---- */
 
-struct deep { struct partial *p; struct env *env; bool found; };
+struct deep {
+    struct partial *p;
+    struct env *env;
+    bool found;
+};
 
 static bool deep_term(struct ast_walk *w, struct ast_term **t) {
     struct deep *d = w->arg;
@@ -88,7 +94,8 @@ void disabled_push(struct partial *p, const struct ast_term *ref, u32 len, bool 
 
 bool disabled_ref(struct partial *p, struct ast_term *const *terms, u32 len, bool skip_internal) {
     for (const struct disabled *d = p->now.around.disabled; d; d = d->older)
-        if (!(d->internal && skip_internal) && one_starts(d->ref->terms, d->len, terms, len)) return true;
+        if (!(d->internal && skip_internal) && one_starts(d->ref->terms, d->len, terms, len))
+            return true;
     return false;
 }
 
@@ -106,7 +113,7 @@ struct search {
     bool in_rule; /* variables are another body's */
     bool lasting; /* what is found of rules holds for the whole evaluation */
     bool found;
-    u32 met;      /* rules in the queue */
+    u32 met; /* rules in the queue */
 };
 
 /* Rules are looked at one after another, in the order they were met. */
@@ -117,8 +124,10 @@ static void rules_meet(struct search *l, const struct rule_node *n) {
             u32 number = residual_rule_number(r);
             if (number >= p->rule_count || p->rule_seen[number] == p->seen_stamp) continue;
             p->rule_seen[number] = p->seen_stamp;
-            if (l->lasting && p->rule_unknown[number]) l->found = p->rule_unknown[number] == 2;
-            else p->rule_queue[l->met++] = r;
+            if (l->lasting && p->rule_unknown[number])
+                l->found = p->rule_unknown[number] == 2;
+            else
+                p->rule_queue[l->met++] = r;
         }
 }
 
@@ -175,7 +184,8 @@ static bool look_term(struct ast_walk *w, struct ast_term **term) {
             ast_walk_term(w, &t->terms[i]);
         return false;
     }
-    if (t->kind == AST_VAR && term_is_root(t)) look_at_ref(l, term, 1);
+    if (t->kind == AST_VAR && term_is_root(t))
+        look_at_ref(l, term, 1);
     else if (t->kind == AST_VAR && !l->in_rule)
         l->found = unknown_has_deep(l->p, (struct closed){t, l->env});
     return !l->found;
@@ -186,7 +196,9 @@ static bool is_nondeterministic(const struct ast_term *op) {
     size_t n = 0;
     for (u32 i = 0; op->kind == AST_REF && i < op->count; i++) {
         const struct ast_term *t = op->terms[i];
-        str part = t->kind == AST_VAR ? t->var : t->kind == AST_STRING ? value_str(t->scalar) : S("");
+        str part = t->kind == AST_VAR      ? t->var
+                   : t->kind == AST_STRING ? value_str(t->scalar)
+                                           : S("");
         if (n + part.len + 2 > sizeof name) return false;
         if (i) name[n++] = '.';
         memcpy(name + n, part.ptr, part.len);
@@ -238,7 +250,8 @@ static bool look_end(struct search *l) {
     return l->found;
 }
 
-bool unknown_in_terms(struct partial *p, struct ast_term *const *terms, u32 count, struct env *env) {
+bool unknown_in_terms(struct partial *p, struct ast_term *const *terms, u32 count,
+                      struct env *env) {
     struct search l = {.p = p, .env = env};
     struct ast_walk w = look_walk(&l);
     look_begin(&l);
@@ -277,7 +290,10 @@ bool unknown_in_body(struct partial *p, const struct ast_body *b, struct env *en
 
 /* ---- Variables that become unknown ---- */
 
-struct spread { struct partial *p; struct env *env; };
+struct spread {
+    struct partial *p;
+    struct env *env;
+};
 
 static bool spread_term(struct ast_walk *w, struct ast_term **t) {
     struct spread *s = w->arg;

@@ -58,11 +58,13 @@ static void replace_one(struct partial *p, struct site at, const struct ast_with
     } else if (!term_value(p, by, &v)) {
         return;
     } else {
-        const struct ast_term *ref = w->target->kind == AST_REF ? w->target
+        const struct ast_term *ref = w->target->kind == AST_REF           ? w->target
                                      : str_eq(w->target->var, S("input")) ? p->input_ref
                                                                           : p->data_ref;
-        if (str_eq(ref->terms[0]->var, S("input"))) to->input = patched(p, to->input, ref, v);
-        else to->data = patched(p, to->data, ref, v);
+        if (str_eq(ref->terms[0]->var, S("input")))
+            to->input = patched(p, to->input, ref, v);
+        else
+            to->data = patched(p, to->data, ref, v);
         struct target *t = partial_alloc(p, sizeof *t);
         if (!t) return;
         *t = (struct target){ref, to->targets};
