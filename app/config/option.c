@@ -9,6 +9,7 @@
 #include "app/config/config_impl.h"
 #include "app/config/check.h"
 #include "app/config/services.h"
+#include "app/config/sources.h"
 #include <math.h>
 
 #define TEXT(key, initial, min, max, check, effect, help)                                          \

@@ -30,6 +30,7 @@ double read_resident(void) { return (double)platform_memory_used(); }
 double read_heap(void) { return (double)memory_heap_bytes(); }
 double read_pressure(void) { return memory_pressure_percent() / 100.0; }
 double read_ready(void) { return health_ready(); }
+double read_bundle_activation(void) { return (double)metric_values[METRIC_BUNDLE_ACTIVATION]; }
 double read_fibers(void) { return fiber_count(); }
 double read_fibers_max(void) { return fiber_capacity(); }
 double read_workers(void) { return worker_count(); }

@@ -107,7 +107,7 @@ static bool line_may_go_on(const struct line *l) {
 /* Programs that are watched are made whole: few are, and not in a hurry. */
 static bool may_change(const struct policy_load_options *o) {
     const struct policy_program *from = o->from;
-    if (!from || !line_may_go_on(from->line)) return false;
+    if (!from || o->versions || !line_may_go_on(from->line)) return false;
     return !o->trace && !o->every_rule && !from->program.trace && !from->program.every_rule;
 }
 

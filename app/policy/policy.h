@@ -20,7 +20,8 @@ struct policy_times { /* how long the parts of loading and preparing took; added
 };
 struct policy_load_options {
     struct parse_options parse;
-    const enum rego_version *versions; /* of each source; NULL: parse.version for all */
+    const enum rego_version *versions; /* of each source; NULL: parse.version for all. With
+                                           them `from` is not looked at */
     struct compile_options compile;
     size_t bytes_max; /* memory of the program; 0: POLICY_PROGRAM_BYTES_MAX */
     bool trace;       /* its evaluation can be watched: trace.h */

@@ -6,6 +6,7 @@
 #include "app/policy/value/json_text.h"
 #include "app/policy/value/yaml_text.h"
 #include "app/config/config.h"
+#include "app/rego/bundles.h"
 #include "app/rego/rego_impl.h"
 #include "app/rego/service.h"
 #include "app/version.h"
@@ -211,20 +212,17 @@ static void describe(struct request *rq, bool status) {
     json_open(&w, MIB(1));
     json_object(&w, NULL);
     json_object(&w, "result");
-    json_object(&w, "labels");
-    json_text(&w, "id", config_text("net.hostname"));
-    json_text(&w, "version", S(OPENPOLICY_VERSION));
-    json_object_end(&w);
     if (status) {
-        json_object(&w, "plugins");
-        json_object(&w, "policies");
-        json_text(&w, "state", s ? S("OK") : S("NOT_READY"));
-        json_object_end(&w);
-        json_object_end(&w);
+        report_json(&w, true);
         json_int(&w, "revision", s ? s->revision : 0);
         json_int(&w, "policies", s ? s->source_count : 0);
         json_int(&w, "data_bytes", s ? (s64)document_bytes(s->data) : 0);
     } else {
+        json_object(&w, "labels");
+        json_text(&w, "id", config_text("net.hostname"));
+        json_text(&w, "version", S(OPENPOLICY_VERSION));
+        discovery_labels_json(&w);
+        json_object_end(&w);
         json_bool(&w, "decision_logs", config_bool("policy.decisions"));
         json_text(&w, "default_decision", S("/system/main"));
         describe_services(&w, rq->arena);

@@ -7,6 +7,7 @@
  *   PUT, PATCH, DELETE         base documents */
 #include "app/policy/value/json_text.h"
 #include "app/metrics/metrics.h"
+#include "app/rego/bundles.h"
 #include "app/rego/watch.h"
 #include "kernel/platform.h"
 
@@ -340,7 +341,7 @@ static void policies_answer(struct request *rq, const char *id) {
     }
     (void)buf_add(&b, id ? S("}\n") : S("]}\n"));
     if (!found && id && !strcmp(id, ACCESS_POLICY_ID)) { /* the shipped one, till another is put */
-        struct rego_source shipped = {S(ACCESS_POLICY_ID), access_policy_text(), 0};
+        struct rego_source shipped = {S(ACCESS_POLICY_ID), access_policy_text(), 0, REGO_V1};
         buf_clear(&b);
         (void)buf_add(&b, S("{\"result\":"));
         put_source(&b, &h, &shipped, true);
@@ -579,6 +580,13 @@ const struct route rego_routes[] = {
          "The decision log, newest first"),
     REGO(HTTP_GET, "/api/v1/rego/revisions", rego_revisions_list, page_parameters,
          "Every change of policies and data"),
+    REGO(HTTP_GET, "/api/v1/rego/bundles", bundles_list, NULL, "Bundles: active ones, and how they fare"),
+    REGO(HTTP_PUT, "/api/v1/rego/bundles/{name...}", bundles_put, NULL,
+         "Activate a bundle: the body is its archive"),
+    REGO(HTTP_POST, "/api/v1/rego/bundles/{name...}", bundles_load_now, NULL,
+         "Ask a bundle's server now"),
+    REGO(HTTP_DELETE, "/api/v1/rego/bundles/{name...}", bundles_delete, NULL,
+         "Take a bundle out, and what lies under its roots"),
     REGO(HTTP_POST, "/api/v1/rego/revert", rego_revert, NULL, "Go back to a revision"),
     REGO(HTTP_GET, "/api/v1/rego/shadow", rego_shadow_get, shadow_parameters,
          "What the candidate would have answered otherwise"),

@@ -9,7 +9,8 @@
 enum { LIST_BYTES_MAX = 1 << 20 };
 
 static const char *const kinds[] = {"policy_put", "policy_delete", "data_put",
-                                    "data_patch", "data_delete",   "revert"};
+                                    "data_patch", "data_delete",   "revert",
+                                    "bundle_put", "bundle_patch",  "bundle_delete"};
 
 static rc_t revisions_items(struct db_txn *t, struct request *rq, const struct page *page,
                             struct json_writer *w, u64 *out_total, void *arg) {

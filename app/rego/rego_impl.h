@@ -8,6 +8,7 @@
  * fails leaves everything as it was. */
 #pragma once
 #include "app/access/access.h"
+#include "app/bundle/bundle.h"
 #include "app/id.h"
 #include "app/policy/policy.h"
 #include "app/policy/trace_record.h"
@@ -15,7 +16,11 @@
 #include "app/reply.h"
 #include "app/rego/rego.h"
 
-struct rego_source { str id, text; s64 revision; /* that put it there */ };
+struct rego_source {
+    str id, text;
+    s64 revision; /* that put it there */
+    enum rego_version version;
+};
 
 enum { REGO_QUERIES = 256 }; /* prepared paths kept per state */
 struct rego_query { str path; struct policy_query *query; };
@@ -27,12 +32,14 @@ struct rego_state {
     u32 source_count;
     struct rego_build *build;     /* the compiled policies; shared by states that differ in data */
     struct document *data;
+    value bundles; /* name -> {"manifest", "etag", "modules": {id: 0 or 1}}; in the heap */
 };
 /* Compiled once per set of policies. */
 struct rego_build {
     u32 refs;
     struct policy_program *program;
     struct policy_program *watched; /* the same, for explanations (watch.c); NULL: not yet wanted */
+    bool mixed; /* of policies in Rego v0 and v1 */
     bool has_mask, has_drop; /* data.system.log.mask, drop: a policy looks at decision records */
     struct policy_program *explained; /* the same, every rule tried (explain.c); NULL: likewise */
     struct access_policy *access; /* data.openpolicy.authz; NULL: the shipped one decides */
@@ -52,11 +59,14 @@ rc_t rego_query_of(struct rego_state *s, str path, struct policy_query **out,
                    struct policy_errors *errors);
 
 /* ---- Changes (state.c) ---- */
-enum rego_kind { REGO_SOURCE_PUT, REGO_SOURCE_DELETE, REGO_DATA_PUT, REGO_DATA_PATCH, REGO_DATA_DELETE, REGO_REVERT };
+enum rego_kind { REGO_SOURCE_PUT, REGO_SOURCE_DELETE, REGO_DATA_PUT, REGO_DATA_PATCH, REGO_DATA_DELETE, REGO_REVERT,
+                 REGO_BUNDLE_PUT, REGO_BUNDLE_PATCH, REGO_BUNDLE_DELETE };
 struct rego_change {
     enum rego_kind kind;
-    str subject;  /* a policy's id, or a data path "/a/b" */
-    str content;  /* policy text; JSON of the document or of the patch */
+    str subject;  /* a policy's id, a bundle's name, or a data path "/a/b" */
+    str content;  /* policy text; JSON of the document, of the patch or of a bundle's delta */
+    const struct policy_bundle *bundle; /* REGO_BUNDLE_PUT */
+    str etag;                           /* likewise; may be empty */
     s64 revision; /* REGO_REVERT: to which */
     bool only_if_absent; /* REGO_DATA_PUT: RC_CONFLICT when the document is there */
 };
@@ -68,18 +78,30 @@ rc_t rego_apply(struct request *rq, const struct rego_change *change, struct pol
 /* The state as it was at a revision, from the database; for reverting and for looking. */
 rc_t rego_state_at(s64 revision, struct rego_state **out, struct diag *why);
 
+/* ---- Bundles (activate.c) ---- */
+/* `next` gets the policies, data and bundles that `from` has after the change. Parks. */
+rc_t rego_activate(struct rego_state *next, const struct rego_state *from,
+                   const struct rego_change *c, struct diag *why);
+/* The package's path "a/b"; RC_INVALID: the text is no policy. */
+rc_t rego_package_of(struct heap *h, str text, enum rego_version version, str *out);
+/* RC_INVALID with the reference's words: a bundle owns the path. */
+rc_t rego_path_is_free(const struct rego_state *s, str path, struct diag *why);
+/* The same for each operation of a JSON patch below `subject`. */
+rc_t rego_patch_is_free(const struct rego_state *s, struct heap *h, str subject, str patch,
+                        struct diag *why);
+
 /* ---- Rows (store.c) ---- */
 extern const struct db_schema rego_schema;
 /* Calls apply(arg, change) for each revision after the newest snapshot at or before `until` (0: the
- * newest of all), after snapshot(arg, revision, sources JSON, data JSON) if there is one. */
+ * newest of all), after snapshot(arg, revision, sources, data, bundles as JSON) if there is one. */
 struct rego_replay {
-    rc_t (*snapshot)(void *arg, s64 revision, str sources, str data);
+    rc_t (*snapshot)(void *arg, s64 revision, str sources, str data, str bundles);
     rc_t (*apply)(void *arg, s64 revision, const struct rego_change *change);
     void *arg;
 };
 rc_t rego_store_replay(s64 until, const struct rego_replay *r);
 rc_t rego_store_add(struct db_txn *t, struct request *rq, const struct rego_change *change, s64 *revision);
-rc_t rego_store_snapshot(struct db_txn *t, s64 revision, str sources, str data);
+rc_t rego_store_snapshot(struct db_txn *t, s64 revision, str sources, str data, str bundles);
 rc_t rego_store_trim(struct db_txn *t, s64 newest);
 
 /* ---- Deciding (decide.c) ---- */

@@ -7,7 +7,7 @@
  * it lies about between requests. Only access tokens we fetched ourselves (OAuth 2 client
  * credentials, RFC 6749 4.4) are kept, until shortly before they end. */
 #include "app/rego/service.h"
-#include "app/config/config.h"
+#include "app/rego/bundles.h"
 #include "app/json.h"
 #include "kernel/base/log.h"
 #include "kernel/platform.h"
@@ -22,7 +22,9 @@ rc_t service_each(struct arena *a, const struct service **list, u32 *count, stru
     *list = made;
     *count = 0;
     if (!made) return RC_NO_MEMORY;
-    return services_parse(a, config_text("policy.services"), made, count, why);
+    str text;
+    rc_t rc = section_text(a, "services", &text);
+    return rc ? rc : services_parse(a, text, made, count, why);
 }
 
 rc_t service_find(struct arena *a, str name, struct service *out, struct diag *why) {

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include "app/audit/audit.h"
 #include "app/policy/value/json_text.h"
+#include "app/rego/bundles.h"
 #include "app/rego/rego_impl.h"
 #include "kernel/base/log.h"
 #include "kernel/core/fiber.h"
@@ -54,6 +55,7 @@ static struct rego_state *state_make(void) {
     struct rego_state *s = calloc(1, sizeof *s);
     if (!s) return NULL;
     s->refs = 1;
+    s->bundles = value_empty_object();
     heap_open(&s->heap, POLICY_PROGRAM_BYTES_MAX);
     return s;
 }
@@ -68,19 +70,30 @@ struct compile_job {
     rc_t rc;
 };
 
+/* Bundles may have policies of Rego v0. */
+static bool is_mixed(const struct rego_state *s) {
+    for (u32 i = 0; i < s->source_count; i++)
+        if (s->sources[i].version != REGO_V1) return true;
+    return false;
+}
+
 rc_t rego_sources_compile(const struct rego_state *s, const struct rego_build *from, bool trace,
                           struct policy_program **out, struct policy_errors *errors) {
     u32 n = s->source_count;
     struct policy_source *sources = calloc(n + 1, sizeof *sources);
     struct policy_load_options o = {
         .parse.version = REGO_V1, .parse.annotations = true, .trace = trace};
-    if (!sources) return RC_NO_MEMORY;
-    if (from) o.from = from->program;
-    for (u32 i = 0; i < n; i++)
+    enum rego_version *versions = calloc(n + 1, sizeof *versions);
+    bool mixed = is_mixed(s);
+    if (from && !mixed && !from->mixed) o.from = from->program;
+    for (u32 i = 0; sources && versions && i < n; i++) {
         sources[i] = (struct policy_source){s->sources[i].id, s->sources[i].text};
+        versions[i] = s->sources[i].version;
+    }
+    if (mixed) o.versions = versions;
     o.compile.data = s->data ? document_root(s->data) : UNDEFINED;
-    rc_t rc = policy_load(sources, n, &o, out, errors);
-    free(sources);
+    rc_t rc = sources && versions ? policy_load(sources, n, &o, out, errors) : RC_NO_MEMORY;
+    free(sources), free(versions);
     return rc;
 }
 
@@ -112,7 +125,7 @@ static rc_t compile(struct rego_state *s, const struct rego_state *from,
         free(b);
         return rc;
     }
-    b->refs = 1, b->program = j.program;
+    b->refs = 1, b->program = j.program, b->mixed = is_mixed(s);
     b->has_mask = has_rule(b->program, "mask"), b->has_drop = has_rule(b->program, "drop");
     rc = access_policy_make(b->program, &b->access);
     if (rc)
@@ -181,7 +194,7 @@ static rc_t sources_copy(struct rego_state *to, const struct rego_state *from,
                   text = value_string(&to->heap, c->content);
             if (to->heap.exhausted) return RC_NO_MEMORY;
             to->sources[to->source_count++] =
-                (struct rego_source){value_str(id), value_str(text), c->revision};
+                (struct rego_source){value_str(id), value_str(text), c->revision, REGO_V1};
             *found = true;
             if (order == 0) continue;
         }
@@ -193,7 +206,8 @@ static rc_t sources_copy(struct rego_state *to, const struct rego_state *from,
         value id = value_string(&to->heap, mine->id), text = value_string(&to->heap, mine->text);
         if (to->heap.exhausted) return RC_NO_MEMORY;
         to->sources[to->source_count++] =
-            (struct rego_source){value_str(id), value_str(text), mine->revision};
+            (struct rego_source){value_str(id), value_str(text), mine->revision,
+                                 mine->version};
     }
     return RC_OK;
 }
@@ -304,6 +318,18 @@ static rc_t next_data(struct rego_state *next, const struct rego_state *from,
 static bool is_source(const struct rego_change *c) {
     return c->kind == REGO_SOURCE_PUT || c->kind == REGO_SOURCE_DELETE;
 }
+static bool is_bundle(const struct rego_change *c) { /* whole: policies change too */
+    return c->kind == REGO_BUNDLE_PUT || c->kind == REGO_BUNDLE_DELETE;
+}
+
+/* The state with a bundle, without one, or with one's data changed. */
+static rc_t next_bundle(struct rego_state *next, const struct rego_state *from,
+                        const struct rego_change *c, struct diag *why) {
+    bool found;
+    rc_t rc = RC_OK;
+    if (c->kind == REGO_BUNDLE_PATCH) rc = sources_copy(next, from, NULL, &found);
+    return rc ? rc : rego_activate(next, from, c, why);
+}
 
 /* `compiled`: also compile, else only gather (while replaying). */
 static rc_t next_state(const struct rego_state *from, const struct rego_change *c, bool compiled,
@@ -311,17 +337,19 @@ static rc_t next_state(const struct rego_state *from, const struct rego_change *
                        bool *changed) {
     struct rego_state *next = state_make();
     bool found;
+    bool whole = is_bundle(c), bundle = whole || c->kind == REGO_BUNDLE_PATCH;
     *changed = true;
     if (!next) return RC_NO_MEMORY;
-    rc_t rc = sources_copy(next, from, c, &found);
+    rc_t rc = bundle ? next_bundle(next, from, c, why) : sources_copy(next, from, c, &found);
+    if (!rc && !bundle) next->bundles = value_copy(&next->heap, from->bundles);
     if (!rc && c->kind == REGO_SOURCE_DELETE && !found) rc = RC_NOT_FOUND;
     if (!rc && c->kind == REGO_SOURCE_PUT && same_source(from, c)) *changed = false;
     if (!rc && is_source(c))
         next->data = document_hold(from->data);
-    else if (!rc)
+    else if (!rc && !bundle)
         rc = next_data(next, from, c, why, changed);
-    if (!rc && compiled && is_source(c) && *changed)
-        rc = compile(next, from, errors);
+    if (!rc && compiled && (is_source(c) || whole) && *changed)
+        rc = compile(next, whole ? NULL : from, errors); /* a bundle changes data as well */
     else if (!rc && from->build)
         next->build = from->build, next->build->refs++;
     if (rc)
@@ -333,7 +361,8 @@ static rc_t next_state(const struct rego_state *from, const struct rego_change *
 
 /* ---- Snapshots ---- */
 
-static void write_snapshot(const struct rego_state *s, struct buf *sources, struct buf *data) {
+static void write_snapshot(const struct rego_state *s, struct buf *sources, struct buf *data,
+                           struct buf *bundles) {
     struct heap h;
     struct value_builder list;
     heap_open(&h, POLICY_DATA_BYTES_MAX);
@@ -343,23 +372,25 @@ static void write_snapshot(const struct rego_state *s, struct buf *sources, stru
                               value_string(&h, s->sources[i].text));
     json_text_write(sources, value_builder_close(&list), 0);
     json_text_write(data, document_root(s->data), 0);
+    json_text_write(bundles, value_defined(s->bundles) ? s->bundles : value_empty_object(), 0);
     if (h.exhausted) sources->failed = true;
     heap_close(&h);
 }
 
 struct snapshot_job {
     const struct rego_state *state;
-    struct buf sources, data;
+    struct buf sources, data, bundles;
 };
 static void snapshot_run(void *arg) {
     struct snapshot_job *j = arg;
-    write_snapshot(j->state, &j->sources, &j->data);
+    write_snapshot(j->state, &j->sources, &j->data, &j->bundles);
 }
 
 /* ---- Applying ---- */
 
 static const char *const actions[] = {"rego.policy_put", "rego.policy_delete", "rego.data_put",
-                                      "rego.data_patch", "rego.data_delete",   "rego.revert"};
+                                      "rego.data_patch", "rego.data_delete",   "rego.revert",
+                                      "rego.bundle_put", "rego.bundle_patch",  "rego.bundle_delete"};
 
 static rc_t write_revision(struct request *rq, const struct rego_change *c, struct rego_state *next,
                            struct snapshot_job *snapshot) {
@@ -370,7 +401,7 @@ static rc_t write_revision(struct request *rq, const struct rego_change *c, stru
     rc = rego_store_add(t, rq, c, &next->revision);
     if (!rc && snapshot)
         rc = rego_store_snapshot(t, next->revision, buf_str(&snapshot->sources),
-                                 buf_str(&snapshot->data));
+                                 buf_str(&snapshot->data), buf_str(&snapshot->bundles));
     if (!rc && snapshot) rc = rego_store_trim(t, next->revision);
     if (!rc) rc = audit_add(t, rq, &event);
     if (!rc) return db_write_commit(t);
@@ -387,7 +418,7 @@ static void publish(struct rego_state *next) {
 
 static rc_t make_durable(struct request *rq, const struct rego_change *c, struct rego_state *next) {
     struct snapshot_job snapshot = {.state = next};
-    bool due = c->kind == REGO_REVERT || changes_since_snapshot + 1 >= SNAPSHOT_EVERY ||
+    bool due = c->kind == REGO_REVERT || is_bundle(c) || changes_since_snapshot + 1 >= SNAPSHOT_EVERY ||
                bytes_since_snapshot + c->content.len >= SNAPSHOT_BYTES;
     if (!due) {
         rc_t rc = write_revision(rq, c, next, NULL);
@@ -396,12 +427,15 @@ static rc_t make_durable(struct request *rq, const struct rego_change *c, struct
     }
     buf_open(&snapshot.sources, POLICY_DATA_BYTES_MAX);
     buf_open(&snapshot.data, POLICY_DATA_BYTES_MAX);
+    buf_open(&snapshot.bundles, POLICY_DATA_BYTES_MAX);
     rc_t rc = worker_run(snapshot_run, &snapshot);
-    if (!rc && (snapshot.sources.failed || snapshot.data.failed)) rc = RC_NO_MEMORY;
+    if (!rc && (snapshot.sources.failed || snapshot.data.failed || snapshot.bundles.failed))
+        rc = RC_NO_MEMORY;
     if (!rc) rc = write_revision(rq, c, next, &snapshot);
     if (!rc) changes_since_snapshot = 0, bytes_since_snapshot = 0;
     buf_close(&snapshot.sources);
     buf_close(&snapshot.data);
+    buf_close(&snapshot.bundles);
     return rc;
 }
 
@@ -417,6 +451,28 @@ static rc_t check_reserved(const struct rego_change *c, const struct rego_state 
     return RC_INVALID;
 }
 
+/* What a bundle owns is changed by the bundle alone. */
+static rc_t check_owned(const struct rego_change *c, struct diag *why) {
+    struct heap h;
+    str package;
+    rc_t rc = RC_OK;
+    if (!value_count(current->bundles) || c->kind > REGO_DATA_DELETE) return RC_OK;
+    if (!is_source(c) && c->kind != REGO_DATA_PATCH)
+        return rego_path_is_free(current, c->subject, why);
+    heap_open(&h, POLICY_DATA_BYTES_MAX);
+    if (c->kind == REGO_DATA_PATCH)
+        rc = rego_patch_is_free(current, &h, c->subject, c->content, why);
+    else if (c->kind == REGO_SOURCE_PUT && !rego_package_of(&h, c->content, REGO_V1, &package))
+        rc = rego_path_is_free(current, package, why);
+    for (u32 i = 0; !rc && is_source(c) && i < current->source_count; i++) {
+        const struct rego_source *s = &current->sources[i];
+        if (str_eq(s->id, c->subject) && !rego_package_of(&h, s->text, s->version, &package))
+            rc = rego_path_is_free(current, package, why);
+    }
+    heap_close(&h);
+    return rc;
+}
+
 rc_t rego_apply(struct request *rq, const struct rego_change *c, struct policy_errors *errors,
                 struct diag *why, bool *changed) {
     struct rego_state *next = NULL;
@@ -425,6 +481,8 @@ rc_t rego_apply(struct request *rq, const struct rego_change *c, struct policy_e
     if (rc) return rc;
     if (!current)
         rc = RC_AGAIN;
+    else if ((rc = check_owned(c, why)))
+        (void)0;
     else if (c->kind == REGO_REVERT) {
         rc = rego_state_at(c->revision, &next, why);
         if (!rc) rc = compile(next, current, errors);
@@ -480,7 +538,16 @@ struct replay {
     size_t bytes;
 };
 
-static rc_t replay_snapshot(void *arg, s64 revision, str sources, str data) {
+/* Which version a bundle's manifest told for a policy of it. */
+static enum rego_version version_of(value bundles, str id) {
+    for (u32 i = 0; i < value_count(bundles); i++) {
+        value v = value_get_str(value_get_str(value_value_at(bundles, i), S("modules")), id);
+        if (value_defined(v)) return value_equal(v, value_integer(0)) ? REGO_V0 : REGO_V1;
+    }
+    return REGO_V1;
+}
+
+static rc_t replay_snapshot(void *arg, s64 revision, str sources, str data, str bundles) {
     struct replay *r = arg;
     struct rego_state *s = r->state;
     struct heap h;
@@ -488,6 +555,7 @@ static rc_t replay_snapshot(void *arg, s64 revision, str sources, str data) {
     heap_open(&h, POLICY_DATA_BYTES_MAX);
     rc_t rc = json_text_read(&h, NULL, sources, &list, r->why);
     if (!rc) rc = json_text_read(&h, NULL, data, &root, r->why);
+    if (!rc) rc = json_text_read(&s->heap, NULL, bundles, &s->bundles, r->why);
     struct document *d = NULL;
     if (!rc) rc = document_open(&d, root, POLICY_DATA_BYTES_MAX);
     if (!rc) {
@@ -502,7 +570,8 @@ static rc_t replay_snapshot(void *arg, s64 revision, str sources, str data) {
             rc = RC_NO_MEMORY;
         else
             s->sources[s->source_count++] =
-                (struct rego_source){value_str(id), value_str(text), revision};
+                (struct rego_source){value_str(id), value_str(text), revision,
+                                     version_of(s->bundles, value_str(id))};
     }
     heap_close(&h);
     return rc;
@@ -513,7 +582,8 @@ static rc_t replay_change(void *arg, s64 revision, const struct rego_change *c) 
     struct rego_state *next;
     struct rego_change change = *c;
     bool changed;
-    if (c->kind == REGO_REVERT) return RC_OK; /* a snapshot stands at the same revision */
+    /* A snapshot stands at the same revision. */
+    if (c->kind == REGO_REVERT || is_bundle(c)) return RC_OK;
     change.revision = revision;
     rc_t rc = next_state(r->state, &change, false, NULL, r->why, &next, &changed);
     if (rc) return rc;
@@ -612,12 +682,16 @@ static rc_t rego_start(struct diag *why) {
         if (broken) access_policy_refuse(document_root(r.state->data), why->text);
         rc = RC_OK;
         rego_decisions_start();
+        report_start();
+        loaders_start();
     }
     heap_close(&h);
     return rc;
 }
 
 static void rego_stop(void) {
+    report_stop();
+    loaders_stop();
     if (current) rego_decisions_stop();
     rego_shadow_stop();
     access_explainer_use(NULL);
