@@ -122,7 +122,8 @@ static void run_partial(void *arg) {
 
 static bool evaluate(struct compile *c, const char *code, const char *message) {
     u64 from = platform_clock_ns();
-    c->ask.cancelled = NULL; /* on a worker nobody can be let before */
+    /* On a worker nobody can be let before, and nothing may be waited for. */
+    c->ask.cancelled = NULL, c->ask.http = NULL, c->ask.lookup = NULL;
     c->ask.limits.deadline_ns = from + (u64)DEADLINE_S * NS_PER_S;
     rc_t rc = worker_run(run_partial, c);
     c->partial_ns = platform_clock_ns() - from;
