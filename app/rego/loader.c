@@ -32,7 +32,9 @@ enum {
 
 struct loader {
     struct fiber *fiber; /* NULL: the slot is free */
-    bool is_discovery, kicked, long_poll, known;
+    bool is_discovery, long_poll, known;
+    bool kicked; /* by hand */
+    bool woken;  /* the configuration may have changed */
     char name[SOURCE_NAME_MAX + 1];
     u32 retries;
     str etag; /* discovery's own; the others' lie in the state */
@@ -431,7 +433,8 @@ static bool one_round(struct loader *l, u64 *wait_ms) {
     arena_open(&a, NULL, 0, ROUND_BYTES_MAX);
     rc_t rc = source_find(&a, l, &s, &r.why);
     bool go_on = rc != RC_NOT_FOUND;
-    *wait_ms = 1000;
+    l->woken = false;
+    *wait_ms = 10000;
     if (!rc && s->manual && !l->kicked) {
         *wait_ms = UINT32_MAX;
     } else if (!rc) {
@@ -459,7 +462,7 @@ static void loader_fiber(void *arg) {
             break;
         }
         u64 until = platform_clock_ns() + wait_ms * NS_PER_MS;
-        while (!stopping && !l->kicked && platform_clock_ns() < until)
+        while (!stopping && !l->kicked && !l->woken && platform_clock_ns() < until)
             if (fiber_park(until) == RC_LIMIT) fiber_yield(); /* no timer left: look again */
     }
     status_good(l);
@@ -473,7 +476,7 @@ static void loader_begin(str name, bool is_discovery) {
         if (!loaders[i].fiber && !slot) slot = &loaders[i];
         if (loaders[i].fiber && loaders[i].is_discovery == is_discovery &&
             str_eq(name_of(&loaders[i]), name)) {
-            loaders[i].kicked = true; /* its configuration may have changed */
+            loaders[i].woken = true;
             fiber_wake(loaders[i].fiber);
             return;
         }
@@ -501,7 +504,7 @@ static void configure_fiber(void *arg) {
         rc = sources_now(&a, &list, &count, &why);
         for (u32 i = 0; !rc && i < count; i++) loader_begin(list[i].name, false);
         for (u32 i = 0; i < LOADERS_MAX; i++) /* those whose source is gone see it */
-            if (loaders[i].fiber) loaders[i].kicked = true, fiber_wake(loaders[i].fiber);
+            if (loaders[i].fiber) loaders[i].woken = true, fiber_wake(loaders[i].fiber);
         if (rc)
             log_error("bundles", "policy.bundles cannot be read", "why=%s",
                       LOGSTR(str_from_c(why.text)));

@@ -356,12 +356,31 @@ class FromServer(Calls, unittest.TestCase):
         self.soon("app", None)
 
     def test_configuration_changes_hold_at_once(self):
-        self.begin({"one": {"resource": "one"}})
+        self.begin()
         self.server.put("one", bundle("1", ["one"], {"/one/data.json": {"v": 1}}), "e1")
+        self.server.put("two", bundle("2", ["two"], {"/two/data.json": {"v": 2}}), "e2")
         self.start()
-        self.soon("one", {"v": 1})
-        wrong = self.a.request("PUT", "/api/v1/config/policy.bundles", {"value": '{"x": {"signin": 1}}'}, token=self.token)
-        self.assertIn(wrong.status, (400, 409, 422), wrong)
+        self.assertEqual(self.a.get("/health?bundles&plugins").status, 200)
+        for bundles, one, two in (({"x": {"resource": "one"}}, {"v": 1}, None),
+                                  ({"x": {"resource": "two"}, "y": {"resource": "one"}}, {"v": 1}, {"v": 2}),
+                                  ({"x": {"resource": "two"}}, None, {"v": 2}), ({}, None, None)):
+            self.call("PUT", "/api/v1/config", {"policy.bundles": bundles})
+            self.soon("one", one)
+            self.soon("two", two)
+        wrong = self.a.request("PUT", "/api/v1/config", {"policy.bundles": {"x": {"signin": {}}}}, token=self.token)
+        self.assertEqual(wrong.status, 422, wrong)
+        self.assertIn("signin", wrong.body.decode())
+
+    def test_a_bundle_asked_for_by_hand(self):
+        self.begin({"m": {"resource": "m", "trigger": "manual"}})
+        self.server.put("m", bundle("1", ["m"], {"/m/data.json": {"v": 1}}), "e1")
+        self.start()
+        self.call("POST", "/api/v1/rego/bundles/none", b"", 404)
+        self.assertIsNone(self.read("m"))
+        self.call("POST", "/api/v1/rego/bundles/m", b"", 202)
+        self.soon("m", {"v": 1})
+        listed = self.call("GET", "/api/v1/rego/bundles")["items"]
+        self.assertEqual([(b["name"], b["active"], b["etag"]) for b in listed], [("m", True, '"e1"')])
 
 
 if __name__ == "__main__":
