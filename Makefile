@@ -57,7 +57,7 @@ say  = @printf '  %-8s%s\n' '$1' '$2'
 # ---- Layers, bottom-up (tools/layers.txt says who may use whom) ----------------------------------
 
 PORTABLE  := kernel/base kernel/core net storage app \
-             $(filter-out %.c %.h %.mk %.md %.def,$(wildcard app/* app/policy/*))
+             $(filter-out %.c %.h %.mk %.md %.def,$(wildcard app/* app/cache/* app/policy/*))
 src        = $(sort $(wildcard $(addsuffix /*.c,$1) $(addsuffix /*.S,$1)))
 GUEST_SRC := $(call src,$(PORTABLE) kernel/guest $(wildcard kernel/guest/virtio))
 HOST_SRC  := $(call src,$(PORTABLE) kernel/host)

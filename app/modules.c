@@ -6,6 +6,7 @@
 #include "app/audit/audit.h"
 #include "app/auth/auth.h"
 #include "app/backup/backup.h"
+#include "app/cache/cache.h"
 #include "app/config/config.h"
 #include "app/gateway/gateway.h"
 #include "app/health/health.h"
@@ -30,5 +31,6 @@ const struct module *const modules[] = {
     &tls_module,         /* our certificate */
     &idempotency_module, &policies_module,
     &rego_module,        /* policies in Rego, and decisions */
+    &cache_module,       /* keys and values, spoken to over RESP */
     NULL,
 };
