@@ -119,3 +119,5 @@ value bundle_manifest_value(struct heap *h, const struct bundle_manifest *m);
 void bundle_manifest_write(struct buf *to, struct heap *h, const struct bundle_manifest *m);
 /* The archive of these files (`name` is what it has): the same bytes for the same files. */
 rc_t bundle_pack(const struct bundle_files *files, struct buf *out);
+/* Appends the bytes as one gzip member. RC_LIMIT: the buffer's maximum; RC_NO_MEMORY. */
+rc_t gzip_pack(str bytes, struct buf *to);

@@ -14,7 +14,6 @@ LIMIT(BUNDLE_TOKEN_MAX, 1 << 26, 1 << 22) /* a signature lists every file */
 
 /* ---- gzip.c ---- */
 rc_t gzip_unpack(str packed, struct buf *to, struct diag *why);
-rc_t gzip_pack(str bytes, struct buf *to);
 
 /* ---- tar.c ---- */
 /* Lists the regular files of an archive; anything but files and folders is refused. */

@@ -214,6 +214,7 @@ static void describe(struct request *rq, bool status) {
     json_object(&w, "result");
     if (status) {
         report_json(&w, true);
+        rego_ship_status(&w);
         json_int(&w, "revision", s ? s->revision : 0);
         json_int(&w, "policies", s ? s->source_count : 0);
         json_int(&w, "data_bytes", s ? (s64)document_bytes(s->data) : 0);
@@ -223,7 +224,7 @@ static void describe(struct request *rq, bool status) {
         json_text(&w, "version", S(OPENPOLICY_VERSION));
         discovery_labels_json(&w);
         json_object_end(&w);
-        json_bool(&w, "decision_logs", config_bool("policy.decisions"));
+        rego_ship_config(&w);
         json_text(&w, "default_decision", S("/system/main"));
         describe_services(&w, rq->arena);
     }

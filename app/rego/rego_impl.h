@@ -111,6 +111,14 @@ void rego_evaluator_give(struct policy_evaluator *e);
 /* Fills clock, seed, limits and the hook that lets other requests run in between. */
 void rego_ask_fill(struct policy_ask *ask, struct rego_state *s);
 
+/* ---- The decision log sent elsewhere (ship.c) ---- */
+struct json_writer;
+void rego_ship_start(void);
+void rego_ship_stop(void); /* parks */
+const char *rego_ship_state(void); /* in the reference's words; NULL: it is sent nowhere */
+void rego_ship_status(struct json_writer *w); /* a member, if it is sent somewhere */
+void rego_ship_config(struct json_writer *w);
+
 /* ---- Calling out (http.c) ---- */
 struct http_cache_stats;
 void rego_http_fill(struct policy_ask *ask);

@@ -47,6 +47,11 @@ void report_json(struct json_writer *w, bool plugins) {
     put_plugin(w, "discovery", !config_text("policy.discovery").len || discovery_found());
     put_plugin(w, "status", true);
     put_plugin(w, "policies", have_state());
+    if (rego_ship_state()) {
+        json_object(w, "decision_logs");
+        json_text(w, "state", str_from_c(rego_ship_state()));
+        json_object_end(w);
+    }
     json_object_end(w);
 }
 

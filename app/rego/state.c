@@ -684,12 +684,14 @@ static rc_t rego_start(struct diag *why) {
         rego_decisions_start();
         report_start();
         loaders_start();
+        rego_ship_start();
     }
     heap_close(&h);
     return rc;
 }
 
 static void rego_stop(void) {
+    if (current) rego_ship_stop();
     report_stop();
     loaders_stop();
     if (current) rego_decisions_stop();

@@ -25,6 +25,8 @@ static const char *const steps[] = {
     "NOT NULL,"
     " path TEXT NOT NULL, record TEXT NOT NULL) STRICT;",
     "ALTER TABLE rego_snapshot ADD COLUMN bundles BLOB NOT NULL DEFAULT x'7b7d';",
+    "CREATE TABLE rego_shipping(one INTEGER PRIMARY KEY CHECK(one=1), position INTEGER NOT NULL)"
+    " STRICT;",
     NULL,
 };
 const struct db_schema rego_schema = {.module = "rego", .steps = steps};
