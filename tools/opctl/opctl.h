@@ -18,6 +18,7 @@ struct verb {
     int (*run)(int argc, char **argv); /* argv[0] is the verb */
 };
 extern const struct verb eval_verb, check_verb, fmt_verb, parse_verb, test_verb, bench_verb, deps_verb,
+    repl_verb, run_verb, capabilities_verb,
     conformance_verb, build_verb, sign_verb, inspect_verb,
     why_verb, replay_verb;
 

@@ -38,5 +38,6 @@ void table_close(struct table *t);
 void table_header(struct table *t, const char *const *names);
 void table_cell(struct table *t, u32 column, str text); /* column 0 begins a row */
 void table_print(const struct table *t, FILE *f);
+void tree_print(const struct ast_module *m); /* tree.c */
 /* As the reference's language writes durations: 1.5ms. */
 str duration_text(struct heap *h, u64 ns);
