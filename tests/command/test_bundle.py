@@ -89,7 +89,8 @@ class Bundle(Command):
     def test_sign_writes_the_signatures_alone(self):
         self.folder_bundle()
         self.write("claims.json", '{"scope": "read", "keyid": "k"}')
-        self.run_verb("sign", "-b", "b", "--signing-key", "s", "--signing-alg", "HS256", "--claims-file", "claims.json", "-o", "b")
+        self.run_verb("sign", "-b", "b", "--signing-key", "s", "--signing-alg", "HS256",
+                      "--claims-file", "claims.json", "-o", "b")
         text = open(os.path.join(self.folder, "b/.signatures.json"), encoding="utf-8").read()
         self.assertTrue(text.startswith('{\n "signatures": [\n  "ey'))
         check = ("build", "-b", "b", "--verification-key", "s", "--verification-key-id", "k", "--signing-alg", "HS256")
@@ -136,6 +137,53 @@ NAMESPACES:
                       "Authors:\n Ann <a@example.org>\n", out)
         self.assertIn("a.b.allow\n=========\n\nwho may\n\nPackage:  a.b\nRule:     allow\n", out)
         self.assertIn("Custom:\n note: 1\n", out)
+
+    ROLES = """package app
+
+default allow := false
+
+allow if {
+	some role in data.roles[input.user]
+	role.kind == "admin"
+}
+
+allow if is_owner
+
+is_owner if input.user == data.owner
+
+# METADATA
+# entrypoint: true
+deny contains msg if {
+	some name in data.banned
+	name == input.user
+	msg := sprintf("%s may not", [name])
+}
+
+other := 1
+"""
+    USERS = '{"roles": {"alice": [{"kind": "admin"}], "bob": []}, "owner": "carol", "banned": ["dave"]}'
+
+    def test_optimized_bundles_answer_the_same(self):
+        self.write("p.rego", self.ROLES)
+        self.write("data.json", self.USERS)
+        for level in "12":
+            self.run_verb("build", "-O", level, "-e", "app/allow", "p.rego", "data.json", "-o", f"{level}.tar.gz")
+            found = self.files(f"{level}.tar.gz")
+            self.assertIn("/optimized/app.rego", found)
+            self.assertNotIn("allow", found["/p.rego"])
+            self.assertIn("other := 1", found["/p.rego"])
+            for user in ("alice", "bob", "carol", "dave"):
+                ask = ("-f", "raw", "-I", "[data.app.allow, data.app.deny]")
+                given = json.dumps({"user": user})
+                self.assertEqual(self.run_verb("eval", "-d", f"{level}.tar.gz", *ask, given=given),
+                                 self.run_verb("eval", "-d", "p.rego", "-d", "data.json", *ask, given=given))
+        self.assertIn('allow if "alice" = input.user\n', self.files("2.tar.gz")["/optimized/app.rego"])
+
+    def test_what_cannot_be_optimized(self):
+        self.write("p.rego", "package p\n\nq := 1\n\nr if false\n")
+        self.assertEqual(self.run_verb("build", "-O", "1", "-e", "p/none", "p.rego", status=1),
+                         "error: undefined entrypoint data.p.none\n")
+        self.assertIn("must have at least two components", self.run_verb("build", "-O", "1", "-e", "p", "p.rego", status=1))
 
     def test_what_cannot_be_built(self):
         self.write("p.rego", "package p\n\nq := x\n")

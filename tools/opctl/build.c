@@ -4,54 +4,27 @@
  *   paths --load--> one bundle --compile--> no errors --format, sign, pack--> bundle.tar.gz
  *
  * What is built compiles; each policy is written in the one layout. Level 0 is as written; the
- * levels above evaluate in advance what is known, and targets other than Rego are other machines:
- * both are refused, since a bundle that does not do what was asked for is worse than none.
+ * levels above evaluate in advance what is known (optimize.c). Targets other than Rego are other
+ * machines and are refused: a bundle that does not do what was asked for is worse than none.
  * Errors go to stdout with status 1, as the reference's command does it. */
 #include <stdlib.h>
 #include <sys/stat.h>
-#include "app/policy/lang/annotations.h"
 #include "app/policy/lang/format.h"
 #include "app/policy/value/json_text.h"
-#include "tools/opctl/opctl.h"
+#include "tools/opctl/build.h"
 
-enum { LIST_MAX = 256, ARCHIVE_BYTES_MAX = 0x7fffffff };
+enum { ARCHIVE_BYTES_MAX = 0x7fffffff };
 
-struct list {
-    const char *items[LIST_MAX];
-    u32 count;
-};
-struct module {
-    str url; /* its name in the result, without a slash in front */
-    str text;
-    enum rego_version version;
-};
-struct build {
-    struct list paths, entrypoints, ignore, exclude;
-    const char *output, *revision, *target, *capabilities;
-    const char *verify_key, *key_id, *algorithm, *scope, *signing_key, *claims, *plugin;
-    s64 level;
-    bool as_bundles, follow;
-    enum rego_version version;
-    struct heap heap;
-    struct bundle files;      /* not as bundles: what the paths hold */
-    struct package *packages; /* as bundles: one per path, sorted by it */
-    struct module *modules;
-    u32 module_count;
-    struct bundle_manifest manifest;
-    value data;
-    str signature; /* the token */
-};
-
-static bool error(const char *before, const char *what, const char *after) {
+bool build_error(const char *before, const char *what, const char *after) {
     printf("error: %s%s%s\n", before, what, after);
     return false;
 }
 
-static bool errors_say(const char *before, const struct policy_errors *errors) {
+bool build_errors(const struct policy_errors *errors) {
     struct buf b;
     buf_open(&b, MIB(16));
     policy_errors_write(&b, errors);
-    printf("error: %s%.*s\n", before, STR(buf_str(&b)));
+    printf("error: %.*s\n", STR(buf_str(&b)));
     buf_close(&b);
     return false;
 }
@@ -71,11 +44,12 @@ static str clean_name(struct heap *h, str path) { /* "./a//b" to "a/b"; ".." at 
     return str_of(to, n);
 }
 
-static bool add_module(struct build *b, str name, str text, enum rego_version version) {
-    struct module *more = realloc(b->modules, (b->module_count + 1) * sizeof *more);
-    if (!more) return error("", "out of memory", "");
+bool build_add_module(struct build *b, str name, str text, enum rego_version version) {
+    struct build_module *more = realloc(b->modules, (b->module_count + 1) * sizeof *more);
+    if (!more) return build_error("", "out of memory", "");
     b->modules = more;
-    b->modules[b->module_count++] = (struct module){clean_name(&b->heap, name), text, version};
+    b->modules[b->module_count++] =
+        (struct build_module){clean_name(&b->heap, name), text, version};
     return true;
 }
 
@@ -96,14 +70,14 @@ static bool load_files(struct build *b) {
                     "will be ignored.\n",
                     b->paths.items[i]);
         if (!bundle_add(&b->files, b->paths.items[i]))
-            return error("load error: ", b->paths.items[i], "");
+            return build_error("load error: ", b->paths.items[i], "");
     }
     qsort(b->files.sources, b->files.count, sizeof *b->files.sources, by_name);
     b->data = b->files.data;
     b->manifest.roots = &everything, b->manifest.root_count = 1;
     b->manifest.has_version = true, b->manifest.version = b->version;
     for (u32 i = 0; i < b->files.count; i++)
-        if (!add_module(b, b->files.sources[i].name, b->files.sources[i].text, b->version))
+        if (!build_add_module(b, b->files.sources[i].name, b->files.sources[i].text, b->version))
             return false;
     return true;
 }
@@ -112,7 +86,7 @@ static bool read_packages(struct build *b) {
     struct bundle_key key = {.id = str_from_c(b->key_id),
                              .algorithm = str_from_c(b->algorithm),
                              .scope = str_from_c(b->scope)};
-    str exclude[LIST_MAX];
+    str exclude[BUILD_LIST_MAX];
     struct bundle_verification keys = {.keys = &key,
                                        .key_count = 1,
                                        .key_id = key.id,
@@ -130,7 +104,7 @@ static bool read_packages(struct build *b) {
     if (b->verify_key) {
         key.key = str_from_c(b->verify_key);
         if (!stat(b->verify_key, &st)) {
-            if (!file_read(b->verify_key, &from_file)) return error("", b->verify_key, "");
+            if (!file_read(b->verify_key, &from_file)) return build_error("", b->verify_key, "");
             key.key = from_file;
         }
         o.read.verification = &keys;
@@ -144,10 +118,10 @@ static bool read_packages(struct build *b) {
                    why.text[0] ? why.text : rc_name(rc));
             ok = false;
         } else if (value_count(b->packages[i].content.manifest.wasm))
-            ok = error("", b->paths.items[i],
-                       ": the bundle has policies as WebAssembly, which are not taken");
+            ok = build_error("", b->paths.items[i],
+                             ": the bundle has policies as WebAssembly, which are not taken");
         else if (b->packages[i].content.is_delta)
-            ok = error("", b->paths.items[i], ": a delta cannot be built into a bundle");
+            ok = build_error("", b->paths.items[i], ": a delta cannot be built into a bundle");
     }
     free((char *)from_file.ptr);
     return ok;
@@ -216,55 +190,45 @@ static bool join_packages(struct build *b) {
             else
                 snprintf(url, sizeof url, "%s/%.*s", b->packages[i].path, STR(m->path));
             value name = value_string_c(&b->heap, url);
-            if (!add_module(b, value_str(name), m->text, m->version)) return false;
+            if (!build_add_module(b, value_str(name), m->text, m->version)) return false;
         }
     }
     if (!one || !all->has_version) all->has_version = true, all->version = b->version;
-    note_versions(b);
     return true;
 }
 
 /* ---- Checking, formatting ---- */
 
-static bool compiles(struct build *b) {
+bool build_compile(struct build *b, struct policy_program **out) {
     struct policy_load_options load = {.parse.version = b->version, .parse.annotations = true};
     struct policy_errors errors;
-    struct policy_program *program;
     struct policy_source *sources = heap_alloc(&b->heap, (b->module_count + 1) * sizeof *sources);
     enum rego_version *versions = heap_alloc(&b->heap, (b->module_count + 1) * sizeof *versions);
-    if (!sources || !versions) return error("", "out of memory", "");
+    if (!sources || !versions) return build_error("", "out of memory", "");
     policy_errors_open(&errors, &b->heap, 10);
     load.compile.data = b->data;
-    load.compile.capabilities = UNDEFINED;
-    if (b->capabilities) {
-        struct stat st;
-        if (stat(b->capabilities, &st))
-            return error("no such file or capabilities version found: ", b->capabilities, "");
-        if (!value_of_file(&b->heap, b->capabilities, &load.compile.capabilities)) return false;
-    }
+    if (b->capabilities &&
+        !capabilities_load(&b->heap, b->capabilities, &load.compile.capabilities))
+        return build_error("no such file or capabilities version found: ", b->capabilities, "");
     for (u32 i = 0; i < b->module_count; i++) {
         sources[i] = (struct policy_source){b->modules[i].url, b->modules[i].text};
         versions[i] = b->modules[i].version;
     }
     load.versions = versions;
-    if (policy_load(sources, b->module_count, &load, &program, &errors))
-        return errors_say("", &errors);
-    u32 entrypoints = b->entrypoints.count;
-    const struct compiled *c = policy_compiled(program);
-    for (u32 i = 0; i < c->module_count; i++)
-        for (u32 k = 0; k < c->modules[i]->annotation_count; k++)
-            entrypoints += c->modules[i]->annotations[k]->entrypoint;
+    return !policy_load(sources, b->module_count, &load, out, &errors) || build_errors(&errors);
+}
+
+static bool compiles(struct build *b) {
+    struct policy_program *program;
+    if (b->level > 0) return build_optimize(b);
+    if (!build_compile(b, &program)) return false;
     policy_drop(program);
-    if (b->level > 0 && !entrypoints)
-        return error("", "bundle optimizations require at least one entrypoint", "");
-    if (b->level > 0)
-        return error("", "optimization levels above 0 are not built yet: use -O=0", "");
     return true;
 }
 
 static bool format_modules(struct build *b) {
     for (u32 i = 0; i < b->module_count; i++) {
-        struct module *m = &b->modules[i];
+        struct build_module *m = &b->modules[i];
         struct parse_options parse = {.version = m->version};
         struct format_options o = {.version = m->version};
         struct policy_errors errors;
@@ -274,7 +238,7 @@ static bool format_modules(struct build *b) {
         rc_t rc = format_source(&b->heap, m->url, m->text, &parse, &o, &text, &errors);
         value v = value_string(&b->heap, buf_str(&text));
         buf_close(&text);
-        if (rc) return errors_say("", &errors);
+        if (rc) return build_errors(&errors);
         m->text = value_str(v);
     }
     return true;
@@ -299,7 +263,7 @@ static bool hash_one(struct build *b, struct bundle_hash *out, str name, str byt
     out->name = name;
     if (bundle_hash_file(&b->heap, name, bytes, S("SHA-256"), hash, &len, &why) ||
         str_hex(hash, len, out->hex, sizeof out->hex))
-        return error("", why.text, "");
+        return build_error("", why.text, "");
     return true;
 }
 
@@ -317,8 +281,8 @@ static bool sign(struct build *b, const struct bundle_files *files) {
             if (str_ends(files->items[i].path, S(".rego")) == !pass)
                 ok = hash_one(b, &hashes[n++], files->items[i].path, files->items[i].bytes);
     if (ok && b->claims)
-        ok =
-            value_of_file(&b->heap, b->claims, &claims) || error("", b->claims, ": cannot be read");
+        ok = value_of_file(&b->heap, b->claims, &claims) ||
+             build_error("", b->claims, ": cannot be read");
     if (ok && strncmp(b->signing_key, "-----BEGIN", 10) && !stat(b->signing_key, &st)) {
         ok = file_read(b->signing_key, &from_file);
         key = from_file;
@@ -326,7 +290,7 @@ static bool sign(struct build *b, const struct bundle_files *files) {
     str id = b->claims ? S("") : str_from_c(b->key_id);
     if (ok && bundle_sign(&b->heap, hashes, n, str_from_c(b->algorithm), key, claims, id,
                           &b->signature, &why))
-        ok = error("", why.text, "");
+        ok = build_error("", why.text, "");
     free((char *)from_file.ptr);
     free(hashes);
     return ok;
@@ -362,12 +326,12 @@ static bool write_bundle(struct build *b) {
         put(b, &files, S(".signatures.json"), buf_str(&signature));
     }
     put(b, &files, S(".manifest"), buf_str(&manifest));
-    ok = ok && (!bundle_pack(&files, &archive) || error("", "the bundle is too large", ""));
+    ok = ok && (!bundle_pack(&files, &archive) || build_error("", "the bundle is too large", ""));
     FILE *out = ok ? fopen(b->output, "wb") : NULL;
-    if (ok && !out) ok = error("open ", b->output, ": cannot be written");
+    if (ok && !out) ok = build_error("open ", b->output, ": cannot be written");
     if (out) {
         bool whole = fwrite(archive.ptr, 1, archive.len, out) == archive.len;
-        if (fclose(out) || !whole) ok = error("write ", b->output, ": failed");
+        if (fclose(out) || !whole) ok = build_error("write ", b->output, ": failed");
     }
     buf_close(&manifest), buf_close(&archive), buf_close(&signature);
     return ok;
@@ -377,19 +341,21 @@ static bool write_bundle(struct build *b) {
 
 static bool may_build(struct build *b) {
     if (!b->signing_key && (b->claims || b->plugin))
-        return error("",
-                     "specify the secret (HMAC) or path of the PEM file containing the private key "
-                     "(RSA and ECDSA)",
-                     "");
+        return build_error(
+            "",
+            "specify the secret (HMAC) or path of the PEM file containing the private key "
+            "(RSA and ECDSA)",
+            "");
     if ((b->verify_key || b->signing_key) && !b->as_bundles)
-        return error(
+        return build_error(
             "", "enable bundle mode (ie. --bundle) to verify or sign bundle files or directories",
             "");
     if (b->plugin && strcmp(b->plugin, "_default"))
-        return error("no signer exists under id ", b->plugin, "");
+        return build_error("no signer exists under id ", b->plugin, "");
     if (strcmp(b->target, "rego") && strcmp(b->target, "wasm") && strcmp(b->target, "plan"))
-        return error("invalid target \"", b->target, "\"");
-    if (strcmp(b->target, "rego")) return error("target ", b->target, " is not built: only rego");
+        return build_error("invalid target \"", b->target, "\"");
+    if (strcmp(b->target, "rego"))
+        return build_error("target ", b->target, " is not built: only rego");
     return true;
 }
 
@@ -397,13 +363,14 @@ static bool build(struct build *b) {
     if (!may_build(b)) return false;
     if (b->as_bundles ? !read_packages(b) || !join_packages(b) : !load_files(b)) return false;
     if (!compiles(b)) return false;
+    note_versions(b);
     if (b->revision) b->manifest.revision = str_from_c(b->revision);
     return format_modules(b) && write_bundle(b);
 }
 
-static bool add_names(struct list *l, char *names) { /* "a,b" */
+static bool add_names(struct build_list *l, char *names) { /* "a,b" */
     for (char *at = strtok(names, ","); at; at = strtok(NULL, ",")) {
-        if (l->count == LIST_MAX) return false;
+        if (l->count == BUILD_LIST_MAX) return false;
         l->items[l->count++] = at;
     }
     return true;
@@ -438,7 +405,8 @@ static const struct option_spec specs[] = {
     [BUNDLE] = {"bundle", 'b', true, "the paths are bundles: archives or folders laid out as one"},
     [OUTPUT] = {"output", 'o', false, "the file to write (default bundle.tar.gz)"},
     [REVISION] = {"revision", 'r', false, "the revision in the manifest"},
-    [OPTIMIZE] = {"optimize", 'O', false, "0 (default): as written"},
+    [OPTIMIZE] = {"optimize", 'O', false,
+                  "0 (default): as written; 1, 2: entrypoints evaluated in advance"},
     [ENTRYPOINT] = {"entrypoint", 'e', false,
                     "a/b/rule that will be asked for; may be given more than once"},
     [PRUNE] = {"prune-unused", 0, true, "of other targets than rego"},
@@ -465,12 +433,19 @@ static const struct option_spec specs[] = {
 
 static bool take_option(struct build *b, int o, const char *v) {
     bool on = !v || strcmp(v, "false");
-    const char **texts[] = {[OUTPUT] = &b->output,           [REVISION] = &b->revision,
-                            [TARGET] = &b->target,           [CAPABILITIES] = &b->capabilities,
-                            [VERIFY_KEY] = &b->verify_key,   [KEY_ID] = &b->key_id,
-                            [ALGORITHM] = &b->algorithm,     [SCOPE] = &b->scope,
-                            [SIGNING_KEY] = &b->signing_key, [PLUGIN] = &b->plugin,
-                            [CLAIMS] = &b->claims,           [V1] = NULL};
+    const char **texts[] = {[OUTPUT] = &b->output,
+                            [NAMESPACE] = &b->name_space,
+                            [REVISION] = &b->revision,
+                            [TARGET] = &b->target,
+                            [CAPABILITIES] = &b->capabilities,
+                            [VERIFY_KEY] = &b->verify_key,
+                            [KEY_ID] = &b->key_id,
+                            [ALGORITHM] = &b->algorithm,
+                            [SCOPE] = &b->scope,
+                            [SIGNING_KEY] = &b->signing_key,
+                            [PLUGIN] = &b->plugin,
+                            [CLAIMS] = &b->claims,
+                            [V1] = NULL};
     if (o >= 0 && o <= V1 && texts[o]) return *texts[o] = v, true;
     switch (o) {
     case BUNDLE: return b->as_bundles = on, true;
@@ -478,16 +453,16 @@ static bool take_option(struct build *b, int o, const char *v) {
     case V0: return b->version = on ? REGO_V0 : REGO_V1, true;
     case OPTIMIZE: return str_to_s64(str_from_c(v), &b->level) == RC_OK;
     case ENTRYPOINT:
-        return b->entrypoints.count < LIST_MAX &&
+        return b->entrypoints.count < BUILD_LIST_MAX &&
                (b->entrypoints.items[b->entrypoints.count++] = v);
     case IGNORE: return add_names(&b->ignore, (char *)(uintptr_t)v);
     case EXCLUDE: return add_names(&b->exclude, (char *)(uintptr_t)v);
     case PRUNE:
     case DEBUG:
-    case NAMESPACE:
     case PRINT:
     case V1: return true;
-    case OPTION_PLAIN: return b->paths.count < LIST_MAX && (b->paths.items[b->paths.count++] = v);
+    case OPTION_PLAIN:
+        return b->paths.count < BUILD_LIST_MAX && (b->paths.items[b->paths.count++] = v);
     default: return false;
     }
 }
@@ -506,7 +481,8 @@ static int run(int argc, char **argv) {
                         .target = "rego",
                         .key_id = "default",
                         .algorithm = "RS256",
-                        .scope = ""};
+                        .scope = "",
+                        .name_space = "partial"};
     b->manifest = (struct bundle_manifest){
         .file_versions = UNDEFINED, .metadata = UNDEFINED, .wasm = UNDEFINED};
     heap_open(&b->heap, (size_t)4 << 30);
