@@ -54,8 +54,24 @@ bool rego_options_read(struct request *rq, struct rego_options *out) {
 void rego_put_provenance(struct buf *to, const struct rego_state *s) {
     (void)buf_printf(to,
                      "\"provenance\":{\"version\":\"%s\",\"build_commit\":\"\","
-                     "\"build_timestamp\":\"\",\"build_hostname\":\"\",\"revision\":\"%lld\"}",
+                     "\"build_timestamp\":\"\",\"build_hostname\":\"\",\"revision\":\"%lld\"",
                      OPENPOLICY_VERSION, (long long)s->revision);
+    if (value_count(s->bundles)) (void)buf_add(to, S(",")), rego_put_bundles(to, s);
+    (void)buf_add(to, S("}"));
+}
+
+void rego_put_bundles(struct buf *to, const struct rego_state *s) {
+    (void)buf_add(to, S("\"bundles\":{")); /* a failure stays in the buffer */
+    for (u32 i = 0; i < value_count(s->bundles); i++) {
+        value manifest = value_get_str(value_value_at(s->bundles, i), S("manifest"));
+        value revision = value_get_str(manifest, S("revision"));
+        if (i) (void)buf_add(to, S(","));
+        json_text_write(to, value_key_at(s->bundles, i), 0);
+        (void)buf_add(to, S(":{\"revision\":"));
+        json_text_write(to, revision.kind == VALUE_STRING ? revision : value_null(), 0);
+        (void)buf_add(to, S("}"));
+    }
+    (void)buf_add(to, S("}"));
 }
 
 static void put_text(struct buf *to, str text) {

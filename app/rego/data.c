@@ -311,7 +311,7 @@ static void put_source(struct buf *b, struct heap *h, const struct rego_source *
     json_text_write(b, value_string(h, s->text), JSON_TEXT_ESCAPE_HTML);
     struct policy_errors errors;
     struct ast_module *module;
-    struct parse_options o = {.version = REGO_V1};
+    struct parse_options o = {.version = s->version};
     policy_errors_open(&errors, h, 1);
     if (parse_module(h, s->id, s->text, &o, &module, &errors) == RC_OK) {
         (void)buf_add(b, S(",\"ast\":"));

@@ -162,6 +162,19 @@ static void put(struct heap *h, struct value_builder *b, const char *name, value
     value_builder_replace(b, value_string_c(h, name), v);
 }
 
+static value bundles_of(struct heap *h, value known) {
+    struct value_builder all, one;
+    value_builder_open(&all, h, VALUE_OBJECT);
+    for (u32 i = 0; i < value_count(known); i++) {
+        value manifest = value_get_str(value_value_at(known, i), S("manifest"));
+        value revision = value_get_str(manifest, S("revision"));
+        value_builder_open(&one, h, VALUE_OBJECT);
+        put(h, &one, "revision", revision.kind == VALUE_STRING ? revision : value_null());
+        value_builder_replace(&all, value_key_at(known, i), value_builder_close(&one));
+    }
+    return value_builder_close(&all);
+}
+
 /* The record as a value, for policies to look at. */
 static value event_of(struct heap *h, const struct rego_decision *d, str id, str time) {
     struct value_builder b, m;
@@ -176,6 +189,7 @@ static value event_of(struct heap *h, const struct rego_decision *d, str id, str
     put(h, &b, "revision", value_string_c(h, revision));
     put(h, &b, "timestamp", value_string(h, time));
     put(h, &b, "request_id", value_string(h, d->request_id));
+    if (value_count(d->state->bundles)) put(h, &b, "bundles", bundles_of(h, d->state->bundles));
     if (d->user.len) put(h, &b, "requested_by", value_string(h, d->user));
     if (value_defined(d->input)) put(h, &b, "input", d->input);
     if (value_defined(d->result)) put(h, &b, "result", d->result);
@@ -203,6 +217,7 @@ static void write_event(struct buf *to, struct heap *h, const struct rego_decisi
     (void)buf_add(to, S("\",\"request_id\":\""));
     (void)buf_add(to, d->request_id);
     (void)buf_add(to, S("\""));
+    if (value_count(d->state->bundles)) (void)buf_add(to, S(",")), rego_put_bundles(to, d->state);
     if (d->user.len) add_text(to, h, ",\"requested_by\":", d->user);
     if (value_defined(d->input)) {
         (void)buf_add(to, S(",\"input\":"));

@@ -7,18 +7,18 @@
  * What is set here stands over what was discovered, member by member, so nobody who writes the
  * bundle can turn around what the appliance's owner decided: where discovery itself comes from and
  * the keys it is held to cannot be changed by it. Kept in memory: it is asked for at each start. */
-#include <stdio.h>
 #include "app/config/config.h"
 #include "app/config/services.h"
 #include "app/policy/value/json_text.h"
 #include "app/rego/bundles.h"
 #include "app/rego/rego_impl.h"
 #include "app/version.h"
+#include "kernel/base/limits.h"
 #include "kernel/base/log.h"
 #include "kernel/core/worker.h"
 #include "kernel/platform.h"
 
-enum { FOUND_BYTES_MAX = 1 << 20, EVALUATION_MS = 5000 };
+enum { FOUND_BYTES_MAX = 1 << 20, EVALUATION_MS = 5000, KEY_ROOM = 32 };
 
 static struct {
     bool there;
@@ -37,35 +37,44 @@ void discovery_forget(void) {
 
 /* ---- Sections ---- */
 
-/* `over` wins wherever both say something. */
-static value merge(struct heap *h, value under, value over) {
+/* `over` wins wherever both say something, as deep as `depth` goes. */
+static value merge(struct heap *h, value under, value over, u32 depth) {
     struct value_builder b;
     if (!value_defined(over)) return under;
-    if (under.kind != VALUE_OBJECT || over.kind != VALUE_OBJECT) return over;
+    if (!depth || under.kind != VALUE_OBJECT || over.kind != VALUE_OBJECT) return over;
     value_builder_open(&b, h, VALUE_OBJECT);
     for (u32 i = 0; i < value_count(under); i++)
         value_builder_replace(&b, value_key_at(under, i), value_value_at(under, i));
     for (u32 i = 0; i < value_count(over); i++) {
         value key = value_key_at(over, i);
-        value_builder_replace(&b, key, merge(h, value_get(under, key), value_value_at(over, i)));
+        value_builder_replace(&b, key,
+                              merge(h, value_get(under, key), value_value_at(over, i), depth - 1));
     }
     return value_builder_close(&b);
 }
 
+static void key_write(char to[KEY_ROOM], const char *member) {
+    rc_t rc = str_to_c(str_from_c(member), to + 7, KEY_ROOM - 7);
+    CHECK(!rc);
+    memcpy(to, "policy.", 7);
+}
+
 static rc_t section_of(struct arena *a, value document, const char *member, str *out) {
-    char key[32];
+    char key[KEY_ROOM];
     struct diag why;
     struct buf text;
     struct heap h;
     value mine = UNDEFINED, theirs = value_get_str(document, str_from_c(member));
-    snprintf(key, sizeof key, "policy.%s", member);
+    key_write(key, member);
     str boot = config_text(key);
+    /* A server or key that is set here stands as it is: nothing is slipped beneath it. */
+    bool whole = !strcmp(member, "services") || !strcmp(member, "keys");
     *out = boot;
     if (!value_defined(theirs)) return RC_OK;
     heap_open(&h, 8 * FOUND_BYTES_MAX);
     buf_open(&text, FOUND_BYTES_MAX);
     rc_t rc = boot.len ? json_text_read(&h, NULL, boot, &mine, &why) : RC_OK;
-    json_text_write(&text, merge(&h, theirs, mine), 0);
+    json_text_write(&text, merge(&h, theirs, mine, whole ? 1 : VALUE_DEPTH_MAX), 0);
     if (!rc && (text.failed || h.exhausted)) rc = RC_NO_MEMORY;
     if (!rc) *out = arena_copy(a, buf_str(&text));
     if (!rc && !out->ptr) rc = RC_NO_MEMORY;
@@ -151,10 +160,10 @@ static rc_t refuse(struct diag *why, const char *words) {
 
 /* A member that is set here too must say the same. */
 static bool differs(struct heap *h, value document, const char *section, str name) {
-    char key[32];
+    char key[KEY_ROOM];
     struct diag unused;
     value boot;
-    snprintf(key, sizeof key, "policy.%s", section);
+    key_write(key, section);
     str text = config_text(key);
     if (!text.len || json_text_read(h, NULL, text, &boot, &unused)) return false;
     value mine = value_get_str(boot, name),

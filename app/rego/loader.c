@@ -23,7 +23,7 @@
 
 enum {
     LOADERS_MAX = SOURCES_MAX + 1, /* and discovery */
-    ROUND_BYTES_MAX = 1 << 20,     /* the arena of a round, without the archive */
+    ROUND_BYTES_MAX = 8 << 20,     /* the arena of a round, without the archive */
     FETCH_S = 120,                 /* one answer may take; long polling adds its own */
     RETRY_MIN_MS = 200,
     QUICK_MS = 500, /* a long poll that comes back at once is not repeated sooner */

@@ -171,6 +171,8 @@ void rego_errors_as(struct request *rq, const char *code, const char *message,
                     const struct policy_errors *errors);
 void rego_eval_error(struct request *rq, rc_t rc, const struct policy_error *error);
 void rego_rc(struct request *rq, rc_t rc, const struct diag *why);
+/* "bundles":{"authz":{"revision":"7"}} */
+void rego_put_bundles(struct buf *to, const struct rego_state *s);
 void rego_put_provenance(struct buf *to, const struct rego_state *s); /* the member "provenance" */
 void rego_answer(struct request *rq, const struct rego_options *o, struct buf *body);
 /* A body as a value: JSON, or YAML when its type says so. Large ones are read by a worker. Answers

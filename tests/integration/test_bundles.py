@@ -159,6 +159,10 @@ class ByHand(Calls, AppliancePerClass):
             "/shop/data.json": {"limit": 3}, "/more/deep/data.json": [1, 2], "README": "x"}))
         answer = self.call("POST", "/v1/data/shop/allow", {"input": {"x": 3}})
         self.assertIs(answer["result"], True)
+        told = self.call("GET", "/v1/data/shop?provenance")["provenance"]
+        self.assertEqual(told["bundles"], {"shop": {"revision": "7"}})
+        kept = self.call("GET", "/api/v1/rego/decisions?path=shop/allow")
+        self.assertEqual(json.loads(json.dumps(kept))["items"][0]["bundles"], {"shop": {"revision": "7"}})
         self.assertEqual(self.read("more"), {"deep": [1, 2]})
         self.assertIsNone(self.read("shop/old"))
         self.assertEqual(self.read("other"), {"kept": True})
