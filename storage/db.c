@@ -54,7 +54,7 @@ static void memory_divide(void) {
     db->statements_max = (u32)MIN((size_t)DB_STATEMENTS_MAX, bytes / KIB(64));
 }
 
-static void limits_divide(void) {
+void db_bounds_set(void) {
     const struct store *s = &db->store;
     u32 reserve;
     db->pages_hard = (u32)(s->pages.at.bytes / LAYOUT_PAGE_BYTES);
@@ -91,10 +91,15 @@ static rc_t check_shape(struct diag *why) {
     return rc;
 }
 
+rc_t db_page_limit_set(u32 pages) {
+    char pragma[48];
+    sqlite3_snprintf(sizeof pragma, pragma, "PRAGMA max_page_count=%u", pages);
+    return connection_exec(&db->writer, pragma);
+}
+
 /* Opens the writer; its first read runs SQLite's recovery of the log. */
 rc_t db_writer_open(struct diag *why) {
     s64 pages = 0;
-    char pragma[48];
     writer_forget();
     rc_t rc = connection_open(&db->writer, db->cache_kib_writer, db->statements_max, why);
     if (rc) return rc;
@@ -108,8 +113,7 @@ rc_t db_writer_open(struct diag *why) {
     wal_recovered(&db->store.wal, committed);
     if (committed) log_info("storage", "log recovered", "frames=%u", vfs_wal_frames());
     if ((rc = check_shape(why))) return rc;
-    sqlite3_snprintf(sizeof pragma, pragma, "PRAGMA max_page_count=%u", db->pages_soft);
-    rc = connection_exec(&db->writer, pragma);
+    rc = db_page_limit_set(db->pages_soft);
     if (rc) diag_set(why, "the database cannot be used: %s", db->writer.error);
     db->writer.limit_ns = (u64)DB_QUERY_DEADLINE_MS * NS_PER_MS;
     return rc;
@@ -160,7 +164,7 @@ rc_t db_open(const struct volume *v, const struct db_schema *const *schemas, str
     }
     if (rc) return rc;
     memory_divide();
-    limits_divide();
+    db_bounds_set();
     rc = vfs_start(&db->store);
     if (!rc) rc = db_writer_open(why);
     if (!rc) {
@@ -176,6 +180,7 @@ rc_t db_open(const struct volume *v, const struct db_schema *const *schemas, str
     }
     db->open = true;
     db->watched_ns = platform_clock_ns();
+    grow_watch();
     checkpoint_consider();
     return RC_OK;
 }

@@ -140,6 +140,9 @@ struct db {
 extern struct db *const db;
 
 u64 db_pages(void); /* the database's size, committed */
+void db_bounds_set(void);           /* from the store's size */
+rc_t db_page_limit_set(u32 pages);  /* the writer's; with its turn */
+void grow_watch(void);              /* the disk's size */
 rc_t db_stores_open(void);
 void db_stores_close(void);
 void db_connections_close(bool checkpoint); /* readers, checkpointer, writer */

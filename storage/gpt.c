@@ -209,6 +209,35 @@ void gpt_mbr_write(u64 block_count, char state, void *block, u32 block_bytes) {
     memcpy(block, &m, sizeof m);
 }
 
+bool gpt_database_grow(void *entries, u64 block_count, u32 block_bytes, struct gpt *g) {
+    static const u8 unused[16];
+    u64 align = LAYOUT_ALIGN_BYTES / block_bytes, last = (block_count / align - 1) * align - 1;
+    struct volume_part_info *part = &g->parts[VOLUME_DATABASE];
+    u64 had = part->first_block + part->block_count - 1;
+    u8 *mine = NULL;
+    if (last <= had || last > block_count - 2 - g->entries_blocks) return false;
+    for (u32 i = 0; i < LAYOUT_GPT_ENTRIES; i++) {
+        struct layout_gpt_entry e;
+        u8 *at = (u8 *)entries + i * LAYOUT_GPT_ENTRY_BYTES;
+        memcpy(&e, at, sizeof e);
+        if (memcmp(e.type, part_types[VOLUME_DATABASE], 16) == 0) mine = at;
+        else if (memcmp(e.type, unused, sizeof unused) != 0 && e.last_lba > had) return false;
+    }
+    if (!mine) return false;
+    memcpy(mine + offsetof(struct layout_gpt_entry, last_lba), &last, sizeof last);
+    part->block_count = last - part->first_block + 1;
+    g->last_usable_lba = block_count - 2 - g->entries_blocks;
+    return true;
+}
+
+void gpt_mbr_resize(void *block, u64 block_count) {
+    struct layout_mbr m;
+    memcpy(&m, block, sizeof m);
+    if (m.signature != 0xAA55 || m.parts[0].type != 0xEE || m.parts[0].first_lba != 1) return;
+    m.parts[0].lba_count = (u32)MIN(block_count - 1, (u64)UINT32_MAX);
+    memcpy(block, &m, sizeof m);
+}
+
 static bool mbr_marked(const struct layout_mbr *m) {
     return m->signature == 0xAA55 && memcmp(m->mark, LAYOUT_MARK, sizeof LAYOUT_MARK) == 0;
 }

@@ -25,6 +25,10 @@ static void store_place(struct store_disk *at, const struct volume *v, enum volu
                               .bytes = bytes - bytes % LAYOUT_PAGE_BYTES};
 }
 
+void pages_place(struct pages *p, const struct volume *v) {
+    store_place(&p->at, v, VOLUME_DATABASE);
+}
+
 static u32 be32(const u8 *p) { return (u32)p[0] << 24 | (u32)p[1] << 16 | (u32)p[2] << 8 | p[3]; }
 
 /* The file's size is what its header says; a header that cannot be right gives the whole partition,

@@ -176,10 +176,8 @@ static rc_t note_lost(struct db_txn *t, rc_t rc) {
 
 rc_t db_use_reserve(struct db_txn *t) {
     if (!t->writer || db->roomy || db_pages() + 64 < db->pages_soft) return RC_OK;
-    char pragma[48];
-    sqlite3_snprintf(sizeof pragma, pragma, "PRAGMA max_page_count=%u", db->pages_hard);
     db->roomy = true;
-    return connection_exec(t->c, pragma);
+    return db_page_limit_set(db->pages_hard);
 }
 
 static rc_t start(struct db_txn *t, const char *sql, const struct db_value *values,

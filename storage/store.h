@@ -32,6 +32,7 @@ struct pages {
     u64 hits, misses;
 };
 rc_t pages_open(struct pages *p, const struct volume *v, size_t cache_bytes);
+void pages_place(struct pages *p, const struct volume *v); /* its partition may have grown */
 void pages_close(struct pages *p);
 /* `at` and `n` within one page. Beyond the size: zeroes, and *out_short is true. */
 rc_t pages_read(struct pages *p, u64 at, void *to, size_t n, bool *out_short);

@@ -273,13 +273,78 @@ static void mend(u32 disk, struct look *l) {
     memory_free(MEMORY_SQL, entries);
 }
 
+/* ---- Growing --------------------------------------------------------------------------------- */
+
+/* The disk is larger than its tables say: they move, and the database's partition follows.
+ *
+ *   backup table at the new end | flush | primary table | flush | MBR's size | flush
+ *
+ * Until the primary table is touched the old pair is in force; from then on the new backup is,
+ * which a start finds at the disk's end when the primary is in pieces. */
+static rc_t tables_move(u32 disk, struct look *l, u8 *entries) {
+    u64 last = l->info.block_count - 1;
+    rc_t rc = table_put(disk, l, entries, last, 1, last - l->gpt.entries_blocks);
+    if (!rc) rc = disk_flush(disk);
+    if (!rc) rc = table_put(disk, l, entries, 1, last, 2);
+    if (!rc) rc = disk_flush(disk);
+    if (!rc) rc = disk_read(disk, 0, 1, l->bytes);
+    if (rc) return rc;
+    gpt_mbr_resize(l->bytes, l->info.block_count);
+    rc = write_bytes(disk, l, 0, l->info.block_bytes);
+    return rc ? rc : disk_flush(disk);
+}
+
+static void move_to_end(u32 disk, struct look *l, struct gpt *larger, u8 *entries) {
+    struct gpt old = l->gpt;
+    l->gpt = *larger;
+    l->gpt.other_lba = l->info.block_count - 1;
+    rc_t rc = tables_move(disk, l, entries);
+    if (rc) {
+        l->gpt = old;
+        log_error("storage",
+                  "the disk has grown, but its table could not be moved: check the device",
+                  "disk=%u rc=%s", disk, rc_name(rc));
+    } else {
+        log_info("storage", "the disk has grown, and the database's partition with it",
+                 "disk=%u MiB=%llu", disk,
+                 (unsigned long long)(l->info.block_count * l->info.block_bytes >> 20));
+    }
+}
+
+/* What cannot grow is used as it is. */
+static void grow(u32 disk, struct look *l) {
+    struct gpt larger = {0};
+    struct diag why = {0};
+    u64 last = l->info.block_count - 1, more = last - MIN(last, l->gpt.other_lba);
+    if (!more || l->primary_bad || l->backup_bad || l->info.read_only) return;
+    rc_t rc = table_read(disk, l, 1, &larger, &why);
+    u8 *entries = rc ? NULL : memory_alloc(MEMORY_SQL, LAYOUT_GPT_TABLE_BYTES);
+    if (!entries) return;
+    memcpy(entries, l->bytes, LAYOUT_GPT_TABLE_BYTES);
+    if (larger.entries_lba == 2 &&
+        gpt_database_grow(entries, l->info.block_count, l->info.block_bytes, &larger))
+        move_to_end(disk, l, &larger, entries);
+    else if (more >= LAYOUT_ALIGN_BYTES / l->info.block_bytes)
+        log_warn("storage", "the disk has grown, but another partition lies behind the database",
+                 "disk=%u", disk);
+    memory_free(MEMORY_SQL, entries);
+}
+
+rc_t volume_grow(struct volume *v) {
+    struct look l = {.bytes = memory_alloc(MEMORY_SQL, LAYOUT_ALIGN_BYTES)};
+    if (!l.bytes) return RC_NO_MEMORY;
+    look_at(v->disk, &l);
+    bool same = l.verdict == OURS && memcmp(l.gpt.disk_id, v->id, sizeof v->id) == 0;
+    if (same) {
+        grow(v->disk, &l);
+        v->info = l.info;
+        memcpy(v->parts, l.gpt.parts, sizeof v->parts);
+    }
+    memory_free(MEMORY_SQL, l.bytes);
+    return same ? RC_OK : RC_CORRUPT;
+}
+
 static void adopt(u32 disk, struct look *l, struct volume *out) {
-    u64 backup = l->gpt.other_lba;
-    if (backup < l->info.block_count - 1)
-        log_warn(
-            "storage", "the disk has grown: the new space is not used yet", "disk=%u MiB=%llu",
-            disk,
-            (unsigned long long)((l->info.block_count - 1 - backup) * l->info.block_bytes >> 20));
     *out = (struct volume){.disk = disk, .info = l->info, .fresh = l->verdict != OURS};
     memcpy(out->parts, l->gpt.parts, sizeof out->parts);
     memcpy(out->id, l->gpt.disk_id, sizeof out->id);
@@ -328,6 +393,7 @@ static rc_t choose(struct look *looks, u32 count, struct volume *out, struct dia
     else if (l->primary_bad || l->backup_bad) mend(disk, &looks[disk]);
     if (!rc && l->mbr_state == LAYOUT_STATE_MAKING && l->verdict == OURS)
         rc = mbr_put(disk, &looks[disk], LAYOUT_STATE_READY);
+    if (!rc && l->verdict == OURS) grow(disk, &looks[disk]);
     if (!rc) adopt(disk, &looks[disk], out);
     return rc;
 }

@@ -75,10 +75,8 @@ static void group_add(struct db_txn *t) {
 }
 
 static void group_limit_restore(void) {
-    char pragma[48];
     if (!db->roomy) return;
-    sqlite3_snprintf(sizeof pragma, pragma, "PRAGMA max_page_count=%u", db->pages_soft);
-    rc_t rc = connection_exec(&db->writer, pragma);
+    rc_t rc = db_page_limit_set(db->pages_soft);
     db->roomy = rc != RC_OK; /* tried again after the next group */
 }
 

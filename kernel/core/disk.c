@@ -53,6 +53,7 @@ struct disk_table {
     void *bounce[BOUNCE_COUNT]; /* free ones, NULL: lent; on first use */
     u32 bounce_made, bounce_free;
     struct wait_queue bounce_wait;
+    void (*on_size)(u32 disk);
 };
 static struct disk_table boot_disks;
 static struct disk_table *const disks = &boot_disks;
@@ -304,12 +305,16 @@ static void refresh(u32 disk) {
         log_error("disk", "a disk cannot be used", "disk=%u rc=%s", disk, rc_name(rc));
         return;
     }
-    if (d->open && info.block_count != d->info.block_count)
+    bool resized = d->open && info.block_count != d->info.block_count;
+    if (resized)
         log_info("disk", "a disk changed its size", "disk=%u blocks=%llu was=%llu", disk,
                  (unsigned long long)info.block_count, (unsigned long long)d->info.block_count);
     d->info = info;
     d->open = true;
+    if (resized && disks->on_size) disks->on_size(disk);
 }
+
+void disk_on_size(void (*changed)(u32 disk)) { disks->on_size = changed; }
 
 static bool on_wait(void *arg, u32 bits) {
     (void)arg;
@@ -331,6 +336,7 @@ static void ring_doorbells(void *arg) {
 
 rc_t disk_init(void) {
     memset(disks->at, 0, sizeof disks->at);
+    disks->on_size = NULL;
     disks->count = MIN(platform_disk_count(), (u32)DISK_MAX);
     for (u32 i = 0; i < disks->count; i++) refresh(i);
     rc_t rc = loop_poller_add(WAIT_DISK | WAIT_DISK_SIZE, on_wait, NULL);

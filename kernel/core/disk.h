@@ -10,6 +10,7 @@
 #include "kernel/platform.h"
 
 rc_t disk_init(void); /* opens every disk, registers the poller; a disk that fails is left out */
+void disk_on_size(void (*changed)(u32 disk)); /* on the loop, must not park; one listener */
 rc_t disk_info_get(u32 disk, struct disk_info *out);
 rc_t disk_read(u32 disk, u64 block, u32 count, void *to);
 rc_t disk_write(u32 disk, u64 block, u32 count, const void *from);

@@ -192,6 +192,26 @@ TEST(when_both_tables_are_hurt_nothing_is_touched) {
     sim_stop();
 }
 
+static void sim_disk_load_part(const u8 *bytes, size_t n) {
+    static u8 whole[SIZE + MIB(8)];
+    memset(whole, 0, sizeof whole);
+    memcpy(whole, bytes, n);
+    sim_disk_load(0, whole);
+}
+/* What the table in force says, as a start would find it, before it mends or moves anything. */
+static u64 look_size(const struct volume *v) {
+    struct look l = {.bytes = memory_alloc(MEMORY_SQL, LAYOUT_ALIGN_BYTES)};
+    look_at(v->disk, &l);
+    EXPECT_EQ(l.verdict, OURS);
+    memory_free(MEMORY_SQL, l.bytes);
+    return l.gpt.parts[VOLUME_DATABASE].block_count;
+}
+/* How many blocks the database may have at most on this disk. */
+static u64 grown_blocks(const struct volume *v) {
+    u64 align = LAYOUT_ALIGN_BYTES / v->info.block_bytes;
+    return (v->info.block_count / align - 1) * align - v->parts[VOLUME_DATABASE].first_block;
+}
+
 TEST(a_disk_cut_short_is_refused_and_a_grown_one_taken) {
     static u8 sound[SIZE];
     made(sound);
@@ -205,11 +225,101 @@ TEST(a_disk_cut_short_is_refused_and_a_grown_one_taken) {
     storage_begin(&(struct sim_options){
         .seed = 5, .disk_count = 1, .disk_bytes = SIZE + MIB(8), .log_bytes_max = MIB(64)});
     memcpy(sim_disk_bytes(0), sound, SIZE);
-    EXPECT_OK(open_it(&v, &why));
-    sim_disk_rot(0, 512 + 20, 1); /* and now its backup is not at the end */
+    sim_disk_rot(0, 512 + 20, 1); /* its backup is not at the end: found all the same, and mended */
     EXPECT_OK(open_it(&v, &why));
     EXPECT(memcmp(sim_disk_bytes(0), sound, SIZE) == 0);
+    EXPECT_OK(open_it(&v, &why)); /* with two sound tables it grows */
+    EXPECT_EQ(v.parts[VOLUME_DATABASE].block_count, grown_blocks(&v));
     sim_stop();
+}
+
+/* Every moment of moving the tables: old size or new, what is in the database stays. */
+TEST(a_cut_while_it_grows_leaves_the_old_size_or_the_new) {
+    static u8 sound[SIZE], state[SIZE + MIB(8)];
+    struct volume v;
+    struct diag why;
+    struct sim_options larger = {
+        .seed = 5, .disk_count = 1, .disk_bytes = SIZE + MIB(8), .log_bytes_max = MIB(64)};
+    begin(1, 512);
+    EXPECT_OK(open_it(&v, &why));
+    u64 had = v.parts[VOLUME_DATABASE].block_count;
+    EXPECT_OK(db_open(&v, storage_schemas, &why));
+    EXPECT_OK(storage_put_one(1, 1));
+    db_close();
+    memcpy(sound, sim_disk_bytes(0), SIZE);
+    storage_begin(&larger);
+    sim_disk_load_part(sound, SIZE);
+    EXPECT_OK(open_it(&v, &why));
+    u64 n = sim_disk_log_count(0), new_size = v.parts[VOLUME_DATABASE].block_count;
+    EXPECT_EQ(new_size, had + MIB(8) / 512);
+    u32 old_seen = 0, new_seen = 0;
+    for (u64 k = 0; k <= n; k++) {
+        for (u64 seed = 0; seed < 4; seed++) {
+            storage_begin(&larger);
+            sim_disk_load_part(sound, SIZE);
+            EXPECT_OK(open_it(&v, &why)); /* the same again, to cut it */
+            sim_disk_state(0, k, seed ? SIM_TORN : SIM_ALL, seed, state);
+            sim_disk_load(0, state);
+            replug();
+            u64 before = look_size(&v);
+            old_seen += before == had, new_seen += before == new_size;
+            EXPECT_OK(open_it(&v, &why));
+            EXPECT_EQ(v.parts[VOLUME_DATABASE].block_count, new_size);
+            EXPECT_OK(db_open(&v, storage_schemas, &why));
+            EXPECT_EQ(storage_number("SELECT count(*) FROM item"), 1);
+            db_close();
+        }
+    }
+    EXPECT(old_seen > 2 && new_seen > 2);
+    sim_stop();
+}
+
+static void grow_live(void *arg) {
+    struct db_status before, after;
+    (void)arg;
+    EXPECT_OK(storage_open());
+    EXPECT_OK(storage_put_one(1, 1));
+    db_status_get(&before);
+    sim_disk_resize(0, SIZE + MIB(8));
+    for (int i = 0; i < 200; i++) fiber_sleep_ms(1);
+    db_status_get(&after);
+    EXPECT_EQ(after.bytes_max, before.bytes_max + MIB(8));
+    EXPECT_OK(storage_put_one(1, 2));
+    db_close();
+}
+TEST(a_database_in_use_follows_its_disk) {
+    struct volume v;
+    struct diag why;
+    storage_begin(&(struct sim_options){.seed = 6, .disk_count = 1, .disk_bytes = SIZE + MIB(8)});
+    sim_disk_resize(0, SIZE);
+    replug();
+    storage_fiber(grow_live, NULL);
+    storage_run();
+    EXPECT_OK(open_it(&v, &why));
+    EXPECT_EQ(v.parts[VOLUME_DATABASE].block_count, grown_blocks(&v));
+    EXPECT_OK(db_open(&v, storage_schemas, &why));
+    EXPECT_EQ(storage_number("SELECT count(*) FROM item"), 2);
+    db_close();
+    sim_stop();
+}
+
+/* A partition of somebody's behind the database: nothing moves. */
+TEST(what_lies_behind_the_database_keeps_it_from_growing) {
+    static u8 entries[LAYOUT_GPT_TABLE_BYTES];
+    struct gpt g;
+    u8 ids[16 * (1 + VOLUME_PART_COUNT)] = {1};
+    EXPECT_OK(gpt_divide(SIZE / 512, 512, &g));
+    gpt_entries_write(&g, ids, entries);
+    u64 had = g.parts[VOLUME_DATABASE].block_count;
+    EXPECT(!gpt_database_grow(entries, SIZE / 512, 512, &g)); /* nothing to gain */
+    struct layout_gpt_entry other = {
+        .type = {7}, .first_lba = SIZE / 512, .last_lba = SIZE / 512 + 9};
+    memcpy(entries + 9 * LAYOUT_GPT_ENTRY_BYTES, &other, sizeof other);
+    EXPECT(!gpt_database_grow(entries, 2 * SIZE / 512, 512, &g));
+    EXPECT_EQ(g.parts[VOLUME_DATABASE].block_count, had);
+    memset(entries + 9 * LAYOUT_GPT_ENTRY_BYTES, 0, sizeof other);
+    EXPECT(gpt_database_grow(entries, 2 * SIZE / 512, 512, &g));
+    EXPECT_EQ(g.parts[VOLUME_DATABASE].block_count, had + SIZE / 512);
 }
 
 TEST(small_read_only_and_missing_disks_are_told_apart) {
