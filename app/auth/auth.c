@@ -6,7 +6,7 @@
  * mistake); a failure to find out, 503. Public routes that ask for no permission (login, health) do
  * not look at the header at all, so a client with an old token can still log in. */
 #include "app/auth/auth.h"
-#include "app/auth/auth_impl.h"
+#include "app/auth/oauth_impl.h"
 #include "kernel/base/log.h"
 #include "net/tls.h"
 
@@ -43,6 +43,7 @@ static const char *const steps[] = {
     OUTBOX_TABLE FACTOR_TABLE,
     "ALTER TABLE auth_key ADD COLUMN active_ns INTEGER NOT NULL DEFAULT 0;"
     "UPDATE auth_key SET active_ns=created_ns;",
+    OAUTH_TABLE "CREATE INDEX session_client ON session(client_id) WHERE client_id IS NOT NULL;",
     NULL,
 };
 static const struct db_schema auth_schema = {.module = "auth", .steps = steps};
@@ -96,9 +97,13 @@ static rc_t by_cookie(struct request *rq, str cookie) {
 
 rc_t auth_phase(struct request *rq) {
     const struct route *route = rq->route;
+    if (!route || (route->access == ACCESS_PUBLIC && !route->permission)) return RC_PASS;
+    return auth_identify(rq);
+}
+
+rc_t auth_identify(struct request *rq) {
     u32 at = 0, key_at = 0;
     str value, key, second;
-    if (!route || (route->access == ACCESS_PUBLIC && !route->permission)) return RC_PASS;
     bool bearer = http_field_next(rq->http, S("Authorization"), &at, &value);
     if (bearer && http_field_next(rq->http, S("Authorization"), &at, &second))
         return unauthorized(rq, "two Authorization fields");

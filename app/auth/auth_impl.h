@@ -81,6 +81,13 @@ extern const char jwt_other_key[]; /* the reason when the header names another k
 /* header.payload for es256_sign, in `a`; ptr NULL: no room. All texts are our own ids. */
 str jwt_unsigned(struct arena *a, str issuer, str audience, str kid, str user_id, str session_id,
                  str token_id, str role, s64 issued_s);
+/* base64url of a header with this typ and of claims that are JSON already. */
+str jwt_encode(struct arena *a, str type, str kid, str claims);
+struct jwt_claims {
+    str issuer, audience, user_id, session_id, token_id, role, client_id, scope; /* scope: or "" */
+    s64 issued_s;
+};
+str jwt_unsigned_claims(struct arena *a, str kid, const struct jwt_claims *c);
 str jwt_signed(struct arena *a, str unsigned_part, const u8 signature[ES256_SIGNATURE_BYTES]);
 
 /* ---- password.c ------------------------------------------------------------------------------ */
@@ -197,6 +204,8 @@ struct session_state { /* texts in the arena */
 /* Is this session of this user alive, and who is that now? RC_DENIED: no. */
 rc_t session_owner(struct db_txn *t, struct arena *a, str session_id, str user_id, struct user *out,
                    struct session_state *state);
+/* Which session a refresh token is of, by its text alone: proves nothing. false: not one. */
+bool session_of_refresh(struct arena *a, str token, str *out_session_id);
 /* The same by a cookie's value. */
 rc_t session_by_cookie(struct db_txn *t, struct arena *a, str cookie, struct user *out,
                        struct session_state *state);
@@ -335,13 +344,15 @@ rc_t once_code(struct db_txn *t, struct arena *a, const struct once *o, u64 life
 rc_t once_peek(struct db_txn *t, struct arena *a, str kind, str ticket, struct once *out);
 /* RC_NOT_FOUND: none such, or used, or too old. Found: its row is gone with `t`. */
 rc_t once_take(struct db_txn *t, struct arena *a, str kind, str ticket, struct once *out);
+/* Used up, but kept so that a second use shows: its tries are -1, its data what it gave. */
+rc_t once_spend(struct db_txn *t, struct arena *a, str kind, str ticket, str data, u64 kept_s);
 /* A wrong answer to what the ticket asks: the fifth makes it worthless. */
 rc_t once_missed(struct db_txn *t, struct arena *a, str kind, str ticket);
 /* The same for digits; RC_NOT_FOUND has counted a try in `t`: commit it. */
 rc_t once_code_take(struct db_txn *t, struct arena *a, str kind, str user_id, str code,
                     struct once *out);
 
-/* ---- keyring.c: the keys that sign, and their change ------------------------------------------ */
+/* ---- keyring.c: the keys that sign, and their change ----------------------------------------- */
 
 rc_t keyring_start(void); /* makes the first key */
 void keyring_stop(void);
@@ -356,6 +367,9 @@ void signing_keys_rotate_post(struct request *rq);
 rc_t token_start(struct diag *why); /* loads or makes the keys */
 rc_t token_sign(struct arena *a, str unsigned_part, const struct es256_key *key, str *out);
 rc_t token_issue(struct arena *a, const struct user *user, str session_id, str *out);
+/* An application's: names the client and its scopes. */
+rc_t token_issue_for(struct arena *a, const struct user *user, str session_id, str client_id,
+                     str scope, str *out);
 /* The whole truth about a token: text, signature, session, user. RC_DENIED: no (reason in `why`);
  * anything else: could not be found out. */
 rc_t token_verify(struct arena *a, str token, struct actor *out, const char **why);

@@ -129,19 +129,38 @@ static str encoded(struct arena *a, str json) {
     return to ? str_of(to, base64url_encode(json.ptr, json.len, to)) : str_of(NULL, 0);
 }
 
+str jwt_encode(struct arena *a, str type, str kid, str claims) {
+    str header = encoded(a, arena_printf(a, "{\"alg\":\"ES256\",\"typ\":\"%.*s\",\"kid\":\"%.*s\"}",
+                                         STR(type), STR(kid)));
+    str body = encoded(a, claims);
+    if (!header.ptr || !body.ptr) return str_of(NULL, 0);
+    return arena_printf(a, "%.*s.%.*s", STR(header), STR(body));
+}
+
+str jwt_unsigned_claims(struct arena *a, str kid, const struct jwt_claims *c) {
+    str scope = c->scope.len ? arena_printf(a, ",\"scope\":\"%.*s\"", STR(c->scope)) : S("");
+    if (!scope.ptr) return scope;
+    str claims = arena_printf(
+        a,
+        "{\"iss\":\"%.*s\",\"aud\":\"%.*s\",\"sub\":\"%.*s\",\"client_id\":\"%.*s\","
+        "\"iat\":%lld,\"exp\":%lld,\"jti\":\"%.*s\",\"role\":\"%.*s\",\"sid\":\"%.*s\"%.*s}",
+        STR(c->issuer), STR(c->audience), STR(c->user_id), STR(c->client_id),
+        (long long)c->issued_s, (long long)(c->issued_s + ACCESS_SECONDS), STR(c->token_id),
+        STR(c->role), STR(c->session_id), STR(scope));
+    return jwt_encode(a, S("at+jwt"), kid, claims);
+}
+
 str jwt_unsigned(struct arena *a, str issuer, str audience, str kid, str user_id, str session_id,
                  str token_id, str role, s64 issued_s) {
-    str header = encoded(
-        a, arena_printf(a, "{\"alg\":\"ES256\",\"typ\":\"at+jwt\",\"kid\":\"%.*s\"}", STR(kid)));
-    str claims = encoded(
-        a, arena_printf(
-               a,
-               "{\"iss\":\"%.*s\",\"aud\":\"%.*s\",\"sub\":\"%.*s\",\"client_id\":\"%.*s\","
-               "\"iat\":%lld,\"exp\":%lld,\"jti\":\"%.*s\",\"role\":\"%.*s\",\"sid\":\"%.*s\"}",
-               STR(issuer), STR(audience), STR(user_id), STR(audience), (long long)issued_s,
-               (long long)(issued_s + ACCESS_SECONDS), STR(token_id), STR(role), STR(session_id)));
-    if (!header.ptr || !claims.ptr) return str_of(NULL, 0);
-    return arena_printf(a, "%.*s.%.*s", STR(header), STR(claims));
+    struct jwt_claims claims = {.issuer = issuer,
+                                .audience = audience,
+                                .user_id = user_id,
+                                .session_id = session_id,
+                                .token_id = token_id,
+                                .role = role,
+                                .client_id = audience,
+                                .issued_s = issued_s};
+    return jwt_unsigned_claims(a, kid, &claims);
 }
 
 str jwt_signed(struct arena *a, str unsigned_part, const u8 signature[ES256_SIGNATURE_BYTES]) {

@@ -15,6 +15,7 @@
  * and two appliances never accept each other's. */
 #include "app/audit/audit.h"
 #include "app/auth/auth_impl.h"
+#include "app/config/config.h"
 #include "app/id.h"
 #include "kernel/base/log.h"
 #include "kernel/core/fiber.h"
@@ -38,8 +39,10 @@ static char ring_issuer[64]; /* "urn:uuid:..." */
 static struct timer look;
 static bool looking;
 
+/* What applications compare with the discovery document, if the operator gave it a name. */
 str keyring_issuer(void) {
-    return str_from_c(ring_issuer);
+    str named = config_text("auth.issuer");
+    return named.len ? named : str_from_c(ring_issuer);
 }
 
 static const struct ring_key *signer(u64 now) {

@@ -429,7 +429,8 @@ static rc_t refresh_write(struct db_txn *t, struct request *rq, str token,
     }
     struct session_state state;
     rc = session_owner(t, rq->arena, out->session_id, out->user_id, user, &state);
-    if (rc != RC_DENIED) return rc;
+    bool others = rc == RC_OK && state.client_id.ptr; /* an application refreshes at its own door */
+    if (rc != RC_DENIED && !others) return rc;
     out->result = REFRESH_REFUSED; /* the account was disabled */
     return RC_OK;
 }

@@ -113,6 +113,14 @@ rc_t once_take(struct db_txn *t, struct arena *a, str kind, str ticket, struct o
     return rc ? rc : db_run(t, "DELETE FROM auth_once WHERE hash=?1", DB_BLOB(key));
 }
 
+rc_t once_spend(struct db_txn *t, struct arena *a, str kind, str ticket, str data, u64 kept_s) {
+    u8 hash[SHA256_BYTES];
+    str key = hash_text(kind, S(""), ticket, hash, a);
+    if (!key.ptr) return RC_NO_MEMORY;
+    return db_run(t, "UPDATE auth_once SET tries=-1,data=?2,expires_ns=?3 WHERE hash=?1",
+                  DB_BLOB(key), DB_TEXT(data), DB_INT(auth_now_ns() + kept_s * NS_PER_S));
+}
+
 rc_t once_missed(struct db_txn *t, struct arena *a, str kind, str ticket) {
     u8 hash[SHA256_BYTES];
     str key = hash_text(kind, S(""), ticket, hash, a);

@@ -3,7 +3,7 @@
  * the API document. What each does is told where its handler is; the shapes of bodies and answers
  * are in schemas.c. Always true: what changes one's own account or somebody else's names a
  * permission; what is public is what works without an account (sign in, register, forget). */
-#include "app/auth/auth_impl.h"
+#include "app/auth/oauth_impl.h"
 
 static const struct route_param users_query[] = {
     {"role", "string", "admin or user."},
@@ -63,6 +63,26 @@ static const struct route_param users_query[] = {
 static const struct route_param page_query[] = {
     {"limit", "integer", "1 to 100; 20."},
     {"offset", "integer", "Entries to skip."},
+    {NULL, NULL, NULL},
+};
+
+static const struct route_param authorize_query[] = {
+    {"client_id", "string", "Of the application."},
+    {"redirect_uri", "string", "One that it has registered, letter by letter."},
+    {"response_type", "string", "code."},
+    {"scope", "string", "Words of its scopes; all of them unless given."},
+    {"state", "string", "Given back as it is."},
+    {"nonce", "string", "Into the ID token."},
+    {"code_challenge", "string", "PKCE, base64url of a SHA-256."},
+    {"code_challenge_method", "string", "S256."},
+    {"response_mode", "string", "query."},
+    {"prompt", "string", "none: never ask to sign in."},
+    {"request_uri", "string", "Of a pushed request."},
+    {"max_age", "string", "Known, not used."},
+    {"login_hint", "string", "Known, not used."},
+    {"ui_locales", "string", "Known, not used."},
+    {"display", "string", "Known, not used."},
+    {"acr_values", "string", "Known, not used."},
     {NULL, NULL, NULL},
 };
 
@@ -191,6 +211,35 @@ const struct route auth_routes[] = {
     ADMIN(POST, "/api/v1/auth/signing-keys/rotate", signing_keys_rotate_post, "keys",
           "A new key: published now, signing in a day; or at once, ending every access token",
           "auth", .body_schema = "#Rotation", .answer_schema = "#SigningKeys"),
+    OPEN(GET, "/.well-known/openid-configuration", oauth_discovery_get,
+         "What this provider can do (OpenID Connect Discovery)", "oauth",
+         .answer_schema = "#OAuthAnswer"),
+    OPEN(GET, "/.well-known/oauth-authorization-server", oauth_discovery_get,
+         "What this provider can do (RFC 8414)", "oauth", .answer_schema = "#OAuthAnswer"),
+    OPEN(GET, "/oauth2/authorize", oauth_authorize_get,
+         "Where an application sends a browser: back with a code", "oauth",
+         .query = authorize_query, .success = 303, .page = true),
+    OPEN(GET, "/oauth2/signin.js", oauth_signin_script_get, "The script of the sign-in page",
+         "oauth"),
+    OPEN(POST, "/oauth2/par", oauth_par_post, "Push an authorization request (RFC 9126)", "oauth",
+         .success = 201, .answer_schema = "#OAuthAnswer"),
+    OPEN(POST, "/oauth2/token", oauth_token_post, "Tokens for a code, a refresh token or a client",
+         "oauth", .answer_schema = "#OAuthAnswer"),
+    OPEN(POST, "/oauth2/revoke", oauth_revoke_post, "End a token (RFC 7009)", "oauth"),
+    OPEN(POST, "/oauth2/introspect", oauth_introspect_post, "Is this token good? (RFC 7662)",
+         "oauth", .answer_schema = "#OAuthAnswer"),
+    OPEN(GET, "/oauth2/userinfo", oauth_userinfo, "Who signed in, for the application", "oauth",
+         .answer_schema = "#OAuthAnswer"),
+    OPEN(POST, "/oauth2/userinfo", oauth_userinfo, "Who signed in, for the application", "oauth",
+         .answer_schema = "#OAuthAnswer"),
+    ADMIN(GET, "/api/v1/auth/clients", oauth_clients_get, "clients",
+          "List the applications that may ask people to sign in", "oauth", .query = page_query,
+          .answer_schema = "#ClientPage"),
+    ADMIN(POST, "/api/v1/auth/clients", oauth_clients_post, "clients",
+          "Register an application; the answer shows its secret, once", "oauth", .success = 201,
+          .body_schema = "#NewClient", .answer_schema = "#Client"),
+    ADMIN(DELETE, "/api/v1/auth/clients/{id}", oauth_client_delete, "clients",
+          "Remove an application; its tokens end", "oauth", .success = 204),
     SELF(GET, "/api/v1/auth/sessions", sessions_get, "read", "Where I am signed in", "sessions",
          .query = page_query, .answer_schema = "#SessionPage"),
     SELF(DELETE, "/api/v1/auth/sessions/{id}", session_delete, "update", "End one of my sessions",

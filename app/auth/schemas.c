@@ -87,6 +87,19 @@ const struct module_schema auth_schemas[] = {
      ",\"body\":" TEXT ",\"created_at\":" TIME ",\"expires_at\":" TIME "}}"},
     {"InvitePage", PAGE_OF("Invite")},
     {"OutboxPage", PAGE_OF("Message")},
+    {"OAuthAnswer", "{\"type\":\"object\"}"},
+    {"NewClient", OBJECT("\"name\"", NAME
+                         ",\"confidential\":" FLAG
+                         ",\"redirect_uris\":{\"type\":\"array\",\"maxItems\":16,\"items\":" TEXT
+                         "},\"grant_types\":{\"type\":\"array\",\"maxItems\":16,\"items\":" TEXT
+                         "},\"scopes\":{\"type\":\"array\",\"maxItems\":16,\"items\":" TEXT "}")},
+    {"Client", "{\"type\":\"object\",\"required\":[\"client_id\",\"name\"],\"properties\":{"
+               "\"client_id\":" TEXT "," NAME ",\"confidential\":" FLAG
+               ",\"redirect_uris\":{\"type\":\"array\",\"maxItems\":16,\"items\":" TEXT
+               "},\"grant_types\":{\"type\":\"array\",\"maxItems\":16,\"items\":" TEXT
+               "},\"scopes\":{\"type\":\"array\",\"maxItems\":16,\"items\":" TEXT
+               "},\"created_at\":" TIME ",\"client_secret\":" TEXT "}}"},
+    {"ClientPage", PAGE_OF("Client")},
     {"Rotation", OBJECT("", "\"now\":" FLAG)},
     {"SigningKeys",
      "{\"type\":\"object\",\"required\":[\"items\"],\"properties\":{\"items\":{\"type\":\"array\","

@@ -260,6 +260,15 @@ rc_t session_rotate(struct db_txn *t, struct arena *a, str token, struct session
     return session_end(t, out->session_id);
 }
 
+bool session_of_refresh(struct arena *a, str token, str *out_session_id) {
+    struct refresh_parts parts;
+    char id[ID_ROOM];
+    if (parts_parse(token, &parts)) return false;
+    id_text(parts.id, id);
+    *out_session_id = arena_copy(a, str_of(id, ID_LEN));
+    return out_session_id->ptr != NULL;
+}
+
 rc_t session_end(struct db_txn *t, str session_id) {
     return db_run(t, "DELETE FROM session WHERE id=?1", DB_TEXT(session_id));
 }
@@ -271,7 +280,9 @@ rc_t session_end_all(struct db_txn *t, str user_id, str except_id, s64 *out_coun
     return rc;
 }
 
-rc_t auth_sessions_end(struct db_txn *t) { return db_run(t, "DELETE FROM session"); }
+rc_t auth_sessions_end(struct db_txn *t) {
+    return db_run(t, "DELETE FROM session");
+}
 
 #define STATE_QUERY                                                                                \
     "SELECT u.id,u.email,u.name,u.role,u.state,u.password,u.created_ns,u.updated_ns,"              \

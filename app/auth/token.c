@@ -81,16 +81,26 @@ rc_t token_sign(struct arena *a, str unsigned_part, const struct es256_key *key,
     return out->ptr ? RC_OK : RC_NO_MEMORY;
 }
 
-rc_t token_issue(struct arena *a, const struct user *user, str session_id, str *out) {
+rc_t token_issue_for(struct arena *a, const struct user *user, str session_id, str client_id,
+                     str scope, str *out) {
     const struct es256_key *key = keyring_signer();
+    struct jwt_claims claims = {.issuer = keyring_issuer(),
+                                .audience = AUDIENCE,
+                                .user_id = user->id,
+                                .session_id = session_id,
+                                .role = user->role,
+                                .client_id = client_id,
+                                .scope = scope,
+                                .issued_s = (s64)(auth_now_ns() / NS_PER_S)};
     char id[ID_ROOM];
-    str token_id;
     if (!key) return RC_AGAIN;
-    rc_t rc = id_make(id, &token_id);
+    rc_t rc = id_make(id, &claims.token_id);
     if (rc) return rc;
-    str text = jwt_unsigned(a, keyring_issuer(), AUDIENCE, str_from_c(key->kid), user->id,
-                            session_id, token_id, user->role, (s64)(auth_now_ns() / NS_PER_S));
-    return token_sign(a, text, key, out);
+    return token_sign(a, jwt_unsigned_claims(a, str_from_c(key->kid), &claims), key, out);
+}
+
+rc_t token_issue(struct arena *a, const struct user *user, str session_id, str *out) {
+    return token_issue_for(a, user, session_id, AUDIENCE, S(""), out);
 }
 
 /* ---- Judging --------------------------------------------------------------------------------- */

@@ -110,3 +110,13 @@ bool check_path(str value, struct diag *why) {
         ok = is_alnum(value.ptr[i]) || strchr("/-._~%", value.ptr[i]);
     return ok || wanted(why, "a path of letters, digits, slashes and -._~%");
 }
+
+bool check_issuer(str value, struct diag *why) {
+    bool secure = str_starts(value, S("https://"));
+    str rest = str_skip(value, secure ? 8 : 7);
+    bool ok = (secure || str_starts(value, S("http://"))) && rest.len &&
+              rest.ptr[rest.len - 1] != '/' && is_alnum(rest.ptr[0]);
+    for (size_t i = 0; ok && i < rest.len; i++)
+        ok = is_alnum(rest.ptr[i]) || strchr(".-:/[]_", rest.ptr[i]);
+    return !value.len || ok || wanted(why, "an address such as https://id.example.org");
+}
