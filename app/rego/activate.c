@@ -18,7 +18,7 @@
 #include "kernel/core/worker.h"
 #include <stdlib.h>
 
-enum { ROOTS_MAX = 4096, CHANGES_MAX = 3 * ROOTS_MAX + 8, PACKAGE_BYTES_MAX = 4 << 20 };
+enum { CHAIN_MAX = 32, ROOTS_MAX = 4096, PACKAGE_BYTES_MAX = 4 << 20 };
 
 struct activation {
     struct rego_state *next;
@@ -29,7 +29,7 @@ struct activation {
     const str *erase; /* roots, old and new */
     u32 erase_count;
     struct document_change *changes;
-    u32 change_count;
+    u32 change_count, change_room;
     value manifest; /* the bundle's, as JSON; UNDEFINED: it leaves */
     str etag;
     rc_t rc;
@@ -232,9 +232,15 @@ static rc_t take_sources(struct activation *a, value *out_ids) {
 
 /* ---- Data ---- */
 
+static bool changes_open(struct activation *a, u32 room) {
+    a->changes = heap_alloc(&a->heap, room * sizeof *a->changes);
+    a->change_room = room;
+    return a->changes != NULL;
+}
+
 static rc_t change_add(struct activation *a, enum document_op op, const value *keys, u32 count,
                        value v) {
-    if (a->change_count == CHANGES_MAX) return RC_LIMIT;
+    if (a->change_count == a->change_room) return RC_LIMIT;
     a->changes[a->change_count++] =
         (struct document_change){.op = op, .path = keys, .count = count, .v = v};
     return RC_OK;
@@ -291,19 +297,22 @@ static rc_t add_data(struct activation *a) {
     return RC_OK;
 }
 
+/* What the versions below held is let go; without memory for that they stay. */
+static void make_compact(struct rego_state *s) {
+    struct document *compact;
+    if (document_compact(s->data, &compact)) return;
+    document_drop(s->data);
+    s->data = compact;
+}
+
 static rc_t take_data(struct activation *a) {
-    a->changes = heap_alloc(&a->heap, CHANGES_MAX * sizeof *a->changes);
-    if (!a->changes) return RC_NO_MEMORY;
+    if (!changes_open(a, a->erase_count + ROOTS_MAX + 1)) return RC_NO_MEMORY;
     rc_t rc = erase_data(a);
     if (!rc) rc = add_data(a);
     if (!rc) rc = place_in_system(a);
     if (rc) return rc;
     rc = document_change(a->from->data, a->changes, a->change_count, true, &a->next->data, a->why);
-    struct document *compact;
-    if (!rc && !document_compact(a->next->data, &compact)) {
-        document_drop(a->next->data);
-        a->next->data = compact;
-    }
+    if (!rc) make_compact(a->next);
     return rc;
 }
 
@@ -342,8 +351,7 @@ static bool same_roots(value a, value b) {
 }
 
 static rc_t take_patch(struct activation *a, value patch) {
-    a->changes = heap_alloc(&a->heap, CHANGES_MAX * sizeof *a->changes);
-    if (!a->changes) return RC_NO_MEMORY;
+    if (!changes_open(a, value_count(patch) + 1)) return RC_NO_MEMORY;
     for (u32 i = 0; i < value_count(patch); i++) {
         value one = value_item(patch, i), v = value_get_str(one, S("value"));
         str op = value_str(value_get_str(one, S("op"))),
@@ -401,6 +409,7 @@ static rc_t activate_delta(struct activation *a) {
         rc = RC_INVALID;
     }
     if (rc) return rc;
+    if (document_chain(a->next->data) > CHAIN_MAX) make_compact(a->next);
     value policies = value_get_str(known, S("modules"));
     keep_known(a, value_defined(policies) ? policies : value_empty_object());
     return RC_OK;

@@ -362,7 +362,7 @@ static void remember_etag(struct loader *l, str etag) {
 static rc_t round_run(struct round *r) {
     struct loader *l = r->loader;
     u64 from = platform_clock_ns();
-    l->status.requested_ns = platform_wall_ns();
+    l->status.requested_ns = platform_wall_ns(), l->status.http_status = 0;
     rc_t rc = fetch(r);
     l->status.request_took_ns = platform_clock_ns() - from;
     if (stopping) return RC_CLOSED;
