@@ -58,10 +58,24 @@ static void refuse(struct request *rq, str permission, str resource_id, const ch
     reply_problem(rq, 403, "access_denied", "Access refused: %s.", why);
 }
 
+static access_log_fn *logger;
+void access_logger_use(access_log_fn *fn) { logger = fn; }
+
+static void log_decision(const struct request *rq, const struct access_question *q, bool allowed) {
+    struct facts f;
+    struct heap h;
+    heap_open(&h, KIB(64));
+    facts_of(&f, FACTS_ALL, rq, q);
+    value input = facts_value(&h, &f, platform_wall_ns());
+    if (!h.exhausted) logger(rq, input, allowed);
+    heap_close(&h);
+}
+
 bool access_check(struct request *rq, str permission, str resource_id, str owner, str state) {
     struct access_question q = {&rq->actor, permission, resource_id, owner, state};
     struct access_answer answer;
     access_decide_for(rq, &q, &answer);
+    if (facts_logged && logger) log_decision(rq, &q, answer.allowed);
     if (answer.allowed) return true;
     refuse(rq, permission, resource_id, answer.why);
     return false;

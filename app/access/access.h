@@ -55,6 +55,11 @@ struct heap;
 typedef rc_t access_explain_fn(struct heap *h, struct policy_program *shipped, str path,
                                struct value input, struct value *report);
 void access_explainer_use(access_explain_fn *fn); /* NULL: nobody */
+struct policy_program *access_shipped_program(void);
+struct policy_program *access_shipped_watched(void); /* to be explained; NULL: no memory */
+/* Told of each decision on a request while access.decisions is on. */
+typedef void access_log_fn(const struct request *rq, struct value input, bool allowed);
+void access_logger_use(access_log_fn *fn); /* NULL: nobody */
 
 /* ---- For whoever keeps accounts and routes ---- */
 

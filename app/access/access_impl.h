@@ -23,6 +23,7 @@ extern const u64 fact_flags; /* which facts are flags */
 /* Fills those of `wanted` and no others. `rq` NULL: a question by itself. Views of both. */
 void facts_of(struct facts *f, u64 wanted, const struct request *rq,
               const struct access_question *q);
+extern bool facts_logged; /* access.decisions is on */
 void facts_follow_settings(void); /* once, at start; before, they are read each time */
 value facts_value(struct heap *h, const struct facts *f, u64 now_ns); /* the input document */
 /* The facts that lie at or below a path of the input; 0: there are none such. */
@@ -46,7 +47,6 @@ enum { ACCESS_STEPS_MAX = 50000 };        /* half a millisecond: the loop does n
 enum { ACCESS_BYTES_MAX = 8 << 20 };
 
 const struct access_policy *access_shipped(void); /* compiled when first asked for */
-struct policy_program *access_shipped_watched(void); /* to be explained; NULL: no memory */
 /* Asks, past the cache. RC_OK, or why it could not be decided (denied then, too). */
 rc_t access_ask(const struct access_policy *p, value data, const struct facts *f,
                 struct access_answer *out, struct diag *why);

@@ -301,6 +301,8 @@ struct policy_program *access_shipped_watched(void) {
     return watched;
 }
 
+struct policy_program *access_shipped_program(void) { return access_shipped()->program; }
+
 const struct access_policy *access_shipped(void) {
     static struct access_policy *shipped;
     struct policy_program *program;

@@ -30,14 +30,16 @@ const u64 fact_flags = 0
 /* Settings are read when they change, not for each question. */
 static u64 settings;
 static bool settings_followed;
+bool facts_logged;
 
 static void read_settings(void) {
     settings = (config_bool("policy.public") ? FACT_BIT(PUBLIC_DECISIONS) : 0) |
                (config_bool("metrics.public") ? FACT_BIT(PUBLIC_METRICS) : 0);
+    facts_logged = config_bool("access.decisions");
 }
 
 void facts_follow_settings(void) {
-    static const char *const keys[] = {"policy.public", "metrics.public"};
+    static const char *const keys[] = {"policy.public", "metrics.public", "access.decisions"};
     settings_followed = true;
     for (size_t i = 0; i < ARRAY_LEN(keys); i++)
         if (config_on_change(keys[i], read_settings)) settings_followed = false;

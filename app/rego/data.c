@@ -547,6 +547,11 @@ static const struct route_param decision_parameters[] = {
     {"limit", "integer", "rows of a page, 1 to 100"},
     {"offset", "integer", "rows to skip"},
     {.name = NULL}};
+static const struct route_param advice_parameters[] = {
+    {"limit", "integer", "how many of the newest decisions are asked again, 1 to 1000"},
+    {"path", "string", "only decisions of this path"},
+    {"document", "string", "the role data to try, such as /app/roles; else by name"},
+    {.name = NULL}};
 static const struct route_param shadow_parameters[] = {
     {"explain", "boolean", "why on both sides, and by which rule they differ"},
     {.name = NULL}};
@@ -595,6 +600,8 @@ const struct route rego_routes[] = {
     REGO(HTTP_DELETE, "/api/v1/rego/shadow", rego_shadow_delete, NULL, "End the trial"),
     REGO(HTTP_POST, "/api/v1/rego/profile", rego_profile, NULL,
          "What each rule and line costs for a question"),
+    REGO(HTTP_GET, "/api/v1/rego/advice", rego_advice, advice_parameters,
+         "From the decision log: rules, roles and grants that could go"),
     REGO(HTTP_POST, "/api/v1/rego/explain", rego_explain, NULL,
          "Why did a decision come out so? In sentences"),
     REGO(HTTP_POST, "/api/v1/rego/replay", rego_replay, NULL,

@@ -80,6 +80,36 @@ static rc_t run(struct explain_job *j, struct policy_program **keep) {
     return rc ? rc : j->rc;
 }
 
+struct work_job {
+    struct explain_job load;
+    struct policy_program **watched;
+    void (*work)(void *arg);
+    void *arg;
+};
+
+static void work_run(void *arg) {
+    struct work_job *j = arg;
+    j->load.rc = j->load.watched ? RC_OK : load_watched(&j->load);
+    *j->watched = j->load.watched;
+    if (!j->load.rc) j->work(j->arg);
+}
+
+rc_t rego_explained_run(struct rego_state *s, bool shipped, struct policy_program **watched,
+                        void (*work)(void *arg), void *arg) {
+    struct heap h;
+    struct work_job j = {.load = {.state = s}, .watched = watched, .work = work, .arg = arg};
+    rc_t rc = fiber_mutex_lock(&explaining, platform_clock_ns() + WAIT_S * NS_PER_S);
+    if (rc) return rc;
+    heap_open(&h, MIB(1));
+    policy_errors_open(&j.load.errors, &h, 1);
+    j.load.watched = shipped ? access_shipped_watched() : s->build->explained;
+    rc = shipped && !j.load.watched ? RC_NO_MEMORY : worker_run(work_run, &j);
+    if (!shipped) s->build->explained = j.load.watched;
+    fiber_mutex_unlock(&explaining);
+    heap_close(&h);
+    return rc ? rc : j.load.rc;
+}
+
 /* ---- Of the appliance's own requests (app/access) ---- */
 
 rc_t rego_explain_access(struct heap *h, struct policy_program *shipped, str path, value input,

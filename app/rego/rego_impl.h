@@ -189,6 +189,12 @@ rc_t rego_explain_state(struct heap *h, struct rego_state *policies, const struc
 value rego_explain_changes(struct heap *h, struct rego_state *before, struct rego_state *after,
                            const struct rego_state *data, value changes, u64 unseen,
                            value *by_rule);
+/* Runs `work` on a worker with the program that is watched: of the state's policies, or of the
+ * shipped access policy. One at a time. Parks. */
+rc_t rego_explained_run(struct rego_state *s, bool shipped, struct policy_program **watched,
+                        void (*work)(void *arg), void *arg);
+void rego_advice(struct request *rq); /* advice.c */
+void rego_log_access(const struct request *rq, value input, bool allowed);
 /* For app/access: of `shipped`, or of the stored policies, with today's data. Parks. */
 rc_t rego_explain_access(struct heap *h, struct policy_program *shipped, str path, value input,
                          value *report);

@@ -679,6 +679,7 @@ static rc_t rego_start(struct diag *why) {
         changes_since_snapshot = r.changes, bytes_since_snapshot = r.bytes;
         publish(r.state);
         access_explainer_use(rego_explain_access);
+        access_logger_use(rego_log_access);
         if (broken) access_policy_refuse(document_root(r.state->data), why->text);
         rc = RC_OK;
         rego_decisions_start();
@@ -697,6 +698,7 @@ static void rego_stop(void) {
     if (current) rego_decisions_stop();
     rego_shadow_stop();
     access_explainer_use(NULL);
+    access_logger_use(NULL);
     rego_http_stop();
     access_policy_use(NULL, UNDEFINED); /* before what it was made of goes */
     rego_release(current);

@@ -109,3 +109,83 @@ class Replay(Command):
         self.assertGreaterEqual(got["skipped"], 5)
         self.run_verb("replay", "missing.jsonl", "-d", "next", status=2)
         self.run_verb("replay", "bad.jsonl", status=2)
+
+
+ROLES = """package app
+
+default allow := false
+
+# METADATA
+# title: a role of theirs grants it
+allow if {
+	some role in data.users[input.user]
+	some grant in data.roles[role]
+	grant == input.action
+}
+
+allow if input.user == "root"
+
+allow if {
+	input.emergency
+	count(input.signatures) > 2
+}
+"""
+
+
+class Advise(Command):
+    def setUp(self):
+        super().setUp()
+        self.write("p/app.rego", ROLES)
+        self.write("p/data.json", json.dumps({
+            "roles": {"reader": ["read", "list"], "writer": ["read", "write"], "ghost": ["haunt"]},
+            "users": {"ann": ["reader"], "bea": ["writer", "reader"], "cyn": ["ghost"]}}))
+        records = []
+        for n in range(40):
+            user = ("ann", "bea", "root", "eve")[n % 4]
+            action = ("read", "write", "delete", "read")[n % 4]
+            records.append({"decision_id": f"id-{n}", "path": "app/allow", "timestamp": f"2026-01-{1 + n % 28:02}T00:00:00Z",
+                            "input": {"user": user, "action": action}, "result": user != "eve"})
+        self.write("log.jsonl", "\n".join(map(json.dumps, records)) + "\nnonsense\n")
+
+    def advice(self, *more):
+        report = self.run_json("advise", "-d", "p", "-f", "json", *more, "log.jsonl")
+        self.assertEqual((report["asked"], report["complete"]), (40, True))
+        self.assertEqual((report["from"], report["to"]), ("2026-01-01T00:00:00Z", "2026-01-28T00:00:00Z"))
+        by_kind = {}
+        for one in report["advice"]:
+            by_kind.setdefault(one["kind"], []).append(one)
+        return by_kind
+
+    def test_rules_that_never_held(self):
+        rules = self.advice()["rule_never_held"]
+        self.assertEqual([r["edit"] for r in rules], [{"file": "p/app.rego", "delete_lines": [15, 18]}])
+        self.assertEqual(rules[0]["evidence"]["held"], 0)
+        self.assertIn("data.app.allow (p/app.rego:15)", rules[0]["what"])
+
+    def test_entries_nobody_needed(self):
+        entries = self.advice()["entry_never_needed"]
+        paths = {e["edit"]["patch"][0]["path"]: e for e in entries}
+        self.assertEqual(set(paths), {"/roles/ghost", "/roles/reader/1", "/roles/writer/0", "/users/bea/1", "/users/cyn"})
+        ghost = paths["/roles/ghost"]
+        self.assertEqual(ghost["edit"]["patch"], [{"op": "remove", "path": "/roles/ghost"}])
+        self.assertEqual((ghost["evidence"]["inputs_that_name_it"], ghost["evidence"]["last_seen"]), (0, None))
+        only = self.advice("--document", "/roles/reader")["entry_never_needed"]
+        self.assertEqual([e["edit"]["patch"][0]["path"] for e in only], ["/roles/reader/1"])
+
+    def test_inputs_never_allowed(self):
+        odd = self.advice()["input_never_allowed"]
+        self.assertEqual([o["what"] for o in odd],
+                         ['data.app/allow never allowed an input with /user = "eve"; other values there were.'])
+        self.assertEqual((odd[0]["evidence"]["denied"], odd[0]["evidence"]["last_seen"]), (10, "2026-01-28T00:00:00Z"))
+        self.assertTrue(odd[0]["edit"]["look_at"]["text"])
+
+    def test_text_status_and_hostile_records(self):
+        text = self.run_verb("advise", "-d", "p", "--fail", "log.jsonl", status=1)
+        self.assertTrue(text.startswith("40 asked, 1 skipped, 2026-01-01T00:00:00Z to 2026-01-28T00:00:00Z\n"), text)
+        self.assertIn('  edit: {"patch":[{"op":"remove","path":"/roles/ghost"}]}', text)
+        self.write("bad.jsonl", "\n".join(["[" * 3000, "{}", '{"path": 1}', '{"path": "' + "a/" * 300 + '"}',
+                                           '{"path": "app/allow", "input": ' + "[" * 400 + "]" * 400 + "}",
+                                           '{"path": "app/allow", "timestamp": 7, "decision_id": []}']))
+        self.run_json("advise", "-d", "p", "-f", "json", "bad.jsonl")
+        self.run_verb("advise", "-d", "p", status=2)
+        self.run_verb("advise", "log.jsonl", status=2)

@@ -134,6 +134,49 @@ class Explain(AuthCase):
         self.assertNotIn("by_rule", self.a.get("/api/v1/rego/shadow", token=self.admin()).json())
         self.a.request("DELETE", "/api/v1/rego/shadow", token=self.admin())
 
+    def test_advice_from_the_log(self):
+        self.a.put("/v1/data/roles", {"reader": ["read"], "ghost": ["haunt"]}, token=self.admin())
+        self.put_text("roles", "package advised\n\nallow if input.action in data.roles[input.role]\n\n"
+                               "allow if input.nobody_ever == 1\n")
+        for n in range(24):
+            given = {"role": ("reader", "writer")[n % 2], "action": "read"}
+            self.a.post("/v1/data/advised/allow", {"input": given}, token=self.admin())
+        r = self.a.get("/api/v1/rego/advice?path=advised/allow", token=self.admin(), timeout=60)
+        self.assertEqual(r.status, 200, r)
+        said = r.json()["policies"]
+        self.assertEqual((said["asked"], said["complete"]), (24, True))
+        self.assertEqual([(a["kind"], a["edit"].get("patch", a["edit"].get("delete_lines"))) for a in said["advice"][:2]],
+                         [("rule_never_held", [5, 5]),
+                          ("entry_never_needed", [{"op": "remove", "path": "/roles/ghost"}])])
+        self.assertIn('/role = "writer"', said["advice"][2]["what"])
+        self.assertEqual(self.a.get("/v1/data/roles/ghost", token=self.admin()).json()["result"], ["haunt"])
+        for wrong in ("limit=0", "limit=x", "limit=99999"):
+            self.assertEqual(self.a.get("/api/v1/rego/advice?" + wrong, token=self.admin()).status, 400)
+        user = self.tokens(self.new_user()["email"])["access_token"]
+        self.assertEqual(self.a.get("/api/v1/rego/advice", token=user).status, 403)
+
+    def test_advice_on_who_may_do_what(self):
+        user = self.tokens(self.new_user()["email"])["access_token"]
+        self.a.put("/v1/data/openpolicy/authz/roles/auditor", ["audit:log:read"], token=self.admin())
+        self.a.put("/api/v1/config/access.decisions", {"value": True}, token=self.admin())
+        for _ in range(3):
+            self.a.get("/api/v1/auth/me", token=user)
+            self.a.get("/api/v1/auth/users", token=user)
+        self.a.request("DELETE", "/api/v1/config/access.decisions", token=self.admin())
+        log = self.a.get("/api/v1/rego/decisions?path=openpolicy/authz/allow", token=self.admin()).json()["items"]
+        self.assertEqual(log[0]["input"]["method"], "DELETE")
+        self.assertIn(False, [d["result"] for d in log])
+        said = self.a.get("/api/v1/rego/advice", token=self.admin(), timeout=60).json()["access"]
+        self.assertGreaterEqual(said["asked"], 6)
+        edits = [a["edit"]["put"] for a in said["advice"] if a["kind"] == "entry_never_needed"]
+        self.assertIn("/v1/data/openpolicy/authz/roles/auditor", edits)
+        self.assertIn("/v1/data/openpolicy/authz/roles/admin", edits)
+        self.a.request("DELETE", "/v1/data/openpolicy", token=self.admin())
+        mine = "/api/v1/rego/decisions?path=openpolicy/authz/allow"
+        before = self.a.get(mine, token=self.admin()).json()["total"]
+        self.a.get("/api/v1/auth/me", token=user)
+        self.assertEqual(self.a.get(mine, token=self.admin()).json()["total"], before)
+
     def test_access_explains_itself_in_sentences(self):
         user = self.new_user()
         token = self.tokens(user["email"])["access_token"]

@@ -10,7 +10,8 @@ static const struct verb *const verbs[] = {&eval_verb,  &check_verb, &fmt_verb, 
                                            &parse_verb, &bench_verb, &conformance_verb,
                                            &build_verb, &sign_verb,  &inspect_verb,
                                            &why_verb,   &replay_verb, &deps_verb,
-                                           &capabilities_verb, &repl_verb, &run_verb};
+                                           &capabilities_verb, &repl_verb, &run_verb,
+                                           &advise_verb};
 
 /* The engine's checks end the process; there is no machine to restart. */
 void panic(const char *fmt, ...) {

@@ -20,7 +20,7 @@ struct verb {
 extern const struct verb eval_verb, check_verb, fmt_verb, parse_verb, test_verb, bench_verb, deps_verb,
     repl_verb, run_verb, capabilities_verb,
     conformance_verb, build_verb, sign_verb, inspect_verb,
-    why_verb, replay_verb;
+    why_verb, replay_verb, advise_verb;
 
 /* ---- Options: a small reader for the reference's way of writing them ----
  * --name value, --name=value, -n value, and switches. */
@@ -99,6 +99,10 @@ str package_file_name(struct package *p, const struct bundle_file *f);
 bool bundle_add_package(struct bundle *b, const char *path); /* false: said why on stderr */
 bool option_is_given(const struct option_spec *specs, u32 count, int argc, char **argv,
                      const char *name); /* a switch that is on, wherever it stands */
+
+/* Recorded decisions: one JSON object per line, or one array. Returns how many lines are neither.
+ * `h` is used for one at a time. */
+u64 records_each(struct heap *h, str text, void (*see)(void *arg, value record), void *arg);
 
 /* Prints errors as the reference does, to stderr or as JSON to stdout. */
 void errors_print(const struct policy_errors *e);

@@ -136,7 +136,8 @@ static void note_change(struct replay *r, value event, value after, const struct
     value_builder_add(&r->changes, value_builder_close(&b));
 }
 
-static void ask_again(struct replay *r, value event) {
+static void ask_again(void *arg, value event) {
+    struct replay *r = arg;
     value path = value_get_str(event, S("path")), at = value_get_str(event, S("timestamp")), after = UNDEFINED;
     struct policy_ask ask = {.input = value_get_str(event, S("input")),
                              .data = r->after.files.data,
@@ -156,28 +157,6 @@ static void ask_again(struct replay *r, value event) {
         note_change(r, event, UNDEFINED, &ask);
     } else if (!same(&r->record, value_get_str(event, S("result")), after))
         note_change(r, event, after, &ask);
-}
-
-/* ---- The file ---- */
-
-static bool ask_text(struct replay *r, str text, bool array) {
-    value v;
-    heap_rewind(&r->record);
-    if (json_text_read(&r->record, NULL, text, &v, NULL) || (v.kind == VALUE_ARRAY) != array) return false;
-    if (!array) ask_again(r, v);
-    struct heap_mark mark = heap_mark(&r->record);
-    for (u32 i = 0; array && i < value_count(v); i++) {
-        ask_again(r, value_item(v, i));
-        heap_release(&r->record, mark);
-    }
-    return true;
-}
-
-static void ask_all(struct replay *r, str text) {
-    str rest = str_trim(text), line;
-    if (rest.len && rest.ptr[0] == '[' && ask_text(r, rest, true)) return;
-    while (str_split(&rest, '\n', &line))
-        if (str_trim(line).len && !ask_text(r, str_trim(line), false)) r->skipped++;
 }
 
 /* ---- The answer ---- */
@@ -243,7 +222,7 @@ static int replay(struct replay *r, const char *path) {
     if (!r->groups) return EXIT_ERROR;
     policy_groups_open(r->groups, &r->heap);
     value_builder_open(&r->changes, &r->heap, VALUE_ARRAY);
-    ask_all(r, text);
+    r->skipped += records_each(&r->record, text, ask_again, r);
     buf_open(&out, (size_t)1 << 30);
     value groups = policy_groups_close(r->groups), changes = value_builder_close(&r->changes);
     if (!strcmp(r->format, "json")) print_json(r, &out, groups, changes);
