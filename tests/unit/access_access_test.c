@@ -2,6 +2,7 @@
 /* access_access_test.c — the rules as a table of answers: who, what, whose, in which state. */
 #include "app/access/access.c"
 #include "tests/test.h"
+#include <stdio.h>
 #include "tests/unit/access_oracle.h"
 
 static const struct actor guest = {0};
@@ -191,6 +192,27 @@ TEST(every_route_admits_whom_its_table_says) {
                               got.allowed);
             }
     EXPECT(routes > 80);
+}
+
+/* docs/reference/access.md has a line for all a policy may look at. */
+TEST(the_reference_names_every_fact) {
+    static const char *const facts[][2] = {
+#define FACT(id, kind, object, name, help) {object, name},
+#include "app/access/fact.def"
+#undef FACT
+    };
+    static char text[65536];
+    FILE *f = fopen("docs/reference/access.md", "r");
+    REQUIRE(f != NULL);
+    text[fread(text, 1, sizeof text - 1, f)] = 0;
+    fclose(f);
+    for (size_t i = 0; i < ARRAY_LEN(facts); i++) {
+        char want[128];
+        bool dotted = strchr(facts[i][1], '.') != NULL;
+        snprintf(want, sizeof want, dotted ? "`input.%s%s[\"%s\"]`" : "`input.%s%s%s`", facts[i][0],
+                 facts[i][0][0] && !dotted ? "." : "", facts[i][1]);
+        if (!strstr(text, want)) test_fail(__FILE__, __LINE__, "no line for %s", want);
+    }
 }
 
 /* The gate of the appliance itself: each route of each module has a rule. */
