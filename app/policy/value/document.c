@@ -8,6 +8,7 @@
 #include "app/policy/value/document.h"
 #include <stdlib.h>
 #include "app/policy/value/json_text.h"
+#include "app/policy/value/intern.h"
 #include "app/policy/value/keys_impl.h"
 #include "app/policy/value/number.h"
 #include "kernel/base/limits.h"
@@ -30,10 +31,23 @@ static struct document *make(struct document *base, size_t bytes_max) {
     return d;
 }
 
+/* What a version holds of its own: records of one shape share their keys, equal texts are one. */
+static value copy_in(struct heap *h, value v) {
+    struct intern *t;
+    if (v.kind < VALUE_ARRAY) return value_copy(h, v);
+    if (intern_open(&t, h)) {
+        h->exhausted = true;
+        return value_null();
+    }
+    value copy = intern_copy(t, v);
+    intern_close(t);
+    return copy;
+}
+
 rc_t document_open(struct document **out, value root, size_t bytes_max) {
     struct document *d = make(NULL, bytes_max);
     if (!d) return RC_NO_MEMORY;
-    d->root = value_copy(&d->heap, root);
+    d->root = copy_in(&d->heap, root);
     if (d->heap.exhausted) {
         document_drop(d);
         return RC_NO_MEMORY;
@@ -232,7 +246,7 @@ rc_t document_change(struct document *d, const struct document_change *changes, 
     struct change c = {.heap = &next->heap, .make_path = make_path, .why = why ? why : &unused};
     for (u32 i = 0; i < count && !c.rc; i++) {
         c.what = &changes[i];
-        c.v = value_copy(c.heap, changes[i].v);
+        c.v = copy_in(c.heap, changes[i].v);
         if (changes[i].count > VALUE_DEPTH_MAX)
             give_up(&c, RC_LIMIT, 0, "the path is too long");
         else

@@ -125,3 +125,42 @@ const struct value_keys *intern_keys(struct intern *t, const value *sorted, u32 
     t->shape_count++;
     return k;
 }
+
+/* ---- Copies ---- */
+
+static value copy_array(struct intern *t, value v) {
+    value copy = value_array(t->heap, v.array->items, v.array->count);
+    if (copy.kind != VALUE_ARRAY) return copy;
+    for (u32 i = 0; i < v.array->count; i++)
+        copy.array->items[i] = intern_copy(t, v.array->items[i]);
+    return copy;
+}
+
+/* Most records have keys that are known already: then nothing new is kept. */
+static const struct value_keys *copy_keys(struct intern *t, const struct value_keys *from) {
+    value few[8] = {0}, *keys = few;
+    if (from->count > ARRAY_LEN(few)) keys = malloc((size_t)from->count * sizeof *keys);
+    if (!keys) {
+        t->heap->exhausted = true;
+        return from;
+    }
+    for (u32 i = 0; i < from->count; i++) keys[i] = intern_copy(t, from->items[i]);
+    const struct value_keys *copy = intern_keys(t, keys, from->count);
+    if (keys != few) free(keys);
+    return copy;
+}
+
+value intern_copy(struct intern *t, value v) {
+    if (v.kind == VALUE_STRING) return intern_string(t, value_str(v));
+    if (v.kind < VALUE_ARRAY || value_count(v) == 0) return value_copy(t->heap, v);
+    if (v.kind == VALUE_ARRAY) return copy_array(t, v);
+    if (v.kind == VALUE_SET) return value_copy(t->heap, v); /* not in what JSON can say */
+    const struct value_keys *keys = copy_keys(t, v.object->keys);
+    value *cells;
+    if (keys->count != v.object->keys->count || t->heap->exhausted) return value_null();
+    value copy = value_object_of_keys(t->heap, keys, &cells);
+    if (copy.kind != VALUE_OBJECT) return copy;
+    copy.depth = v.depth;
+    for (u32 i = 0; i < keys->count; i++) cells[i] = intern_copy(t, v.object->values[i]);
+    return copy;
+}

@@ -9,5 +9,7 @@ struct intern;
 rc_t intern_open(struct intern **out, struct heap *h); /* RC_NO_MEMORY */
 void intern_close(struct intern *t);                   /* the strings stay in the heap */
 value intern_string(struct intern *t, str bytes);
+/* A deep copy in the heap, in which equal strings and equal sets of keys lie once. */
+value intern_copy(struct intern *t, value v);
 /* The same keys (sorted, unique) once more: the earlier copy. */
 const struct value_keys *intern_keys(struct intern *t, const value *sorted, u32 count);
