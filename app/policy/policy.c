@@ -17,8 +17,9 @@ static void program_open(struct program *p, size_t bytes_max) {
 }
 
 static void program_close(struct program *p) {
-    free(p->code), free(p->constants), free(p->paths), free(p->withs), free(p->places);
-    free(p->heads), free(p->looks), free(p->tells), free(p->indexes), free(p->constant_table);
+    table_drop(p->code), table_drop(p->constants), table_drop(p->paths), table_drop(p->withs);
+    table_drop(p->places), table_drop(p->heads), table_drop(p->looks), free(p->tells);
+    table_drop(p->indexes), table_drop(p->constant_table);
     heap_close(&p->heap), heap_close(&p->own);
 }
 
@@ -95,6 +96,7 @@ static bool line_begin(struct policy_program *p) {
     if (!l || !h) return free(l), free(h), false;
     l->refs = 1, l->first_bytes = p->program.heap.held;
     line_keep(l, h, &p->program);
+    l->newest = &p->program;
     p->line = l;
     return true;
 }
@@ -177,9 +179,10 @@ static rc_t change_program(struct change *x, const struct policy_source *sources
                                    .parse = parse_again, .arg = x};
     rc = compile_change(&p->heap, &p->own, &asked, &x->o->compile, &p->compiled);
     if (rc) return rc;
-    rc = plan_change(p, &from->program, x->errors);
-    /* Rules that are kept may know of types in it by now. */
     struct line *l = from->line;
+    rc = plan_change(p, &from->program, l->newest == &from->program, x->errors);
+    l->newest = p;
+    /* Rules that are kept may know of types in it by now. */
     l->more_bytes += p->heap.held;
     line_keep(l, keep, p);
     __atomic_add_fetch(&l->refs, 1, __ATOMIC_RELAXED);

@@ -42,6 +42,8 @@ struct change {
     u32 gone_count;
     struct trie kinds, types; /* of marks: paths with rules of another kind; of another type */
     struct undo *undo;
+    const struct ast_term *package; /* of the rule last typed, and where its types lie */
+    struct trie_node *types_of_package;
     bool failed; /* no memory, or a module does not parse any more */
 };
 
@@ -160,9 +162,16 @@ static bool names_within(const struct trie_node *a, const struct trie *t,
 }
 
 static bool same_names(struct change *x, const struct ast_term *package) {
-    const struct trie *now = x->c->exports, *old = x->before->exports;
-    const struct trie_node *a = package_in(now, package), *b = package_in(old, package);
-    return names_within(a, old, b) && names_within(b, now, a);
+    struct compiler *c = x->c;
+    struct heap_mark mark = heap_mark(&c->scratch);
+    struct trie now, old;
+    trie_open(&now, &c->scratch), trie_open(&old, &c->scratch);
+    export_package(c, c->out, package, &now);
+    export_package(c, x->asked->from, package, &old);
+    const struct trie_node *a = package_in(&now, package), *b = package_in(&old, package);
+    bool same = names_within(a, &old, b) && names_within(b, &now, a);
+    heap_release(&c->scratch, mark);
+    return same;
 }
 
 /* Names in a package are what the rest of the package is resolved by. */
@@ -330,6 +339,25 @@ static bool type_changed(struct change *x, struct mark *m) {
     return was != is && (!was || !is || type_compare(was, is));
 }
 
+/* As tree_insert from the root; most rules' neighbours are of the same package. */
+static void put_type(struct change *x, struct ast_rule *r) {
+    struct trie *t = x->c->types->tree;
+    const struct rule_notes *n = notes_of(r);
+    const struct ast_term *package = r->module->package;
+    if (x->package != package) {
+        struct trie_node *at = &t->root;
+        for (u32 i = 0; i < package->count && at; i++)
+            at = package->terms[i]->kind == AST_VAR ? trie_make_str(t, at, package->terms[i]->var)
+                                                    : trie_make(t, at, package->terms[i]->scalar);
+        x->package = package, x->types_of_package = at;
+    }
+    const struct trie_node *up = x->types_of_package;
+    while (up && !up->thing) up = up->parent; /* the root has no parent */
+    bool plain = !up && x->types_of_package;  /* no rule reaches over the package */
+    tree_insert_from(x->c, t, plain ? x->types_of_package : &t->root, plain ? package->count : 0,
+                     n->full, n->ground, n->type);
+}
+
 static void type_kept(struct change *x, struct ast_rule *r) {
     struct compiler *c = x->c;
     struct rule_notes *n = notes_of(r);
@@ -337,7 +365,7 @@ static void type_kept(struct change *x, struct ast_rule *r) {
     bool first = !c->types->tree->count; /* then nothing is known of `data`, not even that it is */
     if (n->type && n->typed_first == first && !rule_touches(x, &x->types, r, type_changed)) {
         n->typed = true;
-        tree_insert(c, c->types->tree, n->full, rule_ground_len(r), n->type);
+        put_type(x, r);
         return;
     }
     struct undo *u = heap_alloc(&c->lasting, sizeof *u);
@@ -388,7 +416,7 @@ static void rewrite_all(struct change *x) {
 
 static void run_passes(struct change *x) {
     struct compiler *c = x->c;
-    export_names(c);
+    c->exports_by_need = true;
     renew_by_name(x);
     if (!gives_up(x)) plant(x);
     if (!gives_up(x)) check_imports(c);
@@ -446,6 +474,8 @@ rc_t compile_change(struct heap *h, struct heap *own, const struct compile_chang
         take_over(c, x.before);
         type_env_open(c);
         if (!compile_stopped(c)) {
+            trie_reserve(c->paths, x.before->paths->count);
+            trie_reserve(c->types->tree, x.before->types->tree->count);
             compare_modules(&x);
             run_passes(&x);
         }

@@ -138,9 +138,13 @@ static void merge_leaves(struct compiler *c, struct trie_node *top, const struct
 
 void tree_insert(struct compiler *c, struct trie *t, const struct ast_term *ref, u32 len,
                  const struct type *type) {
-    struct trie_node *n = &t->root;
+    tree_insert_from(c, t, &t->root, 0, ref, len, type);
+}
+
+void tree_insert_from(struct compiler *c, struct trie *t, struct trie_node *n, u32 done,
+                      const struct ast_term *ref, u32 len, const struct type *type) {
     value keys[TYPE_DEPTH_MAX];
-    for (u32 i = 0; i < len; i++) {
+    for (u32 i = done; i < len; i++) {
         n = make(t, n, ref->terms[i]);
         if (!n) return;
         const struct type *here = n->thing;

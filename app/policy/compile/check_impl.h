@@ -48,6 +48,9 @@ void tree_put(struct compiler *c, struct trie *t, const struct ast_term *ref, u3
               const struct type *type);
 void tree_insert(struct compiler *c, struct trie *t, const struct ast_term *ref, u32 len,
                  const struct type *type);
+/* The same from node `n`, where `done` terms have led; no type lies there or above. */
+void tree_insert_from(struct compiler *c, struct trie *t, struct trie_node *n, u32 done,
+                      const struct ast_term *ref, u32 len, const struct type *type);
 const struct type *select_ref(struct compiler *c, const struct type *t,
                               struct ast_term *const *keys, u32 count);
 bool is_type_leaf(const struct trie_node *n);

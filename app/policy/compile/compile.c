@@ -302,7 +302,10 @@ static void run_passes(struct compiler *c) {
 void finish_program(struct compiler *c) {
     EACH_RULE(c, r) rule_full_ref(c, r);
     EACH_RULE(c, r)
-    if (!rule_is_finished(r)) r->head->ref = rule_full_ref(c, r);
+    if (!rule_is_finished(r)) {
+        notes_of(r)->ground = rule_ground_len(r);
+        r->head->ref = rule_full_ref(c, r);
+    }
     finish_tree(c);
     c->out->root = c->data ? &c->data->node : NULL;
 }

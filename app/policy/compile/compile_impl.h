@@ -43,6 +43,7 @@ struct trie {
     u32 mask, count;
 };
 void trie_open(struct trie *t, struct heap *h);
+void trie_reserve(struct trie *t, u32 count); /* about so many nodes will come */
 struct trie_node *trie_child(const struct trie *t, const struct trie_node *n, value key);
 struct trie_node *trie_child_str(const struct trie *t, const struct trie_node *n, str key);
 struct trie_node *trie_make(struct trie *t, struct trie_node *n, value key);
@@ -79,6 +80,7 @@ struct rule_notes {
     bool constant;         /* as written: a value, and no condition */
     bool needs_all;        /* it asks for `data` as a whole */
     u32 need_count;
+    u32 ground;            /* of a finished rule: terms of its ref before the first variable */
     struct ast_term **needs; /* the refs to data in it, once it is rewritten (graph.c) */
     const struct type *type; /* once typed; NULL: none */
     struct place *place;   /* of a rule's ground prefix; of the first rule for an else */
@@ -129,7 +131,9 @@ struct compiler {
     u32 place_count;
     struct ast_rule **rules; /* all, else-rules behind their first; by notes->number */
     u32 rule_count, rule_room;
-    struct trie *exports;     /* per package: the names of its rules */
+    struct trie *exports;     /* per package: the names of its rules; empty when made by change.c,
+                                 then they are gathered when a package's are needed */
+    bool exports_by_need;
     struct trie *annotations; /* per package path: what was said of it (metadata.c) */
 
     struct locals locals;              /* of the program, or of the query that is compiled */
@@ -315,8 +319,8 @@ static inline bool rule_is_finished(const struct ast_rule *r) {
 }
 /* Terms of its full ref before the first variable. */
 static inline u32 rule_ground_len(const struct ast_rule *r) {
-    u32 ground = ref_ground_len(r->head->ref);
-    return rule_is_finished(r) ? ground : r->module->package->count + ground;
+    if (rule_is_finished(r)) return notes_of(r)->ground;
+    return r->module->package->count + ref_ground_len(r->head->ref);
 }
 
 /* ---- The passes in their order (compile.c) ---- */
@@ -371,6 +375,9 @@ bool module_is_v1_compatible(const struct ast_module *m);
 
 /* ---- The tree of rules (tree.c) ---- */
 void export_names(struct compiler *c);
+/* The names of the rules of one package, into a trie of their own. */
+void export_package(struct compiler *c, const struct compiled *of, const struct ast_term *package,
+                    struct trie *to);
 void note_rule(struct compiler *c, struct ast_rule *r); /* its number and features */
 void plant_rules(struct compiler *c);
 void finish_tree(struct compiler *c);

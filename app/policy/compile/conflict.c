@@ -140,6 +140,7 @@ static void several_defaults(struct compiler *c, const struct place *p, str name
 /* True: something was wrong here, what lies beneath is not looked at. */
 static bool check_place(struct compiler *c, const struct place *p) {
     if (!p->node.rule_count) return false;
+    if (p->node.rule_count == 1 && !p->at->child_count) return false;
     struct kinds k = kinds_of(p);
     bool mixed = (k.single && k.multi) || (k.complete && k.partial) || (k.set && k.object) ||
                  k.arities_differ;

@@ -18,6 +18,8 @@ struct globals {
     struct compiler *c;
     const struct ast_term *package;
     const struct trie_node *exports; /* the rules' names of that package; or NULL */
+    const struct trie *names;        /* where they are */
+    struct trie own_names;
     struct ast_import *imports;
     u32 import_count;
     struct varset import_names; /* in order of `imports_at`; directives left out */
@@ -35,9 +37,15 @@ static void open_globals(struct globals *g, struct compiler *c, const struct imp
     *g = (struct globals){
         .c = c, .package = scope->package, .imports = scope->imports, .import_count = scope->count};
     varset_open(&g->import_names, &c->scratch);
-    const struct trie_node *n = scope->package ? &c->exports->root : NULL;
+    g->names = c->exports;
+    if (c->exports_by_need && scope->package) {
+        trie_open(&g->own_names, &c->scratch);
+        export_package(c, c->out, scope->package, &g->own_names);
+        g->names = &g->own_names;
+    }
+    const struct trie_node *n = scope->package ? &g->names->root : NULL;
     for (u32 i = 0; n && i < scope->package->count; i++)
-        n = trie_child_term(c->exports, n, scope->package->terms[i]);
+        n = trie_child_term(g->names, n, scope->package->terms[i]);
     g->exports = n;
     g->imports_at = heap_alloc(&c->scratch, (scope->count + 1) * sizeof *g->imports_at);
     g->used = heap_alloc(&c->scratch, scope->count + 1);
@@ -75,7 +83,7 @@ static bool meaning_of(struct globals *g, const struct hidden *h, str v, struct 
         *out = (struct meaning){.prefix = g->imports[g->imports_at[i]].path};
         return true;
     }
-    const struct trie_node *rule = g->exports ? trie_child_str(g->c->exports, g->exports, v) : NULL;
+    const struct trie_node *rule = g->exports ? trie_child_str(g->names, g->exports, v) : NULL;
     if (!rule || !rule->thing) return false;
     if (is_hidden(h, v)) return false;
     *out = (struct meaning){g->package, rule->key};
@@ -99,7 +107,8 @@ static void put_in(struct globals *g, struct ast_term *t, const struct meaning *
     if (named) {
         terms[prefix] = new_term(c, AST_STRING, &at);
         /* the tree's string, unless the tree goes before the rule does */
-        terms[prefix]->scalar = c->own == c->heap ? m->name : value_copy(c->heap, m->name);
+        bool stays = c->own == c->heap && !c->exports_by_need;
+        terms[prefix]->scalar = stays ? m->name : value_copy(c->heap, m->name);
     }
     if (rest_count) memcpy(terms + prefix + named, rest, rest_count * sizeof *terms);
     t->kind = AST_REF;

@@ -83,20 +83,31 @@ static struct trie_node *path_in(struct trie *t, const struct ast_term *ref, u32
     return n;
 }
 
+static void export_module(struct compiler *c, struct ast_module *m, struct trie *to) {
+    struct trie_node *package = path_in(to, m->package, m->package->count);
+    for (u32 i = 0; i < m->rule_count && package && !compile_stopped(c); i++) {
+        const struct ast_rule *r = m->rules[i];
+        bool whole = rule_is_finished(r);
+        const struct ast_term *name = r->head->ref->terms[whole ? m->package->count : 0];
+        struct trie_node *n = NULL;
+        if (name->kind == AST_VAR)
+            n = trie_make_str(to, package, name->var);
+        else if (whole)
+            n = trie_make(to, package, name->scalar);
+        if (n) n->thing = m; /* a rule's name, not only a package beneath */
+    }
+}
+
 /* Each package gets the names of its rules, before anything is resolved. */
 void export_names(struct compiler *c) {
-    EACH_MODULE(c, m) {
-        struct trie_node *package = path_in(c->exports, m->package, m->package->count);
-        for (u32 i = 0; i < m->rule_count && package && !compile_stopped(c); i++) {
-            const struct ast_rule *r = m->rules[i];
-            bool whole = rule_is_finished(r);
-            const struct ast_term *name = r->head->ref->terms[whole ? m->package->count : 0];
-            struct trie_node *n = name->kind == AST_VAR ? trie_make_str(c->exports, package, name->var)
-                                  : whole ? trie_make(c->exports, package, name->scalar)
-                                          : NULL;
-            if (n) n->thing = m; /* a rule's name, not only a package beneath */
-        }
-    }
+    EACH_MODULE(c, m) export_module(c, m, c->exports);
+}
+
+void export_package(struct compiler *c, const struct compiled *of, const struct ast_term *package,
+                    struct trie *to) {
+    for (u32 i = 0; i < of->module_count && !compile_stopped(c); i++)
+        if (!ast_term_compare(of->modules[i]->package, package))
+            export_module(c, of->modules[i], to);
 }
 
 /* ---- Planting ------------------------------------------------------------------------------- */
@@ -116,7 +127,7 @@ static struct place *place_at(struct compiler *c, struct trie_node *n) {
     return n->thing;
 }
 
-static void add_rule(struct compiler *c, struct place *p, struct ast_rule *r) {
+static void add_rule(struct compiler *c, struct place *p, struct ast_rule *r, u32 ground) {
     if (p->node.rule_count == p->rule_room) {
         u32 room = p->rule_room ? p->rule_room * 2 : 2;
         struct ast_rule **rules = own_list(c, &room, sizeof *rules);
@@ -126,7 +137,7 @@ static void add_rule(struct compiler *c, struct place *p, struct ast_rule *r) {
         p->rule_room = room;
     }
     p->node.rules[p->node.rule_count++] = r;
-    if (!ref_is_ground(r->head->ref)) p->node.has_ref_rules = true;
+    if (ground < r->head->ref->count) p->node.has_ref_rules = true;
 }
 
 static void add_module(struct compiler *c, struct place *p, struct ast_module *m) {
@@ -156,11 +167,13 @@ void plant_rules(struct compiler *c) {
         for (u32 i = 0; i < m->rule_count && !compile_stopped(c); i++) {
             struct ast_rule *r = m->rules[i];
             struct trie_node *n = package;
-            u32 len = ref_ground_len(r->head->ref), k = rule_is_finished(r) ? m->package->count : 0;
+            bool whole = rule_is_finished(r);
+            u32 k = whole ? m->package->count : 0;
+            u32 len = whole ? notes_of(r)->ground : ref_ground_len(r->head->ref);
             for (; k < len && n; k++) n = child_made(c, n, r->head->ref->terms[k]);
             struct place *p = place_at(c, n);
             if (!p) return;
-            add_rule(c, p, r);
+            add_rule(c, p, r, len);
             for (struct ast_rule *e = r; e; e = e->otherwise) notes_of(e)->place = p;
         }
     }
@@ -215,8 +228,10 @@ str rule_text(struct compiler *c, struct ast_rule *r) {
 /* ---- For users of the program --------------------------------------------------------------- */
 
 static void sort_nodes(struct rule_node **nodes, u32 count, struct rule_node **spare) {
-    if (count < 2) return;
-    u32 half = count / 2, a = 0, b = half, n = 0;
+    u32 half = count / 2, a = 0, b = half, n = 0, ordered = 1;
+    while (ordered < count && value_compare(nodes[ordered - 1]->key, nodes[ordered]->key) < 0)
+        ordered++;
+    if (ordered >= count) return;
     sort_nodes(nodes, half, spare);
     sort_nodes(nodes + half, count - half, spare);
     while (a < half && b < count)

@@ -18,14 +18,8 @@ static u32 mix(const struct trie_node *parent, u64 key_hash) {
     return (u32)(x ^ (x >> 32));
 }
 
-/* The words a string hashes to must be the same whether it comes as a value or as bytes. */
-static u64 hash_str(const struct trie *t, str s) {
-    return str_hash(s, (u64)(uintptr_t)t->heap);
-}
-
-static u32 hash_key(const struct trie *t, const struct trie_node *parent, value key) {
-    u64 h = value_is(key, VALUE_STRING) ? hash_str(t, value_str(key)) : value_hash(key);
-    return mix(parent, h);
+static u32 hash_key(const struct trie_node *parent, value key) {
+    return mix(parent, value_is(key, VALUE_STRING) ? key.hash : value_hash(key));
 }
 
 static bool key_is(const struct trie_node *n, str s) {
@@ -34,15 +28,14 @@ static bool key_is(const struct trie_node *n, str s) {
 
 struct trie_node *trie_child_str(const struct trie *t, const struct trie_node *n, str key) {
     if (!t->slots) return NULL;
-    for (u32 at = mix(n, hash_str(t, key)) & t->mask; t->slots[at]; at = (at + 1) & t->mask)
+    for (u32 at = mix(n, value_hash_text(key)) & t->mask; t->slots[at]; at = (at + 1) & t->mask)
         if (t->slots[at]->parent == n && key_is(t->slots[at], key)) return t->slots[at];
     return NULL;
 }
 
 struct trie_node *trie_child(const struct trie *t, const struct trie_node *n, value key) {
     if (!t->slots) return NULL;
-    if (value_is(key, VALUE_STRING)) return trie_child_str(t, n, value_str(key));
-    for (u32 at = hash_key(t, n, key) & t->mask; t->slots[at]; at = (at + 1) & t->mask)
+    for (u32 at = hash_key(n, key) & t->mask; t->slots[at]; at = (at + 1) & t->mask)
         if (t->slots[at]->parent == n && value_equal(t->slots[at]->key, key)) return t->slots[at];
     return NULL;
 }
@@ -53,15 +46,14 @@ struct trie_node *trie_child_term(const struct trie *t, const struct trie_node *
     return is_scalar(key) ? trie_child(t, n, key->scalar) : NULL;
 }
 
-static bool grow(struct trie *t) {
-    u32 slots = t->slots ? (t->mask + 1) * 2 : 64;
+static bool grow_to(struct trie *t, u32 slots) {
     struct trie_node **table = heap_alloc(t->heap, slots * sizeof *table);
     if (!table) return false;
     memset(table, 0, slots * sizeof *table);
     for (u32 i = 0; t->slots && i <= t->mask; i++) {
         struct trie_node *n = t->slots[i];
         if (!n) continue;
-        u32 at = hash_key(t, n->parent, n->key) & (slots - 1);
+        u32 at = hash_key(n->parent, n->key) & (slots - 1);
         while (table[at]) at = (at + 1) & (slots - 1);
         table[at] = n;
     }
@@ -70,12 +62,20 @@ static bool grow(struct trie *t) {
     return true;
 }
 
+void trie_reserve(struct trie *t, u32 count) {
+    u32 slots = 64;
+    while (slots < count * 2 + 2 && slots < 1u << 30) slots *= 2;
+    if (!t->slots || slots > t->mask + 1) (void)grow_to(t, slots); /* else it grows as it goes */
+}
+
 static struct trie_node *insert(struct trie *t, struct trie_node *parent, value key) {
-    if ((!t->slots || t->count * 2 >= t->mask) && !grow(t)) return NULL;
+    if ((!t->slots || t->count * 2 >= t->mask) &&
+        !grow_to(t, t->slots ? (t->mask + 1) * 2 : 64))
+        return NULL;
     struct trie_node *n = heap_alloc(t->heap, sizeof *n);
     if (!n) return NULL;
     *n = (struct trie_node){.key = key, .parent = parent, .number = t->count++};
-    u32 at = hash_key(t, parent, key) & t->mask;
+    u32 at = hash_key(parent, key) & t->mask;
     while (t->slots[at]) at = (at + 1) & t->mask;
     t->slots[at] = n;
     if (parent->last)

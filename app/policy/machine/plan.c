@@ -21,6 +21,49 @@ static bool grow(void *list, u32 *room, u32 count, size_t size) {
     return true;
 }
 
+/* A program's tables lie behind a count of the programs that share them. One made from another goes
+ * on behind the items it was given; what is before never changes. */
+struct table {
+    u32 refs;
+    _Alignas(16) char items[];
+};
+
+static struct table *table_of(const void *items) {
+    return (struct table *)((char *)(uintptr_t)items - offsetof(struct table, items));
+}
+
+void table_drop(void *items) {
+    if (items && __atomic_sub_fetch(&table_of(items)->refs, 1, __ATOMIC_ACQ_REL) == 0)
+        free(table_of(items));
+}
+
+static void *table_make(const void *items, size_t count, size_t room, size_t size) {
+    struct table *t = malloc(sizeof *t + room * size);
+    if (!t) return NULL;
+    t->refs = 1;
+    if (count) memcpy(t->items, items, count * size);
+    return t->items;
+}
+
+/* As grow, where others may share the list. */
+static bool table_grow(void *list, u32 *room, u32 count, size_t size) {
+    void *items = *(void **)list;
+    if (count < *room) return true;
+    u32 more = *room ? *room * 2 : 16;
+    if (more < *room) return false;
+    if (items && __atomic_load_n(&table_of(items)->refs, __ATOMIC_ACQUIRE) == 1) {
+        struct table *t = realloc(table_of(items), sizeof *t + (size_t)more * size);
+        if (!t) return false;
+        *(void **)list = t->items, *room = more;
+        return true;
+    }
+    void *now = table_make(items, count, more, size);
+    if (!now) return false;
+    table_drop(items);
+    *(void **)list = now, *room = more;
+    return true;
+}
+
 void plan_open(struct plan *pl, struct program *p, const struct program *tree,
                struct policy_errors *errors) {
     *pl = (struct plan){.p = p, .tree = tree, .errors = errors, .look = NOWHERE,
@@ -46,7 +89,7 @@ static void no_memory(struct plan *pl) {
 
 struct insn *plan_emit(struct plan *pl, enum op op, u32 a, u32 b, u32 c) {
     struct program *p = pl->p;
-    if (!grow(&p->code, &p->code_room, p->code_count, sizeof *p->code)) {
+    if (!table_grow(&p->code, &p->code_room, p->code_count, sizeof *p->code)) {
         no_memory(pl);
         return &pl->spare;
     }
@@ -106,8 +149,9 @@ u32 plan_constant(struct plan *pl, value v) {
     struct program *p = pl->p;
     if ((p->constant_count + 1) * 2 > p->constant_mask) {
         u32 slots = p->constant_mask ? (p->constant_mask + 1) * 2 : 64;
-        u32 *table = realloc(p->constant_table, (size_t)slots * sizeof(u32));
+        u32 *table = table_make(NULL, 0, slots, sizeof(u32));
         if (!table) return no_memory(pl), CONSTANT;
+        table_drop(p->constant_table);
         p->constant_table = table, p->constant_mask = slots - 1;
         constants_rehash(p);
     }
@@ -115,7 +159,7 @@ u32 plan_constant(struct plan *pl, value v) {
     for (; p->constant_table[at]; at = (at + 1) & p->constant_mask)
         if (constant_same(p->constants[p->constant_table[at] - 1], v))
             return CONSTANT | (p->constant_table[at] - 1);
-    if (!grow(&p->constants, &p->constant_room, p->constant_count, sizeof(value)))
+    if (!table_grow(&p->constants, &p->constant_room, p->constant_count, sizeof(value)))
         return no_memory(pl), CONSTANT;
     p->constants[p->constant_count++] = v;
     p->constant_table[at] = p->constant_count;
@@ -125,7 +169,7 @@ u32 plan_constant(struct plan *pl, value v) {
 u32 plan_path(struct plan *pl, const value *keys, u32 count) {
     struct program *p = pl->p;
     value *copy = heap_alloc(&p->heap, (count ? count : 1) * sizeof(value));
-    if (!copy || !grow(&p->paths, &p->path_room, p->path_count, sizeof *p->paths))
+    if (!copy || !table_grow(&p->paths, &p->path_room, p->path_count, sizeof *p->paths))
         return no_memory(pl), 0;
     if (count) memcpy(copy, keys, count * sizeof(value));
     p->paths[p->path_count] = (struct path){count, copy, p->slot_count};
@@ -136,7 +180,7 @@ u32 plan_path(struct plan *pl, const value *keys, u32 count) {
 u32 plan_place(struct plan *pl, const struct ast_location *at) {
     struct program *p = pl->p;
     if (p->place_count && p->places[p->place_count - 1] == at) return p->place_count - 1;
-    if (!grow(&p->places, &p->place_room, p->place_count, sizeof *p->places))
+    if (!table_grow(&p->places, &p->place_room, p->place_count, sizeof *p->places))
         return no_memory(pl), 0;
     p->places[p->place_count] = at;
     return p->place_count++;
@@ -144,21 +188,21 @@ u32 plan_place(struct plan *pl, const struct ast_location *at) {
 
 u32 plan_head_note(struct plan *pl, struct head_note note) {
     struct program *p = pl->p;
-    if (!grow(&p->heads, &p->head_room, p->head_count, sizeof *p->heads)) return no_memory(pl), 0;
+    if (!table_grow(&p->heads, &p->head_room, p->head_count, sizeof *p->heads)) return no_memory(pl), 0;
     p->heads[p->head_count] = note;
     return p->head_count++;
 }
 
 u32 plan_look_add(struct plan *pl, struct look look) {
     struct program *p = pl->p;
-    if (!grow(&p->looks, &p->look_room, p->look_count, sizeof *p->looks)) return no_memory(pl), NOWHERE;
+    if (!table_grow(&p->looks, &p->look_room, p->look_count, sizeof *p->looks)) return no_memory(pl), NOWHERE;
     p->looks[p->look_count] = look;
     return p->look_count++;
 }
 
 u32 plan_with_set(struct plan *pl, struct with_set set) {
     struct program *p = pl->p;
-    if (!grow(&p->withs, &p->with_room, p->with_count, sizeof *p->withs)) return no_memory(pl), 0;
+    if (!table_grow(&p->withs, &p->with_room, p->with_count, sizeof *p->withs)) return no_memory(pl), 0;
     p->withs[p->with_count] = set;
     return p->with_count++;
 }
@@ -179,7 +223,7 @@ struct unit plan_unit_end(struct plan *pl) {
     }
     if (pl->pending) {
         index_resolve(pl->pending, pl->labels);
-        if (grow(&p->indexes, &p->index_room, p->index_count, sizeof *p->indexes))
+        if (table_grow(&p->indexes, &p->index_room, p->index_count, sizeof *p->indexes))
             p->indexes[p->index_count++] = pl->pending;
         else
             no_memory(pl);
@@ -312,12 +356,15 @@ static void node_classify(struct node *n) {
 /* Where nodes lie, and the program whose code is taken over; NULL: none. */
 struct making { struct program *p; struct heap *heap; const struct program *from; };
 
-/* The node that stood at this place; `before` is that of the parent. */
-static const struct node *node_before(const struct making *m, const struct node *before, const struct node *parent,
-                                      value key) {
-    if (!m->from) return NULL;
-    if (!parent) return m->from->root;
-    return before ? node_child(before, key) : NULL;
+/* Where heads go on with variables, the rules further down are part of the same document. */
+static bool rules_beneath(struct making *m, const struct rule_node *from, struct node *n) {
+    n->rule_count = 0;
+    rules_gather(from, true, n->depth, NULL, &n->rule_count);
+    n->rules = heap_alloc(m->heap, n->rule_count * sizeof(struct ast_rule *));
+    if (!n->rules) return false;
+    n->rule_count = 0;
+    rules_gather(from, true, n->depth, n->rules, &n->rule_count);
+    return true;
 }
 
 static bool same_rules(const struct node *a, const struct node *b) {
@@ -326,12 +373,39 @@ static bool same_rules(const struct node *a, const struct node *b) {
 }
 
 static struct node *tree_make(struct making *m, const struct rule_node *from, struct node *parent,
-                              const struct node *parent_before) {
+                              const struct node *before);
+
+/* The child of `before` with this key; children come in order, those of before likewise. */
+static const struct node *next_before(const struct node *before, u32 *at, value key) {
+    while (before && *at < before->child_count) {
+        const struct node *n = before->children[*at];
+        bool same = value_equal(n->key, key);
+        if (!same && value_compare(n->key, key) > 0) return NULL;
+        ++*at;
+        if (same) return n;
+    }
+    return NULL;
+}
+
+static bool children_make(struct making *m, const struct rule_node *from, struct node *n,
+                          const struct node *before) {
+    u32 at = 0;
+    for (u32 i = 0; i < from->child_count; i++) {
+        const struct node *was = next_before(before, &at, from->children[i]->key);
+        struct node *child = tree_make(m, from->children[i], n, was);
+        if (!child) return false;
+        n->children[n->child_count++] = child;
+    }
+    return true;
+}
+
+/* `before`: what stood at this place, or NULL. */
+static struct node *tree_make(struct making *m, const struct rule_node *from, struct node *parent,
+                              const struct node *before) {
     struct program *p = m->p;
     struct node *n = heap_alloc(m->heap, sizeof *n);
     if (!n) return p->exhausted = true, NULL;
     u32 depth = parent ? parent->depth + 1 : 0;
-    const struct node *before = node_before(m, parent_before, parent, from->key);
     *n = (struct node){.id = before ? before->id : p->node_count++, .depth = depth, .key = from->key,
                        .parent = parent, .hide = from->hide, .from = from,
                        .whole = {NOWHERE, 0}, .keyed = {{NOWHERE, 0}, {NOWHERE, 0}}};
@@ -344,11 +418,8 @@ static struct node *tree_make(struct making *m, const struct rule_node *from, st
         n->path[depth - 1] = from->key;
     }
     if (from->rule_count) {
-        rules_gather(from, from->has_ref_rules, depth, NULL, &n->rule_count);
-        n->rules = heap_alloc(m->heap, n->rule_count * sizeof(struct ast_rule *));
-        if (!n->rules) return p->exhausted = true, NULL;
-        n->rule_count = 0;
-        rules_gather(from, from->has_ref_rules, depth, n->rules, &n->rule_count);
+        n->rules = from->rules, n->rule_count = from->rule_count;
+        if (from->has_ref_rules && !rules_beneath(m, from, n)) return p->exhausted = true, NULL;
         n->has_rules = true;
         node_classify(n);
         if (before && same_rules(before, n)) {
@@ -356,12 +427,7 @@ static struct node *tree_make(struct making *m, const struct rule_node *from, st
             memcpy(n->keyed, before->keyed, sizeof n->keyed);
         }
     }
-    for (u32 i = 0; i < from->child_count; i++) {
-        struct node *child = tree_make(m, from->children[i], n, before);
-        if (!child) return NULL;
-        n->children[n->child_count++] = child;
-    }
-    return n;
+    return children_make(m, from, n, before) ? n : NULL;
 }
 
 struct node *node_child(const struct node *n, value key) {
@@ -391,7 +457,7 @@ static rc_t plan_tree(struct making *m, struct policy_errors *errors) {
     p->nodes = heap_alloc(m->heap, count * sizeof(struct node *));
     if (!p->nodes) return RC_NO_MEMORY;
     memset(p->nodes, 0, count * sizeof(struct node *));
-    p->root = tree_make(m, root, NULL, NULL);
+    p->root = tree_make(m, root, NULL, m->from ? m->from->root : NULL);
     if (!p->root) return RC_NO_MEMORY;
     struct plan pl;
     plan_open(&pl, p, p, errors);
@@ -408,33 +474,37 @@ rc_t plan_program(struct program *p, struct policy_errors *errors) {
     return plan_tree(&(struct making){p, &p->heap, NULL}, errors);
 }
 
-static void *copy_list(const void *list, size_t count, u32 *room, size_t item, bool *failed) {
-    size_t most = count + count / 8 + 16;
-    void *copy = count ? malloc(most * item) : NULL;
-    *room = copy ? (u32)most : 0;
-    if (count && !copy) *failed = true;
-    if (copy) memcpy(copy, list, count * item);
+/* The list of a program that is the newest of its line is gone on with; any other's is copied. */
+static void *take_table(void *items, u32 count, u32 *room, size_t size, bool newest, bool *failed) {
+    if (!items) return NULL;
+    if (newest) {
+        __atomic_add_fetch(&table_of(items)->refs, 1, __ATOMIC_RELAXED);
+        return items;
+    }
+    *room = count + 16;
+    void *copy = table_make(items, count, *room, size);
+    if (!copy) *failed = true, *room = 0;
     return copy;
 }
 
-#define COPY(name)                                                                                 \
-    (p->name##s = copy_list(from->name##s, from->name##_count, &p->name##_room, sizeof *p->name##s, &failed), \
-     p->name##_count = p->name##s ? from->name##_count : 0)
+#define TAKE(list, name)                                                                           \
+    (p->name##_room = from->name##_room,                                                           \
+     p->list = take_table(from->list, from->name##_count, &p->name##_room, sizeof *p->list,        \
+                          newest, &failed),                                                        \
+     p->name##_count = p->list ? from->name##_count : 0)
 
-rc_t plan_change(struct program *p, const struct program *from, struct policy_errors *errors) {
+rc_t plan_change(struct program *p, const struct program *from, bool newest,
+                 struct policy_errors *errors) {
     bool failed = false;
-    u32 room;
-    p->code = copy_list(from->code, from->code_count, &p->code_room, sizeof *p->code, &failed);
-    p->code_count = p->code ? from->code_count : 0;
-    COPY(constant), COPY(path), COPY(with), COPY(place), COPY(head), COPY(tell), COPY(look);
-    p->indexes = copy_list(from->indexes, from->index_count, &p->index_room, sizeof *p->indexes, &failed);
-    p->index_count = p->indexes ? from->index_count : 0;
-    if (from->constant_mask) {
-        p->constant_table = copy_list(from->constant_table, (size_t)from->constant_mask + 1, &room,
-                                      sizeof(u32), &failed);
-        p->constant_mask = p->constant_table ? from->constant_mask : 0;
-    }
+    TAKE(code, code), TAKE(constants, constant), TAKE(paths, path), TAKE(withs, with);
+    TAKE(places, place), TAKE(heads, head), TAKE(looks, look);
+    TAKE(indexes, index); /* tells are of programs that are watched, which are made whole */
+    u32 slots = from->constant_mask ? from->constant_mask + 1 : 0;
+    p->constant_table =
+        take_table(from->constant_table, slots, &slots, sizeof(u32), newest, &failed);
+    p->constant_mask = p->constant_table ? from->constant_mask : 0;
     p->slot_count = from->slot_count, p->node_count = from->node_count;
     if (failed) return RC_NO_MEMORY;
+    if (!newest && p->constant_table) constants_rehash(p); /* others' constants may be in it */
     return plan_tree(&(struct making){p, &p->own, from}, errors);
 }

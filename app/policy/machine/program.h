@@ -164,6 +164,7 @@ struct line {
     u32 refs;
     struct line_heap *heaps; /* newest first */
     size_t first_bytes, more_bytes;
+    const struct program *newest;
 };
 struct policy_program { struct program program; struct line *line; };
 
@@ -178,8 +179,11 @@ struct policy_query {
 };
 
 rc_t plan_program(struct program *p, struct policy_errors *errors);
-/* Likewise, with the code of those nodes of `from` whose rules are the same. */
-rc_t plan_change(struct program *p, const struct program *from, struct policy_errors *errors);
+/* Likewise, with the code of those nodes of `from` whose rules are the same. `newest`: no other
+ * program was made from it yet. */
+rc_t plan_change(struct program *p, const struct program *from, bool newest,
+                 struct policy_errors *errors);
+void table_drop(void *items); /* of a program's lists; NULL is fine */
 rc_t plan_query(struct policy_query *q, const struct compiled_query *c, struct policy_errors *errors);
 rc_t plan_document(struct policy_query *q, const value *path, u32 count);
 struct node *node_child(const struct node *n, value key); /* NULL */

@@ -23,7 +23,7 @@ const char *value_kind_name(enum value_kind kind) {
 
 /* ---- Makers ---- */
 
-static u32 hash_text(str s) {
+u32 value_hash_text(str s) {
     u64 h = str_hash(s, hash_seed);
     u32 folded = (u32)(h ^ h >> 32);
     return folded ? folded : 1;
@@ -44,7 +44,7 @@ value value_string_seal(char *room, size_t len) {
     struct value_string *s = CONTAINER_OF(room, struct value_string, bytes);
     s->len = (u32)len;
     s->bytes[len] = 0;
-    return (value){.kind = VALUE_STRING, .hash = hash_text(str_of(room, len)), .string = s};
+    return (value){.kind = VALUE_STRING, .hash = value_hash_text(str_of(room, len)), .string = s};
 }
 
 value value_string(struct heap *h, str bytes) {
@@ -190,7 +190,7 @@ value value_get(value c, value key) {
 value value_get_str(value object, str key) {
     if (object.kind != VALUE_OBJECT) return UNDEFINED;
     const struct value_keys *k = object.object->keys;
-    u32 hash = hash_text(key);
+    u32 hash = value_hash_text(key);
     if (!k->index) {
         for (u32 i = 0; i < k->count; i++)
             if (k->items[i].kind == VALUE_STRING && k->items[i].hash == hash &&

@@ -156,6 +156,7 @@ static inline bool value_equal(value a, value b) {
     return value_equal_slow(a, b);
 }
 u32 value_hash(value v);
+u32 value_hash_text(str s); /* of the string with these bytes: what its cell holds */
 void value_hash_seed(u64 seed); /* once, before the first value: a hostile input cannot aim at it */
 
 const char *value_kind_name(enum value_kind kind); /* "null", "boolean", ... as type_name() says */
