@@ -222,6 +222,16 @@ static void describe_services(struct json_writer *w, struct arena *a) {
     json_object_end(w);
 }
 
+/* What holds now, discovered or set here; keys are left out, as in the reference's answer. */
+static void describe_sections(struct json_writer *w, struct arena *a) {
+    static const char *const members[] = {"bundles", "discovery", "status"};
+    for (u32 i = 0; i < ARRAY_LEN(members); i++) {
+        str text;
+        if (section_text(a, members[i], &text) || !text.len) continue;
+        json_raw(w, members[i], text);
+    }
+}
+
 static void describe(struct request *rq, bool status) {
     struct rego_state *s = rego_hold();
     struct json_writer w;
@@ -243,6 +253,7 @@ static void describe(struct request *rq, bool status) {
         rego_ship_config(&w);
         json_text(&w, "default_decision", S("/system/main"));
         describe_services(&w, rq->arena);
+        describe_sections(&w, rq->arena);
     }
     json_object_end(&w);
     json_object_end(&w);

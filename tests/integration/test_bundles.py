@@ -348,6 +348,8 @@ class FromServer(Calls, unittest.TestCase):
         self.server.put("app", bundle("a1", ["app"], {"/app/data.json": {"v": 1}}), "a1")
         self.start()
         self.soon("app", {"v": 1})
+        told = self.call("GET", "/v1/config")["result"]
+        self.assertEqual((told["bundles"]["app"]["resource"], told["discovery"]["resource"]), ("app", "disco"))
         until(lambda: any(r[1].get("bundles", {}).get("app", {}).get("active_revision") == "a1"
                           for r in self.server.reports), 30, why="a status report")
         path, report, _ = self.server.reports[-1]
