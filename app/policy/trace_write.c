@@ -13,7 +13,14 @@
 #include <stdlib.h>
 #include "app/policy/value/json_text.h"
 
-enum { PADDING = 4, VALUE_WIDTH = 32, TEXT_BYTES_MAX = 1 << 28 };
+enum {
+    PADDING = 4,
+    VALUE_WIDTH = 32,
+    TEXT_BYTES_MAX = 1 << 28,
+    EVENT_WEIGHT = 64,           /* in values, as its JSON is made of some */
+    COMMAND_WEIGHT_MAX = 4 << 20, /* values in all of it: each costs some 100 bytes */
+    REST_WEIGHT_MAX = 1 << 17,   /* here some 400: terms are objects */
+};
 
 /* ---- Nodes, with names as written ---- */
 
@@ -301,12 +308,33 @@ static value event_json(struct heap *h, const struct policy_event *e, enum polic
     return value_builder_close(&b);
 }
 
+/* How many values it is made of, counted up to `most`. */
+static u32 weight_of(value v, u32 most) {
+    u32 n = 1;
+    for (u32 i = 0; n < most && i < value_count(v); i++) {
+        bool object = v.kind == VALUE_OBJECT;
+        if (object) n += weight_of(value_key_at(v, i), most - n);
+        if (n < most) n += weight_of(object ? value_value_at(v, i) : value_item(v, i), most - n);
+    }
+    return n;
+}
+
+static u32 event_weight(const struct policy_event *e, u32 most) {
+    u32 n = EVENT_WEIGHT + (e->rule ? e->rule->at.len : e->expr ? e->expr->at.len : 0);
+    for (u32 i = 0; n < most && i < e->local_count; i++) n += weight_of(e->locals[i].v, most - n);
+    return n;
+}
+
 value policy_record_json(struct heap *h, const struct policy_record *r, enum policy_record_form form) {
     struct value_builder list;
     const struct ast_location *last = NULL;
+    u32 left = form == POLICY_RECORD_REST ? REST_WEIGHT_MAX : COMMAND_WEIGHT_MAX;
     value_builder_open(&list, h, VALUE_ARRAY);
     for (u32 i = 0; i < r->steps.count; i++) {
         const struct policy_event *e = r->steps.items[i];
+        u32 weight = event_weight(e, left);
+        if (weight >= left) break;
+        left -= weight;
         if (e->at && e->at->file) last = e->at;
         value_builder_add(&list, event_json(h, e, form, last));
     }

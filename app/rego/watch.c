@@ -113,7 +113,9 @@ static void explain_run(void *arg) {
         return;
     }
     heap_open(&h, 4 * (size_t)BYTES_MAX);
-    json_text_write(j->to, policy_record_json(&h, j->record, POLICY_RECORD_REST), JSON_TEXT_ESCAPE_HTML);
+    value steps = policy_record_json(&h, j->record, POLICY_RECORD_REST);
+    if (value_count(steps) < j->record->steps.count) j->record->incomplete = true;
+    json_text_write(j->to, steps, JSON_TEXT_ESCAPE_HTML);
     if (h.exhausted) j->to->failed = true;
     heap_close(&h);
 }

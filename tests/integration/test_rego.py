@@ -176,6 +176,13 @@ class Rego(AppliancePerClass):
         self.call("PUT", "/v1/data/whydata", {"n": 1}, expect=204)
         self.assertEqual(self.decide("whydata/n?explain=full", {})["result"], 1)
 
+    def test_a_long_explanation_is_cut(self):
+        self.put_policy("long", "package long\n\np := count([1 | xs := numbers.range(1, 5000); some x in xs; x % 2 == 0])\n")
+        answer = self.decide("long/p?explain=full", {})
+        self.assertEqual((answer["result"], answer["explanation_incomplete"]), (2500, True))
+        self.assertGreater(len(answer["explanation"]), 10)
+        self.assertEqual(self.decide("long/p", {}), {"result": 2500})
+
     def test_metrics_and_provenance(self):
         self.put_policy("told2", "package told2\n\np := 1\n")
         first = self.decide("told2/p?metrics", {})["metrics"]

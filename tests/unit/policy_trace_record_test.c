@@ -148,6 +148,19 @@ TEST(record_is_bounded) {
     }
 }
 
+TEST(record_json_is_cut) {
+    struct recorded w;
+    recorded_open(&w, "package t\np := count([1 | xs := numbers.range(1, 3000); some x in xs; x > 0])\n", "data.t.p",
+                  MIB(64));
+    policy_record_finish(&w.record, POLICY_EXPLAIN_FULL);
+    struct heap h;
+    heap_open(&h, MIB(512));
+    value v = policy_record_json(&h, &w.record, POLICY_RECORD_REST);
+    EXPECT(!h.exhausted && value_count(v) > 10 && value_count(v) < w.record.steps.count);
+    heap_close(&h);
+    recorded_close(&w);
+}
+
 TEST(explain_words) {
     enum policy_explain mode;
     EXPECT(policy_explain_of(S("debug"), &mode) && mode == POLICY_EXPLAIN_DEBUG);

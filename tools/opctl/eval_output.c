@@ -145,6 +145,13 @@ static void put_profile(struct json_out *o, const struct shown *s) {
     out_end(o, ']');
 }
 
+static void put_steps(struct json_out *o, const struct policy_record *r) {
+    value steps = policy_record_json(&o->heap, r, POLICY_RECORD_COMMAND);
+    out_value(o, "explanation", steps);
+    if (value_count(steps) < r->steps.count || r->incomplete)
+        fprintf(stderr, "opctl: the explanation is cut: there is no room for all of its steps\n");
+}
+
 static bool show_json(const struct shown *s, bool discard) {
     struct json_out o;
     struct coverage_totals totals;
@@ -159,9 +166,7 @@ static bool show_json(const struct shown *s, bool discard) {
         if (discard) out_text(&o, "result", S("discarded"));
         else put_result(&o, s);
     }
-    if (s->watched->record.steps.count)
-        out_value(&o, "explanation",
-                  policy_record_json(&o.heap, &s->watched->record, POLICY_RECORD_COMMAND));
+    if (s->watched->record.steps.count) put_steps(&o, &s->watched->record);
     if (s->watched->profile.count) put_profile(&o, s);
     out_end(&o, '}');
     return out_close(&o, stdout);
