@@ -26,6 +26,7 @@ static const struct object_class *class_of(const struct object *o) {
     case OBJECT_SET: return &set_class;
     case OBJECT_ZSET: return &zset_class;
     case OBJECT_HASH: return &hash_class;
+    case OBJECT_STREAM: return &feed_class;
     default: return &string_class;
     }
 }

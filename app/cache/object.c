@@ -13,7 +13,7 @@
 
 static const struct object_class *const classes[OBJECT_TYPE_COUNT] = {
     [OBJECT_STRING] = &string_class, [OBJECT_LIST] = &list_class, [OBJECT_SET] = &set_class,
-    [OBJECT_ZSET] = &zset_class,     [OBJECT_HASH] = &hash_class,
+    [OBJECT_ZSET] = &zset_class,     [OBJECT_HASH] = &hash_class, [OBJECT_STREAM] = &feed_class,
 };
 
 /* ---- Texts ----------------------------------------------------------------------------------- */

@@ -55,7 +55,7 @@ for f in $files; do
     log=$work/$(basename "$f").log
     # A test with its own names would do; the suite's singledb mode drops cases, so it is not used.
     (cd "$work" && timeout "${SECONDS_MAX:-400}" ./runtest --host 127.0.0.1 --port $port --clients 1 \
-        --skipfile skip.txt --durable --timeout 120 \
+        --skipfile skip.txt --durable --timeout 60 \
         --tags "-needs:repl -needs:debug -needs:pfdebug -needs:save -slow -cli ${TAGS:-}" \
         --ignore-encoding --ignore-digest --single "$f") 2>&1 | sed "s/\x1b\[[0-9;]*m//g" >"$log"
     ok=$(grep -c '\[ok\]' "$log") bad=$(grep -c '\[err\]\|\[exception\]' "$log")

@@ -68,7 +68,7 @@ str double_text(double d, char to[NUMBER_ROOM]) {
     if (isinf(d)) return d > 0 ? S("inf") : S("-inf");
     if (isnan(d)) return S("nan");
     if (d == 0) return signbit(d) ? S("-0") : S("0");
-    if (d > -1e15 && d < 1e15 && d == (double)(s64)d) return integer_text((s64)d, to);
+    if (d > -1e17 && d < 1e17 && d == (double)(s64)d) return integer_text((s64)d, to);
     for (int digits = 15; digits <= 17; digits++) {
         int n = snprintf(to, NUMBER_ROOM, "%.*g", digits, d);
         if (digits == 17 || strtod(to, NULL) == d) return str_of(to, (size_t)n);
