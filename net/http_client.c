@@ -273,7 +273,8 @@ static rc_t exchange(struct attempt *t, struct http_client_answer *out) {
         bool stale = (rc == RC_CLOSED || rc == RC_IO) && !stream_peek(t->call->stream).len;
         client_drop(t->call, true);
         t->call = NULL;
-        if (!stale || !(untouched || repeatable(t->method))) return rc;
+        if (!stale || !(untouched || repeatable(t->method)))
+            return rc == RC_CLOSED ? RC_IO : rc;
     }
     rc_t rc = client_connect(&t->target, t->r, &t->call, t->why);
     if (!rc) rc = exchange_once(t, out, &untouched);

@@ -80,7 +80,13 @@ static void on_idle_closed(void *arg, rc_t why) {
     (void)why;
     client_drop(arg, true);
 }
-static const struct stream_events idle_events = {.readable = on_idle_end, .closed = on_idle_closed};
+/* Over TLS what came may be a ticket, which is nobody's business up here. */
+static void on_idle_readable(void *arg) {
+    struct http_client_call *c = arg;
+    if (stream_peek(c->stream).len || stream_complete(c->stream)) client_drop(c, false);
+}
+static const struct stream_events idle_events = {.readable = on_idle_readable,
+                                                 .closed = on_idle_closed};
 
 static u32 idle_of(const struct http_client_call *like) {
     u32 n = 0;

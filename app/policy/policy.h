@@ -82,6 +82,7 @@ struct policy_ask {
     void *arg;
     value runtime;        /* opa.runtime(); UNDEFINED: {} */
     http_send_fn *http;   /* http.send; NULL: an error */
+    value allow_net;            /* hosts that both may reach, as capabilities list them; UNDEFINED: any */
     name_lookup_fn *lookup;     /* net.lookup_ip_addr; NULL: an error */
     void *http_arg;             /* of both */
     struct policy_trace *trace; /* NULL: none. Events for explain, coverage, profile: trace.h */

@@ -19,6 +19,7 @@
 #include "net/http_client.h"
 #include "net/link.h"
 
+#define WAIT_NS_MAX (10 * NS_PER_S) /* a decision has no longer, whatever the policy says */
 enum { ANSWER_BYTES_MAX = 8 << 20, REDIRECTS_MAX = 10, CACHE_BYTES_MAX = 8 << 20 };
 enum reach { REACH_OFF, REACH_HOSTS, REACH_PUBLIC, REACH_PRIVATE }; /* ORDER policy.http.reach */
 
@@ -64,7 +65,8 @@ static bool is_private(const struct net_address *a) {
 
 static bool may_call(void *arg, str host, const struct net_address *to) {
     enum reach reach = (enum reach)config_int("policy.http.reach");
-    (void)arg;
+    const struct http_send_request *r = arg;
+    if (!http_host_allowed(r->allow_net, host)) return false;
     if (reach == REACH_OFF || !http_client_public(NULL, host, to)) return false;
     if (is_listed(host, to)) return true;
     return reach == REACH_PRIVATE || (reach == REACH_PUBLIC && !is_private(to));
@@ -151,7 +153,9 @@ static rc_t send_in(struct arena *a, struct heap *h, const struct http_send_requ
                                     .body = r->body,
                                     .trust = &trust,
                                     .may_call = may_call,
-                                    .deadline_ns = platform_clock_ns() + r->timeout_ns,
+                                    .may_call_arg = (void *)(uintptr_t)r,
+                                    .deadline_ns =
+                                        platform_clock_ns() + MIN(r->timeout_ns, WAIT_NS_MAX),
                                     .redirects_max = r->follow ? REDIRECTS_MAX : 0,
                                     .attempts = r->attempts};
     struct http_client_answer answer;

@@ -224,7 +224,7 @@ static int eval(struct eval *e) {
     e->ask.data = e->files.data;
     e->ask.now_ns = e->ask.seed = wall_ns();
     e->ask.print = print_message;
-    http_allow(&e->ask);
+    http_allow(&e->ask, e->load.compile.capabilities);
     int status = e->partial ? ask_partial(e) : ask_rounds(e);
     if (!status && ((e->fail && !e->defined) || (e->fail_defined && e->defined))) status = EXIT_NO;
     return status;

@@ -390,6 +390,7 @@ static bool redirected(struct exchange *x, struct arena *a, rc_t *rc) {
     if (*rc) return true;
     bool post = str_eq(x->method, S("POST")), head = str_eq(x->method, S("HEAD"));
     if ((status == 303 && !head) || (status <= 302 && post)) x->method = S("GET"), x->body = S("");
+    if (!http_host_allowed(x->r->allow_net, to.host)) *rc = RC_DENIED;
     x->crossed |= !http_url_same_origin(&from, &to);
     x->url = url;
     return true;
@@ -403,6 +404,7 @@ static rc_t exchange(struct exchange *x, struct arena *a, u64 deadline_ns, struc
             rc = exchange_once(x, deadline_ns, why);
         }
         if (rc || !redirected(x, a, &rc)) return rc;
+        if (rc == RC_DENIED) return refuse(why, rc, "unallowed host behind a redirect");
         if (rc) return refuse(why, RC_IO, "the server redirects to no URL");
         if (hops == REDIRECTS_MAX) return refuse(why, RC_LIMIT, "stopped after 10 redirects");
     }
@@ -472,10 +474,13 @@ static rc_t lookup(void *arg, str name, u8 (*addresses)[16], u32 *count, struct 
     return *count ? RC_OK : refuse(why, RC_NOT_FOUND, "no such host");
 }
 
-void http_allow(struct policy_ask *ask) {
+void http_allow(struct policy_ask *ask, value capabilities) {
     static struct http_cache_sender sender = {.next = send_now};
     if (!sender.cache && http_cache_open(CACHE_BYTES_MAX, &sender.cache)) return;
     ask->http = http_cache_send;
     ask->http_arg = &sender;
     ask->lookup = lookup;
+    ask->allow_net = value_is(capabilities, VALUE_OBJECT)
+                         ? value_get_str(capabilities, S("allow_net"))
+                         : UNDEFINED;
 }

@@ -107,7 +107,8 @@ u64 records_each(struct heap *h, str text, void (*see)(void *arg, value record),
 /* Prints errors as the reference does, to stderr or as JSON to stdout. */
 void errors_print(const struct policy_errors *e);
 void print_message(void *arg, const struct ast_location *at, str message); /* print(): to stderr */
-void http_allow(struct policy_ask *ask); /* questions may call out: http.c */
+/* Questions may call out, to the hosts that the capabilities allow (UNDEFINED: any): http.c */
+void http_allow(struct policy_ask *ask, value capabilities);
 u64 wall_ns(void);
 u64 steady_ns(void);
 /* What JSON can say: sets as arrays, keys that are not strings as their JSON text. */

@@ -94,7 +94,7 @@ static void ask_and_show(struct repl *r, struct question *q, str text, struct po
     struct policy_answer answer = {0};
     struct policy_error error = {0};
     struct policy_query *query = NULL;
-    http_allow(&ask);
+    http_allow(&ask, UNDEFINED);
     ask.input = session_input(q, e, ask);
     rc_t rc = policy_prepare_with(q->program, text, &q->with, &query, &q->errors);
     u64 from = steady_ns();

@@ -265,7 +265,7 @@ void test_run(struct tests *t, struct result *r) {
     struct one o = {.t = t, .ask = {.data = t->files.data, .now_ns = wall_ns(), .seed = wall_ns(),
                                     .print = keep_print, .test_case = keep_case, .arg = t,
                                     .clock_ns = steady_ns}};
-    http_allow(&o.ask);
+    http_allow(&o.ask, t->load.compile.capabilities);
     buf_clear(&t->output);
     t->told = value_empty_array();
     r->verdict = VERDICT_ERROR;

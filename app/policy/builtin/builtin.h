@@ -83,6 +83,7 @@ typedef rc_t http_send_fn(void *arg, struct heap *h, const struct http_send_requ
                           struct http_send_answer *answer, struct diag *why);
 http_send_fn *evaluation_http(struct evaluation *e, void **arg); /* NULL: may not send */
 /* The addresses of a name, IPv4 as ::ffff:a.b.c.d. Not RC_OK: `why` tells a person. */
+value evaluation_allow_net(struct evaluation *e); /* UNDEFINED: any host */
 enum { NAME_LOOKUP_MAX = 16 };
 typedef rc_t name_lookup_fn(void *arg, str name, u8 (*addresses)[16], u32 *count, struct diag *why);
 name_lookup_fn *evaluation_lookup(struct evaluation *e, void **arg); /* NULL: may not ask */
@@ -105,7 +106,10 @@ struct http_send_request {
     bool cache;
     s64 force_s;   /* whatever the server says about it, for so long; 0: as it says */
     u64 now_ns;    /* UTC */
+    value allow_net; /* hosts, for redirects: http_host_allowed */
 };
+/* Is the host among those of the capabilities? `allow` UNDEFINED: any is. */
+bool http_host_allowed(value allow, str host);
 struct http_send_answer {
     u32 status;
     str reason, body;

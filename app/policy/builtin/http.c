@@ -346,6 +346,27 @@ static str title(str method, char room[16]) {
     return str_of(room, m.len);
 }
 
+bool http_host_allowed(value allow, str host) {
+    bool sequence = value_is(allow, VALUE_ARRAY) || value_is(allow, VALUE_SET);
+    if (!value_defined(allow)) return true;
+    for (u32 i = 0; sequence && i < value_count(allow); i++)
+        if (value_is(value_item(allow, i), VALUE_STRING) &&
+            str_eq(value_str(value_item(allow, i)), host))
+            return true;
+    return false;
+}
+
+static bool check_host(struct builtin_call *c, struct sending *s) {
+    struct http_url url;
+    s->request.allow_net = evaluation_allow_net(c->evaluation);
+    if (!value_defined(s->request.allow_net)) return true;
+    if (!http_url_read(c, s->request.url, &url)) return false;
+    str host = str_take(url.host, str_find_byte(url.host, ':'));
+    if (http_host_allowed(s->request.allow_net, host)) return true;
+    builtin_fail(c, "unallowed host: %.*s", STR(str_take(host, 200)));
+    return false;
+}
+
 static value send_it(struct builtin_call *c, struct sending *s) {
     struct http_send_answer answer = {0};
     struct diag why = {0};
@@ -374,7 +395,7 @@ value builtin_http_send(struct builtin_call *c, const value *args) {
     if (!builtin_take_kind(c, args, 0, VALUE_OBJECT) ||
         !take_flag(c, args[0], "raise_error", &s.raise))
         return UNDEFINED;
-    if (take_request(c, args[0], &s) && !c->heap->exhausted) {
+    if (take_request(c, args[0], &s) && check_host(c, &s) && !c->heap->exhausted) {
         network = true;
         answer = send_it(c, &s);
     }

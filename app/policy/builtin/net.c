@@ -396,6 +396,8 @@ value builtin_net_lookup_ip_addr(struct builtin_call *c, const value *args) {
     char room[48];
     value found[2];
     if (!builtin_take_string(c, args, 0, &name)) return UNDEFINED;
+    if (!http_host_allowed(evaluation_allow_net(c->evaluation), name))
+        return builtin_fail(c, "unallowed host: %.*s", STR(str_take(name, 200)));
     if (read_address(name, &a)) {
         found[0] = builtin_string_of(c, write_address(&a, room));
         return value_set(c->heap, found, 1);

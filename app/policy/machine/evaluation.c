@@ -60,6 +60,7 @@ http_send_fn *evaluation_http(struct evaluation *e, void **arg) {
     *arg = e->ask->http_arg;
     return e->ask->http;
 }
+value evaluation_allow_net(struct evaluation *e) { return e->ask->allow_net; }
 name_lookup_fn *evaluation_lookup(struct evaluation *e, void **arg) {
     *arg = e->ask->http_arg;
     return e->ask->lookup;
