@@ -22,6 +22,7 @@ start without any request; `memory_after_login` likewise after the first login.
 Read wall times only beside the machine line: on an emulator they say little, instructions say more.
 """
 import argparse
+import json
 import os
 import re
 import shutil
@@ -40,6 +41,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(TOP, "tests/integration"))
 from appliance import ADMIN_EMAIL, ADMIN_PASSWORD, Appliance, until  # noqa: E402
+import policy_bench  # noqa: E402
 import profile  # noqa: E402
 
 TAP, OURS, THEIRS, MAC = "tap0", "192.0.2.1", "192.0.2.2", "52:54:00:12:34:56"
@@ -301,7 +303,97 @@ def loads(a, token, policy):
     yield "policy_post.c32", dict(connections=32, url=plain, script="post.lua", env=env)
     for c in (1, 32):
         yield f"decide.c{c}", dict(connections=c, url=plain, script="decide.lua", env=env)
+    for case, path, body in decisions():
+        yield f"decide_{case}.c32", dict(connections=32, url=plain, script="decide_case.lua",
+                                         env={**env, "CASE": path, "BODY": body})
     yield "login.c2", dict(connections=2, url=plain + "/api/v1/auth/login", script="login.lua", env=env)
+
+
+def decisions():
+    """name, path, body of the decisions that are also measured without a network"""
+    folder = policy_bench.prepare()
+    wanted = ("hello", "rbac_keyed", "abac", "jwt_hs256")
+    for name, _, given, query, _ in policy_bench.cases(folder, None) if folder else ():
+        if name in wanted:
+            with open(os.path.join(folder, "inputs", given + ".json")) as f:
+                body = json.dumps({"input": json.load(f)}, separators=(",", ":"))
+            yield name, "/v1/data/" + query.removeprefix("data.").replace(".", "/"), body
+
+
+def decisions_load(a, token):
+    folder = policy_bench.prepare()
+    for name in ("hello", "rbac", "abac", "jwt") if folder else ():
+        with open(os.path.join(folder, name, "policy.rego"), "rb") as f:
+            put_policy(a, token, "bench_" + name, f.read())
+        data = os.path.join(folder, name, "data.json")
+        if os.path.exists(data):
+            for key, value in json.load(open(data)).items():
+                if a.put("/v1/data/" + key, value, token=token).status != 204:
+                    raise AssertionError(key)
+
+
+def put_policy(a, token, name, text):
+    put = a.put("/v1/policies/" + name, text, token=token, headers={"Content-Type": "text/plain"})
+    if put.status != 200:
+        raise AssertionError(put)
+
+
+def tenant(number, version=0):
+    """A policy of twelve rules, as one of many tenants has it."""
+    own = f"data.tenants_data.t{number:04d}"
+    return f"""package tenants.t{number:04d}.policy
+
+import data.shared.lib
+
+default allow := false
+
+allow if {{
+	some role in roles
+	some grant in grants[role]
+	grant.action == input.action
+	grant.resource == input.resource
+}}
+
+allow if {{
+	input.user == "admin{number + version}"
+	input.tenant == "t{number}"
+}}
+
+roles contains role if some role in {own}.users[input.user].roles
+
+grants := {own}.grants
+
+deny contains msg if {{
+	not lib.valid(input.token)
+	msg := sprintf("token of %v refused by {number}", [input.user])
+}}
+
+deny contains "too large" if input.size > {number * 10 + version}
+
+deny contains "method" if not input.method in {{"GET", "PUT", "POST{number}"}}
+
+owner(x) if x.owner == input.user
+
+audit := {{"user": input.user, "n": {number + version}}} if allow
+""".encode()
+
+
+def put_figures(figures, target, a, token):
+    """One of 500 policies is replaced, end to end; then the first decision by it."""
+    put_policy(a, token, "lib", b'package shared.lib\n\nvalid(t) if startswith(t, "tok-")\n')
+    for number in range(500):
+        put_policy(a, token, f"tenant{number:04d}", tenant(number))
+    puts, firsts = [], []
+    for version in range(1, 61):
+        began = time.perf_counter()
+        put_policy(a, token, "tenant0123", tenant(123, version))
+        done = time.perf_counter()
+        a.post("/v1/data/tenants/t0123/policy/audit", {"input": {"user": "a"}}, token=token)
+        puts.append((done - began) * 1e3)
+        firsts.append((time.perf_counter() - done) * 1e3)
+    figures.add(f"{target}.policy_put_500.p50", statistics.median(puts), "ms")
+    figures.add(f"{target}.policy_put_500.p90", sorted(puts)[len(puts) * 9 // 10], "ms")
+    figures.add(f"{target}.policy_put_500.first_decision", statistics.median(firsts), "ms")
 
 
 def measure(name, seconds, arguments, begun=None):
@@ -321,6 +413,7 @@ def prepare(a):
     put = a.put("/v1/policies/bench", policy, token=token, headers={"Content-Type": "text/plain"})
     if put.status != 200:
         raise AssertionError(put)
+    decisions_load(a, token)
     return token, made.json()["id"]
 
 
@@ -382,6 +475,8 @@ def load_target(figures, target, seconds, runs, directory):
                 if figures.wanted(f"{target}.{name}"):
                     quiet(a)
                     load_figures(figures, a, f"{target}.{name}", seconds, arguments)
+            if target == "host" and figures.wanted("host.policy_put_500"):
+                put_figures(figures, target, a, token)
             a.stop()
         os.unlink(disk)
     figures.show()
