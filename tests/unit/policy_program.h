@@ -155,7 +155,7 @@ static void grow_module(struct grower *g) {
 enum { PROGRAM_REFUSED, PROGRAM_UNKNOWN, PROGRAM_AGREES, PROGRAM_DIFFERS };
 
 /* Grows a module and asks for each of its rules; `why` tells of a difference. */
-static int program_compare(u32 (*choose)(void *arg, u32 n), void *arg, struct buf *why) {
+static inline int program_compare(u32 (*choose)(void *arg, u32 n), void *arg, struct buf *why) {
     struct grower grower = {.pick = choose, .arg = arg}, *g = &grower;
     struct heap h;
     struct policy_errors errors;

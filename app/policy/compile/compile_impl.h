@@ -407,6 +407,8 @@ void rewrite_withs(struct compiler *c, struct ast_rule *r);          /* with.c *
 void check_functions(struct compiler *c, struct ast_rule *r);        /* functions.c */
 void check_head_safety(struct compiler *c, struct ast_rule *r);      /* safety.c */
 void check_body_safety(struct compiler *c, struct ast_rule *r);
+/* Orders the body. False: something in it is bound neither by it nor before it. */
+bool body_is_safe(struct compiler *c, struct ast_body *b, const struct varset *bound);
 void rewrite_dynamics(struct compiler *c, struct ast_rule *r); /* dynamic.c */
 void rewrite_tests(struct compiler *c, struct ast_rule *r);
 

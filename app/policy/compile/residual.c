@@ -55,6 +55,17 @@ bool residual_may_hold(struct residual *r, const struct ast_body *b) {
     return holds;
 }
 
+bool residual_is_safe(struct residual *r, struct ast_body *b, const struct residual_names *bound) {
+    struct varset known;
+    varset_open(&known, &r->c->scratch);
+    varset_add(&known, S("input"));
+    varset_add(&known, S("data"));
+    for (u32 i = 0; i < bound->count; i++) varset_add(&known, bound->items[i]);
+    bool safe = body_is_safe(r->c, b, &known) || compile_stopped(r->c);
+    heap_rewind(&r->c->scratch);
+    return safe;
+}
+
 int residual_arity(struct residual *r, const struct ast_term *function) {
     return arity_of(r->c, function);
 }

@@ -19,6 +19,8 @@ rc_t residual_open(struct heap *h, const struct compiled *program, struct residu
 void residual_close(struct residual *r);
 /* False: some expression can never hold, as its types tell. */
 bool residual_may_hold(struct residual *r, const struct ast_body *b);
+/* All it needs is bound by it or is among `bound`. Orders its expressions. */
+bool residual_is_safe(struct residual *r, struct ast_body *b, const struct residual_names *bound);
 int residual_arity(struct residual *r, const struct ast_term *function); /* -1: no such function */
 u32 residual_rule_count(struct residual *r); /* of the program, else-rules too */
 u32 residual_rule_number(const struct ast_rule *r);

@@ -385,6 +385,12 @@ void safety_of_query(struct compiler *c, struct ast_body *b) {
     if (any_unsafe(&unsafe)) report(c, &unsafe, (str){0});
 }
 
+bool body_is_safe(struct compiler *c, struct ast_body *b, const struct varset *bound) {
+    struct unsafe unsafe = {0};
+    reorder(c, b, bound, &unsafe);
+    return !any_unsafe(&unsafe);
+}
+
 /* ---- Heads ---------------------------------------------------------------------------------- */
 
 struct sought {

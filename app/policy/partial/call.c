@@ -181,10 +181,10 @@ static void support_function_go(struct partial *p, struct goal *g) {
     struct ruling *r = g->arg;
     const struct ast_head *h = r->rule->head;
     struct env *env = g->at.visit->env;
+    struct ast_body *body = save_settled(p, save_query(p));
+    if (!body) return;
     r->support = true;
-    struct ast_body *body = save_query(p);
-    if (!body || !residual_may_hold(p->residual, body)) return;
-    struct ast_term *path = name_spaced(p, r->terms[0]->terms, r->terms[0]->count);
+    struct ast_term *path = name_spaced(p, r->terms[0]->terms, r->terms[0]->count, r->space);
     struct ast_rule *made = partial_alloc(p, sizeof *made);
     struct ast_head *head = partial_alloc(p, sizeof *head);
     struct ast_term **args = partial_alloc(p, MAX(h->arg_count, 1u) * sizeof(struct ast_term *));
@@ -221,7 +221,7 @@ static void support_function_enter(struct partial *p, struct ruling *r,
 }
 
 static void call_supported(struct partial *p, struct ruling *r) {
-    struct ast_term *path = name_spaced(p, r->terms[0]->terms, r->terms[0]->count);
+    struct ast_term *path = name_spaced(p, r->terms[0]->terms, r->terms[0]->count, r->space);
     struct ast_term **terms = partial_alloc(p, r->term_count * sizeof(struct ast_term *));
     partial_fail(p);
     if (!path || !terms || !support_has(p, path->terms, path->count)) return;
@@ -231,7 +231,8 @@ static void call_supported(struct partial *p, struct ruling *r) {
 }
 
 static void keep_function(struct partial *p, struct ruling *r) {
-    struct ast_term *path = name_spaced(p, r->terms[0]->terms, r->terms[0]->count);
+    r->space = support_space(p, r->terms[0]->terms, r->terms[0]->count);
+    struct ast_term *path = name_spaced(p, r->terms[0]->terms, r->terms[0]->count, r->space);
     if (!path) return;
     r->all = true, r->fallback = false, r->chains = false;
     r->enter = support_function_enter, r->finish = call_supported;

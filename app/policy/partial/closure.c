@@ -64,7 +64,7 @@ static bool names_of_term(struct ast_walk *w, struct ast_term **t) {
 }
 
 /* What the surrounding body has bound is said again within. */
-static struct ast_term *closure_amend(struct partial *p, struct closed a) {
+struct ast_term *partial_amend(struct partial *p, struct closed a) {
     struct residual_names vars;
     struct ast_term *made = bind_plug_closure(p, a.term, a.env);
     if (!made) return NULL;
@@ -90,24 +90,28 @@ static struct ast_term *closure_amend(struct partial *p, struct closed a) {
     return made->comprehension.body ? made : NULL;
 }
 
+void partial_save_closed(struct partial *p, struct site at, struct closed a, struct closed b,
+                         struct goal *k) {
+    if (term_shape(a.term) == SHAPE_CLOSURE) a.term = partial_amend(p, a);
+    if (term_shape(b.term) == SHAPE_CLOSURE) b.term = partial_amend(p, b);
+    if (a.term && b.term) save_unify(p, at, a, b, k);
+}
+
 void partial_unify_closure(struct partial *p, struct site at, struct closed a, struct closed b,
                            bool swapped, struct goal *k) {
     if (!unknown_in_term(p, a.term, a.env)) {
         closure_evaluate(p, at, a, b, k);
         return;
     }
-    a.term = closure_amend(p, a);
-    if (term_shape(b.term) == SHAPE_CLOSURE) b.term = closure_amend(p, b);
-    if (!a.term || !b.term) return;
     if (swapped)
-        save_unify(p, at, b, a, k);
+        partial_save_closed(p, at, b, a, k);
     else
-        save_unify(p, at, a, b, k);
+        partial_save_closed(p, at, a, b, k);
 }
 
 /* ---- every, not { }, and, or: saved ---- */
 
-static void save_bodies(struct partial *p, struct site at, struct goal *k) {
+void partial_save_bodies(struct partial *p, struct site at, struct goal *k) {
     struct env *env = at.visit->env;
     struct ast_expr *e = site_expr(at)->negated ? NULL : ast_expr_copy(p->heap, site_expr(at));
     struct ast_body *whole = e ? expr_body(p, &e, 1) : NULL;
@@ -224,7 +228,7 @@ void partial_every(struct partial *p, struct site at, struct goal *k) {
     struct ast_expr bare = *e;
     bare.with = NULL, bare.with_count = 0;
     if (unknown_in_expr(p, &bare, env)) {
-        save_bodies(p, at, k);
+        partial_save_bodies(p, at, k);
         return;
     }
     if (e->kind == AST_EXPR_EVERY) {

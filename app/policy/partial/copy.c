@@ -405,8 +405,17 @@ static bool bring_back(struct copy *c) {
     return !unsafe;
 }
 
+/* What a closure shares with the body must be bound before it: a ref put where its variable stood
+ * may now be bound only after. */
+static bool shared_is_bound(struct partial *p, const struct ast_body *b,
+                            const struct residual_names *live) {
+    struct ast_body *copy = ast_body_copy(p->heap, b);
+    return copy && residual_is_safe(p->residual, copy, live);
+}
+
 struct ast_body *copy_propagate(struct partial *p, const struct ast_body *b,
                                 const struct residual_names *live, bool never_empty) {
+    if (p->options->plain) return (struct ast_body *)b;
     u32 room = b->count * 2 + live->count + 2;
     struct copy c = {
         .p = p, .live = live, .set_room = b->count * 2, .taken_room = b->count, .out_room = room};
@@ -427,5 +436,6 @@ struct ast_body *copy_propagate(struct partial *p, const struct ast_body *b,
     bind_live(&c);
     if (!bring_back(&c)) return (struct ast_body *)b;
     if (never_empty && !c.out_count) append(&c, expr_term(p, p->yes));
-    return expr_body(p, c.out, c.out_count);
+    struct ast_body *made = expr_body(p, c.out, c.out_count);
+    return made && shared_is_bound(p, made, live) ? made : (struct ast_body *)b;
 }

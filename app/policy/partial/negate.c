@@ -43,8 +43,8 @@ static void known_done(struct partial *p, struct choice *c) {
 
 static void left_go(struct partial *p, struct goal *g) {
     struct negation *n = g->arg;
-    struct ast_body *b = save_query(p);
-    if (!b || !residual_may_hold(p->residual, b)) return;
+    struct ast_body *b = save_settled(p, save_query(p));
+    if (!b) return;
     if (!p->options->shallow) b = copy_propagate(p, b, &n->unknowns, true);
     if (n->count == n->room) {
         u32 room = n->room ? n->room * 2 : 8;

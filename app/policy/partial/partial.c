@@ -132,9 +132,8 @@ static void query_go(struct partial *p, struct goal *g) {
     struct ast_body *b = saved ? save_query(p) : NULL;
     if (!exprs || partial_stopped(p)) return;
     if (b) memcpy(exprs, b->exprs, saved * sizeof(struct ast_expr *));
-    b = expr_body(p, exprs, saved + put_bindings(p, exprs + saved));
-    if (!b || !residual_may_hold(p->residual, b)) return;
-    if (!p->options->shallow) b = copy_propagate(p, b, &p->live, false);
+    b = save_settled(p, expr_body(p, exprs, saved + put_bindings(p, exprs + saved)));
+    if (b && !p->options->shallow) b = copy_propagate(p, b, &p->live, false);
     if (!b) return;
     if (out->query_count == p->query_room) {
         u32 room = p->query_room ? p->query_room * 2 : 16;

@@ -17,6 +17,7 @@ struct partial_options {
     u32 unknown_count;
     const str *disabled; /* refs of rules that stay rules */
     u32 disabled_count;
+    bool plain; /* variables stay: `x = input.a; not f(x)`, not the reference's `not f(input.a)` */
     bool shallow;                   /* only what is known in whole is put in place of its rule */
     bool nondeterministic;          /* time.now_ns, http.send and so on are called now */
     bool no_namespace;              /* support rules keep their packages' names */

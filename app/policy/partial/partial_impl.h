@@ -58,6 +58,7 @@ static inline const struct ast_expr *site_expr(struct site at) {
 struct saved { /* an expression of the query that is being made */
     const struct ast_expr *expr;
     struct env *left, *right; /* NULL, both: it is final */
+    struct env *with; /* of the values of its `with` */
     const struct saved *older;
 };
 struct unknown {
@@ -147,6 +148,12 @@ struct partial {
         struct ast_module *module;
         u32 room;
     } * support;
+    struct space { /* of names: a path that was read, and under what it was */
+        struct ast_term *const *path;
+        u32 count, number;
+        const void *known;
+        const struct space *older;
+    } * spaces;
     struct residual_names live; /* the query's own variables */
 };
 
@@ -235,10 +242,14 @@ void save_unify(struct partial *p, struct site at, struct closed a, struct close
 void save_call(struct partial *p, struct site at, u32 arity, struct ast_term *const *terms,
                u32 count, struct goal *k);
 struct ast_body *save_query(struct partial *p); /* what was saved so far, as a body */
+/* Without the negations of what by its types can never hold. NULL: it can never hold itself. */
+struct ast_body *save_settled(struct partial *p, struct ast_body *b);
 void support_add(struct partial *p, const struct ast_term *package, struct ast_rule *r);
 bool support_has(struct partial *p, struct ast_term *const *path, u32 count);
 u32 support_split(struct ast_term *const *path, u32 count); /* terms of the package */
-struct ast_term *name_spaced(struct partial *p, struct ast_term *const *terms, u32 count);
+u32 support_space(struct partial *p, struct ast_term *const *path, u32 count);
+struct ast_term *name_spaced(struct partial *p, struct ast_term *const *terms, u32 count,
+                             u32 space);
 
 /* ---- unify.c ---- */
 void partial_unify(struct partial *p, struct site at, struct closed a, struct closed b,
@@ -285,6 +296,7 @@ struct ruling {
     value v;                      /* of a document that is known */
     struct value_builder builder; /* likewise: members of a set, entries of an object */
     u32 depth;                    /* terms of the node's path */
+    u32 space;                    /* of the names of its support */
     struct goal *then;
     struct ast_term *const *terms; /* of a call */
     u32 term_count, arity;
@@ -308,6 +320,11 @@ void partial_step_with(struct partial *p, struct site at, struct goal *k);
 void partial_step(struct partial *p, struct site at, struct goal *k);
 void partial_negate(struct partial *p, struct site at, struct goal *k);
 void partial_every(struct partial *p, struct site at, struct goal *k);
+struct ast_term *partial_amend(struct partial *p, struct closed a); /* a comprehension to save */
+void partial_save_bodies(struct partial *p, struct site at, struct goal *k);
+/* Saves a = b; what a comprehension of them uses of its surroundings is said within. */
+void partial_save_closed(struct partial *p, struct site at, struct closed a, struct closed b,
+                         struct goal *k);
 void partial_unify_closure(struct partial *p, struct site at, struct closed a, struct closed b,
                            bool swapped, struct goal *k);
 

@@ -341,10 +341,10 @@ static void support_go(struct partial *p, struct goal *g) {
     struct ruling *r = g->arg;
     const struct ast_head *h = r->rule->head;
     struct env *env = g->at.visit->env;
+    struct ast_body *body = save_settled(p, save_query(p));
+    if (!body) return;
     r->support = true;
-    struct ast_body *body = save_query(p);
-    if (!body || !residual_may_hold(p->residual, body)) return;
-    struct ast_term *ref = name_spaced(p, h->ref->terms, h->ref->count);
+    struct ast_term *ref = name_spaced(p, h->ref->terms, h->ref->count, r->space);
     for (u32 i = 1; ref && i < ref->count; i++)
         ref->terms[i] = term_plain(p, bind_plug_named(p, (struct closed){ref->terms[i], env}));
     if (!ref || partial_stopped(p)) return;
@@ -379,7 +379,8 @@ static void support_enter(struct partial *p, struct ruling *r, const struct ast_
 /* The ref names the support's rules, if there are any: else an empty set or object, or nothing. */
 static void support_done(struct partial *p, struct ruling *r) {
     const struct reading *reading = &r->reading;
-    struct ast_term *ref = name_spaced(p, reading->ref.term->terms, reading->ref.term->count);
+    struct ast_term *ref =
+        name_spaced(p, reading->ref.term->terms, reading->ref.term->count, r->space);
     bool complete = r->rules.ground && !r->rules.multi;
     if (!ref) return;
     if (!r->support) {
@@ -394,7 +395,8 @@ static void support_done(struct partial *p, struct ruling *r) {
 }
 
 static void read_support(struct partial *p, struct ruling *r) {
-    struct ast_term *path = name_spaced(p, r->plugged, r->reading.pos + 1);
+    r->space = support_space(p, r->plugged, r->reading.pos + 1);
+    struct ast_term *path = name_spaced(p, r->plugged, r->reading.pos + 1, r->space);
     if (!path) return;
     r->all = true;
     r->enter = support_enter, r->finish = support_done;

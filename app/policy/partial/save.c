@@ -3,6 +3,7 @@
  *
  * An expression is saved as it stands, together with the environments of its variables: what they
  * are bound to is put in only when the query is complete, since later expressions may bind more. */
+#include <stdio.h>
 #include "app/policy/partial/partial_impl.h"
 
 /* Replacements of functions are done with while evaluating, those of documents stay. */
@@ -27,7 +28,7 @@ void save_expr(struct partial *p, struct site at, struct ast_expr *e, struct env
     struct saved *s = partial_alloc(p, sizeof *s);
     if (!s || !e) return;
     if (left || right) take_withs(p, at, e);
-    *s = (struct saved){e, left, right, p->now.query};
+    *s = (struct saved){e, left, right, at.visit->env, p->now.query};
     p->now.query = s;
     goal_next(p, k);
 }
@@ -58,7 +59,7 @@ static struct ast_expr *complete(struct partial *p, const struct saved *s) {
                                                              eq && i == 2 ? s->right : s->left}));
     for (u32 i = 0; i < e->with_count; i++)
         e->with[i].value =
-            term_plain(p, bind_plug_named(p, (struct closed){s->expr->with[i].value, s->left}));
+            term_plain(p, bind_plug_named(p, (struct closed){s->expr->with[i].value, s->with}));
     for (u32 i = 0; i < e->count; i++)
         if (!e->terms[i]) return NULL;
     return e;
@@ -74,6 +75,33 @@ struct ast_body *save_query(struct partial *p) {
         exprs[--i] = complete(p, s);
     if (!count) exprs[count++] = expr_term(p, p->yes);
     return expr_body(p, exprs, count);
+}
+
+struct ast_body *save_settled(struct partial *p, struct ast_body *b) {
+    if (!b || partial_stopped(p) || residual_may_hold(p->residual, b))
+        return partial_stopped(p) ? NULL : b;
+    struct ast_expr **kept = partial_alloc(p, MAX(b->count, 1u) * sizeof(struct ast_expr *));
+    if (!kept) return NULL;
+    bool *dropped = partial_alloc(p, MAX(b->count, 1u) * sizeof *dropped);
+    struct ast_body *made = NULL;
+    for (u32 i = 0; dropped && i < b->count; i++) dropped[i] = b->exprs[i]->negated;
+    /* First without any negation, then with each that lets it hold. */
+    for (u32 add = 0; dropped && add <= b->count; add++) {
+        if (add && !dropped[add - 1]) continue;
+        if (add) dropped[add - 1] = false;
+        u32 count = 0;
+        for (u32 i = 0; i < b->count; i++)
+            if (!dropped[i]) kept[count++] = b->exprs[i];
+        if (!count) kept[count++] = expr_term(p, p->yes);
+        struct ast_body *with = expr_body(p, kept, count);
+        bool holds = with && residual_may_hold(p->residual, with);
+        if (!holds && !add) return NULL;
+        if (holds)
+            made = with;
+        else
+            dropped[add - 1] = true;
+    }
+    return made;
 }
 
 /* ---- Support ---- */
@@ -166,15 +194,35 @@ void support_add(struct partial *p, const struct ast_term *package, struct ast_r
     s->module->rules[s->module->rule_count++] = r;
 }
 
+/* What a rule says under `with` is not what it says without: one space of names for each. */
+u32 support_space(struct partial *p, struct ast_term *const *path, u32 count) {
+    u32 number = 0;
+    for (const struct space *s = p->spaces; s; s = s->older) {
+        bool same = s->count == count;
+        for (u32 i = 1; same && i < count; i++) same = terms_equal(s->path[i], path[i]);
+        if (same && s->known == p->now.around.known) return s->number;
+        number = same ? MAX(number, s->number + 1) : number;
+    }
+    struct space *s = partial_alloc(p, sizeof *s);
+    if (!s) return 0;
+    *s = (struct space){path, count, number, p->now.around.known, p->spaces};
+    p->spaces = s;
+    return number;
+}
+
 /* data.a.p -> data.partial.a.p */
-struct ast_term *name_spaced(struct partial *p, struct ast_term *const *terms, u32 count) {
-    struct ast_term **list = partial_alloc(p, (count + 1) * sizeof(struct ast_term *));
+struct ast_term *name_spaced(struct partial *p, struct ast_term *const *terms, u32 count,
+                             u32 space) {
+    struct ast_term **list = partial_alloc(p, (count + 2) * sizeof(struct ast_term *));
+    char text[32];
+    int len = snprintf(text, sizeof text, "__with%u__", space);
     if (!list) return NULL;
     u32 n = 0;
     for (u32 i = 0; i < count; i++) {
         list[n++] = terms[i];
         if (!i && !p->options->no_namespace)
             list[n++] = term_of(p, value_string(p->heap, p->name_space));
+        if (!i && space) list[n++] = term_of(p, value_string(p->heap, str_of(text, (size_t)len)));
     }
     return term_ref(p, list, n);
 }

@@ -91,7 +91,7 @@ static void unify_values(struct partial *p, struct site at, struct closed a, str
     else if (!save_b && b.term->kind == AST_REF)
         read_ref(p, at, b, a, k);
     else if (save_a || save_b)
-        save_unify(p, at, a, b, k);
+        partial_save_closed(p, at, a, b, k);
     else if (term_shape(a.term) == SHAPE_CLOSURE)
         partial_unify_closure(p, at, a, b, false, k);
     else if (term_shape(b.term) == SHAPE_CLOSURE)

@@ -84,7 +84,15 @@ void partial_step_with(struct partial *p, struct site at, struct goal *k) {
             for (u32 j = (u32)(arity + 1); arity >= 0 && j < e->count; j++)
                 unknown_vars_of(p, (struct closed){e->terms[j], at.visit->env});
         }
+        if (e->kind != AST_EXPR_TERM && e->kind != AST_EXPR_CALL) {
+            partial_save_bodies(p, at, k);
+            return;
+        }
         struct ast_expr *copy = ast_expr_copy(p->heap, e);
+        for (u32 j = 0; copy && j < copy->count; j++)
+            if (term_shape(copy->terms[j]) == SHAPE_CLOSURE)
+                copy->terms[j] = partial_amend(p, (struct closed){e->terms[j], at.visit->env});
+        if (partial_stopped(p)) return;
         save_expr(p, at, copy, at.visit->env, at.visit->env, k);
         return;
     }
