@@ -10,7 +10,10 @@ int LLVMFuzzerTestOneInput(const u8 *bytes, size_t n);
 
 enum { SENTENCES = 5 };
 
-static void explain(struct policy_program *p, struct policy_evaluator *e, str path) {
+#define SECRET "x7qz"
+#define INPUT "{\"a\": 1, \"b\": [1, {\"c\": \"" SECRET "\"}], \"user\": {\"name\": \"" SECRET "\"}}"
+
+static void explain(struct policy_program *p, struct policy_evaluator *e, str source, str path) {
     struct policy_ask ask = {.limits = {.steps_max = 20000, .bytes_max = 4 << 20}};
     struct policy_error error = {0};
     struct buf text;
@@ -18,18 +21,20 @@ static void explain(struct policy_program *p, struct policy_evaluator *e, str pa
     value report, result, secret;
     heap_open(&h, 32 << 20);
     buf_open(&text, 8 << 20);
-    if (json_text_read(&h, NULL, S("{\"a\": 1, \"b\": [1, {\"c\": \"x7qz\"}], \"user\": {\"name\": \"x7qz\"}}"), &secret, NULL)) abort();
+    CHECK(json_text_read(&h, NULL, S(INPUT), &secret, NULL) == RC_OK);
     struct policy_why_question q = {.path = path, .input = secret, .shown = value_empty_object(),
                                     .data = value_empty_object(), .sentences_max = SENTENCES};
     if (policy_why(p, e, &ask, &q, &h, &report, &result, &error) == RC_OK) {
         CHECK(value_count(value_get_str(report, S("sentences"))) <= SENTENCES);
         json_text_write(&text, report, 0);
+        bool told = str_find(buf_str(&text), S(SECRET)) < text.len;
+        CHECK(!told || str_find(source, S(SECRET)) < source.len);
     }
     buf_close(&text);
     heap_close(&h);
 }
 
-static void explain_rules(struct policy_program *p, struct policy_evaluator *e) {
+static void explain_rules(struct policy_program *p, struct policy_evaluator *e, str source) {
     const struct compiled *c = policy_compiled(p);
     for (u32 i = 0; i < c->order_count && i < 8; i++) {
         const struct ast_rule *r = c->order[i];
@@ -40,7 +45,7 @@ static void explain_rules(struct policy_program *p, struct policy_evaluator *e) 
                 (void)buf_printf(&path, "%.*s/", STR(value_str(r->module->package->terms[k]->scalar)));
         const struct ast_term *head = r->head->ref;
         if (head->count && head->terms[0]->kind == AST_VAR) (void)buf_add(&path, head->terms[0]->var);
-        explain(p, e, buf_str(&path));
+        explain(p, e, source, buf_str(&path));
         buf_close(&path);
     }
 }
@@ -57,7 +62,7 @@ int LLVMFuzzerTestOneInput(const u8 *bytes, size_t n) {
     policy_errors_open(&errors, &h, 10);
     if (policy_load(&source, 1, &o, &p, &errors) == RC_OK) {
         CHECK(policy_evaluator_open(&e, 4 << 20) == RC_OK);
-        explain_rules(p, e);
+        explain_rules(p, e, source.text);
         policy_evaluator_close(e);
         policy_drop(p);
     }

@@ -76,9 +76,12 @@ TEST(what_shuts_everybody_out_is_not_admitted) {
     EXPECT(!admitted("allow := \"true\"\n", NULL));
     EXPECT(!admitted("allow := {\"allowed\": false}\n", NULL));
     EXPECT(admitted("allow := {\"allowed\": true}\n", NULL));
-    EXPECT(!admitted(OPEN_DOOR ADMINS "allow := false if input.permission == \"auth:user:update\"\n", NULL));
-    EXPECT(!admitted("allow if { some i in numbers.range(1, 1000000); i < 0 }\n\n" OPEN_DOOR, NULL));
-    EXPECT(!admitted(OPEN_DOOR "allow if input.actor.id in data.team\n", "{\"team\":[\"somebody\"]}"));
+    EXPECT(!admitted(OPEN_DOOR ADMINS
+                     "allow := false if input.permission == \"auth:user:update\"\n", NULL));
+    EXPECT(!admitted("allow if { some i in numbers.range(1, 1000000); i < 0 }\n\n" OPEN_DOOR,
+                     NULL));
+    EXPECT(!admitted(OPEN_DOOR "allow if input.actor.id in data.team\n",
+                     "{\"team\":[\"somebody\"]}"));
     EXPECT(!admitted(NULL, "{\"openpolicy\":{\"authz\":{\"roles\":{\"admin\":[]}}}}"));
     EXPECT(!admitted(NULL, "{\"openpolicy\":{\"authz\":{\"roles\":{\"everyone\":[]}}}}"));
     EXPECT(admitted(NULL, "{\"openpolicy\":{\"authz\":{\"roles\":{\"user\":[]}}}}"));
@@ -103,7 +106,8 @@ TEST(what_is_published_decides_at_once_and_nothing_old_is_remembered) {
         EXPECT(!may("user", "auth:self:read") && may("admin", "audit:log:read"));
         access_policy_use(open, json(NULL));
         EXPECT(may("user", "audit:log:read"));
-        access_policy_use(NULL, json("{\"openpolicy\":{\"authz\":{\"roles\":{\"user\":[\"audit:*\"]}}}}"));
+        access_policy_use(
+            NULL, json("{\"openpolicy\":{\"authz\":{\"roles\":{\"user\":[\"audit:*\"]}}}}"));
         EXPECT(may("user", "audit:log:read") && may("user", "auth:self:read")); /* as a member */
         EXPECT(!access_refused());
     }
