@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # app/deps.mk — cJSON (JSON trees), argon2 (password hashing), libyaml (YAML texts of policies),
-# libsodium (Ed25519), qrcodegen (pictures of secrets for phones).
+# libsodium (Ed25519), qrcodegen (pictures of secrets for phones), libxcrypt (bcrypt).
 
-LIBS        += cjson argon2 yaml sodium qrcodegen
+LIBS        += cjson argon2 yaml sodium qrcodegen xcrypt
 
 cjson_SRC   := cJSON
 cjson_INC   := -DCJSON_NESTING_LIMIT=64 -DCJSON_HIDE_SYMBOLS
@@ -26,6 +26,12 @@ sodium_INC  := -Ibuild/src/sodium/src/libsodium/include -Ibuild/src/sodium/src/l
 
 qrcodegen_SRC := c/qrcodegen
 qrcodegen_INC := -DNDEBUG
+
+# bcrypt alone, to judge hashes that other systems made.
+xcrypt_SRC  := lib/crypt-bcrypt
+xcrypt_INC  := -Iapp/auth/config -Ibuild/src/xcrypt/lib -DHAVE_CONFIG_H -DHAVE_SYS_CDEFS_THROW \
+               -DENDIANNESS_IS_LITTLE -DHAVE_STATIC_ASSERT_IN_ASSERT_H=1 -DHAVE_MAX_ALIGN_T
+xcrypt_CONFIG := app/auth/config/config.h app/auth/config/crypt.h app/auth/config/crypt-hashes.h
 
 # mbedTLS's hashes and signatures are used by the application too (tokens), by its net/deps.mk path.
 INC_app     := -isystem build/src/cjson -isystem build/src/argon2/include \

@@ -100,9 +100,30 @@ rc_t password_hash(str password, char phc[PHC_ROOM]);
 rc_t password_verify(str password, str phc, bool *out_match);
 /* Costs what password_verify costs and never matches: an unknown user must not answer faster. */
 rc_t password_verify_nobody(str password);
+bool password_is_foreign(str phc); /* not hashed as we do: to be replaced at the next sign-in */
 rc_t password_start(void);
 void password_stop(void);
 void password_trim(void); /* gives idle memory back now: nobody is about to log in */
+
+/* ---- foreign.c, import.c: hashes made elsewhere ---------------------------------------------- */
+
+struct foreign {
+    enum foreign_kind {
+        FOREIGN_BCRYPT,
+        FOREIGN_PBKDF2_SHA256,
+        FOREIGN_PBKDF2_SHA512,
+        FOREIGN_ARGON2ID,
+        FOREIGN_ARGON2I
+    } kind;
+    u32 kib, passes, lanes; /* argon2's costs; passes: PBKDF2's rounds */
+    u8 salt[64], hash[64];
+    size_t salt_len, hash_len;
+    char text[64]; /* bcrypt's own */
+};
+/* NULL: understood; otherwise why it is not taken over. */
+const char *foreign_parse(str phc, struct foreign *out);
+bool foreign_matches(const struct foreign *f, str password); /* bcrypt, PBKDF2; on a worker */
+void users_import_post(struct request *rq);
 
 /* ---- delay.c: failed logins cost time -------------------------------------------------------- */
 

@@ -64,6 +64,7 @@ struct attempt {
     bool known, right;
     bool cookie, remember; /* carried by a cookie; for a month */
     bool second;           /* the second factor was shown */
+    str old_phc, new_phc;  /* a hash made elsewhere, and ours instead; ptr NULL: as it is */
     enum stage { STAGE_IN, STAGE_SECOND, STAGE_WRONG_CODE, STAGE_UNVERIFIED } stage;
     struct factor_methods methods;
     str ticket; /* STAGE_SECOND: for the second step */
@@ -86,6 +87,14 @@ static rc_t attempt_judge(struct attempt *a) {
                   : password_verify_nobody(a->password);
     a->right = rc == RC_OK && may && match;
     return rc;
+}
+
+/* The one moment the password of an imported account is known. It may wait for another sign-in. */
+static void replace_foreign(struct request *rq, struct attempt *a) {
+    char *to = arena_alloc(rq->arena, PHC_ROOM);
+    if (!to || password_hash(a->password, to)) return;
+    a->old_phc = a->user.phc;
+    a->new_phc = str_from_c(to);
 }
 
 static rc_t failed_write(struct db_txn *t, struct request *rq, struct attempt *a) {
@@ -217,6 +226,10 @@ static rc_t succeeded_write(struct db_txn *t, struct request *rq, struct attempt
         user_by_id(t, rq->arena, a->user.id, &a->user); /* as it is now, not before the hash */
     if (rc) return rc == RC_NOT_FOUND ? RC_DENIED : rc;
     if (!str_eq(a->user.state, S("active"))) return RC_DENIED;
+    if (a->new_phc.ptr &&
+        (rc = db_run(t, "UPDATE user SET password=?2 WHERE id=?1 AND password=?3",
+                     DB_TEXT(a->user.id), DB_TEXT(a->new_phc), DB_TEXT(a->old_phc))))
+        return rc;
     if ((rc = stage_of(t, rq, a))) return rc;
     return a->stage == STAGE_IN ? session_rows(t, rq, a, session, old) : stage_event(t, rq, a);
 }
@@ -349,6 +362,7 @@ void login_post(struct request *rq) {
     }
     if (a.right) {
         delay_succeeded(a.email, peer, platform_clock_ns());
+        if (password_is_foreign(a.user.phc)) replace_foreign(rq, &a);
         wait = a.code.ptr ? factor_delay(rq, a.user.id) : 0;
         if (wait)
             too_many(rq, wait);

@@ -296,10 +296,70 @@ rc_t password_hash(str password, char phc[PHC_ROOM]) {
     return RC_OK;
 }
 
+/* ---- Hashes made elsewhere --------------------------------------------------------------------
+ */
+
+struct judging { /* handed to a worker whole */
+    struct slot *slot;
+    str password;
+    struct foreign f;
+    bool match;
+};
+
+static bool argon2_matches(struct judging *j) {
+    struct foreign *f = &j->f;
+    u8 hash[sizeof f->hash];
+    argon2_context context = {
+        .out = hash,
+        .outlen = (u32)f->hash_len,
+        .pwd = (u8 *)j->password.ptr,
+        .pwdlen = (u32)j->password.len,
+        .salt = f->salt,
+        .saltlen = (u32)f->salt_len,
+        .t_cost = f->passes,
+        .m_cost = f->kib,
+        .lanes = f->lanes,
+        .threads = 1,
+        .version = ARGON2_VERSION_13,
+        .allocate_cbk = slot_memory,
+        .free_cbk = slot_memory_back,
+    };
+    struct slot **mine = &slot_of_thread[platform_thread()];
+    *mine = j->slot;
+    int rc = argon2_ctx(&context, f->kind == FOREIGN_ARGON2I ? Argon2_i : Argon2_id);
+    *mine = NULL;
+    return rc == ARGON2_OK &&
+           str_eq_secret(str_of((char *)hash, f->hash_len), str_of((char *)f->hash, f->hash_len));
+}
+
+static void judge_job(void *arg) {
+    struct judging *j = arg;
+    bool argon2 = j->f.kind == FOREIGN_ARGON2ID || j->f.kind == FOREIGN_ARGON2I;
+    j->match = argon2 ? argon2_matches(j) : foreign_matches(&j->f, j->password);
+}
+
+/* In a slot too, whatever its memory: at most so many are judged at once. */
+static rc_t foreign_verify(str password, str phc, bool *out_match) {
+    struct judging j = {.password = password};
+    if (foreign_parse(phc, &j.f)) return RC_CORRUPT;
+    rc_t rc = slot_take(&j.slot);
+    if (rc) return rc;
+    rc = worker_run(judge_job, &j);
+    slot_give(j.slot);
+    *out_match = rc == RC_OK && j.match;
+    secret_wipe(&j, sizeof j);
+    return rc;
+}
+
+bool password_is_foreign(str phc) {
+    return !str_starts(phc, S(PHC_PREFIX));
+}
+
 rc_t password_verify(str password, str phc, bool *out_match) {
     struct hashing h = {.password = password};
     u8 wanted[HASH_BYTES];
     *out_match = false;
+    if (password_is_foreign(phc)) return foreign_verify(password, phc, out_match);
     rc_t rc = phc_parse(phc, h.salt, wanted);
     if (rc) return rc;
     if ((rc = hash(&h))) return rc;

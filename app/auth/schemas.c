@@ -100,6 +100,13 @@ const struct module_schema auth_schemas[] = {
                "},\"scopes\":{\"type\":\"array\",\"maxItems\":16,\"items\":" TEXT
                "},\"created_at\":" TIME ",\"client_secret\":" TEXT "}}"},
     {"ClientPage", PAGE_OF("Client")},
+    {"UserImport",
+     OBJECT("\"users\"",
+            "\"users\":{\"type\":\"array\",\"minItems\":1,\"maxItems\":100,\"items\":" OBJECT(
+                "\"email\",\"name\",\"password_hash\"",
+                EMAIL "," NAME "," ROLE ",\"password_hash\":{\"type\":\"string\",\"minLength\":1,"
+                      "\"maxLength\":159}") "}")},
+    {"Imported", "{\"type\":\"object\",\"properties\":{\"imported\":{\"type\":\"integer\"}}}"},
     {"Rotation", OBJECT("", "\"now\":" FLAG)},
     {"SigningKeys",
      "{\"type\":\"object\",\"required\":[\"items\"],\"properties\":{\"items\":{\"type\":\"array\","
