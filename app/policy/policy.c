@@ -94,7 +94,7 @@ static bool line_begin(struct policy_program *p) {
     struct line *l = calloc(1, sizeof *l);
     struct line_heap *h = calloc(1, sizeof *h);
     if (!l || !h) return free(l), free(h), false;
-    l->refs = 1, l->first_bytes = p->program.heap.held;
+    l->refs = 1, l->first_bytes = p->program.heap.used;
     line_keep(l, h, &p->program);
     l->newest = &p->program;
     p->line = l;
@@ -183,7 +183,7 @@ static rc_t change_program(struct change *x, const struct policy_source *sources
     rc = plan_change(p, &from->program, l->newest == &from->program, x->errors);
     l->newest = p;
     /* Rules that are kept may know of types in it by now. */
-    l->more_bytes += p->heap.held;
+    l->more_bytes += p->heap.used;
     line_keep(l, keep, p);
     __atomic_add_fetch(&l->refs, 1, __ATOMIC_RELAXED);
     x->made->line = l;
