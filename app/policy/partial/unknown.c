@@ -161,11 +161,27 @@ static void look_along(struct search *l, const struct rule_node *n, struct ast_t
         }
 }
 
+/* May the ref lead to something unknown? A key that is not known yet may be any. */
+static bool leads_to_unknown(struct search *l, struct ast_term *const *terms, u32 count) {
+    for (const struct unknown *u = l->p->now.unknowns; u; u = u->older) {
+        const struct ast_term *t = u->what.term;
+        bool may = t->kind == AST_REF;
+        for (u32 i = 0; may && i < t->count && i < count; i++) {
+            const struct ast_term *key = terms[i];
+            if (i && !l->in_rule && key->kind == AST_VAR)
+                key = bind_apply(l->p, (struct closed){key, l->env}).term;
+            may = (i && !ast_term_is_constant(key)) || terms_equal(t->terms[i], key);
+        }
+        if (may) return true;
+    }
+    return false;
+}
+
 static void look_at_ref(struct search *l, struct ast_term *const *terms, u32 count) {
     struct partial *p = l->p;
     u32 constant = 1;
     while (constant < count && ast_term_is_constant(terms[constant])) constant++;
-    if (unknown_path(p, terms, count) || disabled_ref(p, terms, constant, true) ||
+    if (leads_to_unknown(l, terms, count) || disabled_ref(p, terms, constant, true) ||
         (!l->in_rule && unknown_var(p, terms[0], l->env))) {
         l->found = true;
         return;
