@@ -35,11 +35,11 @@ ln -sf "$(command -v redis-benchmark)" "$work/src/redis-benchmark"
 server=
 trap '[ -z "$server" ] || kill "$server" 2>/dev/null' EXIT
 start() {
-    port=$((21000 + RANDOM % 9000))
+    port=$((22000 + RANDOM % 8000))
     rm -f "$work/disk"
     truncate -s 64M "$work/disk"
     "$host" --memory 8192 --cpus 1 --net user --resp $port --disk "$work/disk" \
-        --append 'config.cache.debug=true' </dev/null >"$work/server.log" 2>&1 &
+        --append 'config.cache.debug=true config.cache.policy=noeviction' </dev/null >"$work/server.log" 2>&1 &
     server=$!
     for _ in $(seq 100); do
         [ "$(redis-cli -p $port ping 2>/dev/null)" = PONG ] && return 0
@@ -54,7 +54,7 @@ for f in $files; do
     start || exit 1
     log=$work/$(basename "$f").log
     # A test with its own names would do; the suite's singledb mode drops cases, so it is not used.
-    (cd "$work" && timeout "${SECONDS_MAX:-400}" ./runtest --host 127.0.0.1 --port $port --clients 1 \
+    (cd "$work" && timeout "${SECONDS_MAX:-400}" ./runtest --host 127.0.0.1 --port $port --clients 1 --baseport $((10000 + RANDOM % 8000)) \
         --skipfile skip.txt --durable --timeout 60 \
         --tags "-needs:repl -needs:debug -needs:pfdebug -needs:save -slow -cli ${TAGS:-}" \
         --ignore-encoding --ignore-digest --single "$f") 2>&1 | sed "s/\x1b\[[0-9;]*m//g" >"$log"
