@@ -23,12 +23,9 @@ struct residue {
         refused; /* what is left: by the checker of types, who knows more then, or it is an error */
 };
 
-static bool errors_of_types(const struct policy_errors *e) {
-    u32 n = 0;
-    while (n < e->count &&
-           (e->items[n].code == POLICY_TYPE_ERROR || e->items[n].code == EVAL_INTERNAL_ERROR))
-        n++;
-    return n == e->count;
+static bool errors_of_types(const struct policy_errors *e) { /* they come after all others */
+    return e->count &&
+           (e->items[0].code == POLICY_TYPE_ERROR || e->items[0].code == EVAL_INTERNAL_ERROR);
 }
 
 /* The answers to a query as a set of what its variable x holds. UNDEFINED: an error or a limit. */
@@ -94,8 +91,8 @@ static value residue_module(struct residue *t, struct ast_module *m) {
 }
 
 static bool residue_open(struct residue *t, u32 (*choose)(void *arg, u32 n), void *arg) {
-    static const char *const unknowns[] = {"input",   "input.a", "input.xs",
-                                           "input.o", "data.d",  "data.c"};
+    static const char *const unknowns[] = {"input",  "input.a",  "input.xs", "input.o",
+                                           "data.d", "data.d.o", "data.c"};
     *t = (struct residue){.grower = {.pick = choose, .arg = arg}};
     struct grower *g = &t->grower;
     heap_open(&t->heap, 256 << 20), buf_open(&g->text, 1 << 18);
