@@ -97,6 +97,12 @@ static bool refused(struct client *c, const struct command *cmd) {
     bool grows = cmd->flags & CMD_MEMORY ||
                  (cmd->run == cmd_exec && c->multi_denied_oom);
     if (!evict_make_room() && grows) {
+        if (cmd->run == cmd_exec) { /* nothing of it runs, and it is over */
+            transaction_close(c);
+            say_error(c, "EXECABORT Transaction discarded because of: OOM command not allowed when "
+                         "used memory > 'maxmemory'.");
+            return true;
+        }
         say_error(c, "OOM command not allowed when used memory > 'maxmemory'.");
         return true;
     }
