@@ -17,6 +17,7 @@
 #include "app/health/health.h"
 #include "app/module.h"
 #include "app/openapi/openapi.h"
+#include "app/policy/value/value.h"
 #include "app/screen.h"
 #include "app/system/system.h"
 #include "app/tls/certificate.h"
@@ -104,7 +105,10 @@ static void on_first_answer(void) {
 /* ---- Core and configuration ---------------------------------------------------------------- */
 
 static rc_t start_core(const struct boot_info *boot) {
+    u64 seed;
     rc_t rc;
+    /* Before the first value: nobody outside may know which keys fall together. */
+    if (!platform_entropy(&seed, sizeof seed)) value_hash_seed(seed);
     memory_init(boot->heap_bytes);
     loop_init();
     if ((rc = fiber_init(FIBER_MAX))) return rc;
