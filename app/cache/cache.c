@@ -2,8 +2,8 @@
 /* cache.c — the module: the cache opens, listens once somebody may sign in, and closes.
  *
  * No port is open before a user exists: a first start has none. A user comes from the machine's
- * configuration (cache.password, the user "default"), from the API, or from ACL SAVE of another
- * user. cache.debug, for tests alone, lets anyone in and DEBUG answer. */
+ * configuration: cache.password, the user "default". Others are made over the wire (ACL SETUSER)
+ * and last until the next start. cache.debug, for tests alone, lets anyone in and DEBUG answer. */
 #include "app/cache/cache.h"
 #include "app/cache/acl.h"
 #include "app/cache/command.h"

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cache.h — the cache for the platform itself: keys of its own, which no client of the wire sees,
- * flushes or evicts. Loop only; nothing here parks.
- *
- * Ownership: the cache copies what it keeps; a returned view lives until the next call. */
+/* cache.h — the cache as the rest of the appliance sees it: a module and its ports. */
 #pragma once
 #include "kernel/base/base.h"
 

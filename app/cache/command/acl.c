@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* acl.c — ACL: users shown and changed over the wire, what was refused, and trials. ACL SAVE keeps
- * the users in the datastore (cache.c); what is not saved lasts until the next start. */
+/* acl.c — ACL: users shown and changed over the wire, what was refused, and trials. Users
+ * last until the next start; the one of cache.password is made anew then. */
 #include "app/cache/acl_impl.h"
 #include "app/cache/data/memory.h"
 #include "app/cache/data/numbers.h"
@@ -318,7 +318,6 @@ void cmd_acl_help(struct client *c) {
         "GENPASS [<bits>]", "    A random password.",
         "LIST", "    All users as rules.",
         "LOG [<count> | RESET]", "    What was refused lately.",
-        "SAVE", "    Keep the users in the datastore.",
         "SETUSER <username> <attribute> [<attribute> ...]", "    Make or change a user.",
         "USERS", "    Names of all users.",
         "WHOAMI", "    Who this connection is.", NULL};
