@@ -31,9 +31,9 @@ rc_t gpt_divide(u64 block_count, u32 block_bytes, struct gpt *out);
 /* Fills the entry array, a header block (primary or backup), the protective MBR. `ids`: one GUID
  * for the disk and one per partition, 16 bytes each. */
 void gpt_entries_write(const struct gpt *g, const u8 *ids, void *entries);
-/* Moves the end of the database's partition, if it is the last one, in entries as read from the disk
- * and in `g`; whole MiB, room for the backup table kept. False: nothing to gain, or something lies
- * behind it. */
+/* Moves the end of the database's partition, if it is the last one, in entries as read from the
+ * disk and in `g`; whole MiB, room for the backup table kept. False: nothing to gain, or something
+ * lies behind it. */
 bool gpt_database_grow(void *entries, u64 block_count, u32 block_bytes, struct gpt *g);
 /* A protective MBR's partition covers the disk's new size; anything else stays as it is. */
 void gpt_mbr_resize(void *block, u64 block_count);

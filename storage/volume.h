@@ -23,8 +23,8 @@ struct volume {
  * one. RC_NOT_FOUND: no disk at all; RC_DENIED: only foreign disks; RC_CORRUPT; RC_IO; `why` says
  * which disk and what to do. */
 rc_t volume_open(struct volume *out, struct diag *why);
-/* The disk changed its size: if it grew, the database's partition grows with it; what is there stays
- * where it is. RC_CORRUPT: that is not the disk we opened any more. Fibers only. */
+/* The disk changed its size: if it grew, the database's partition grows with it; what is there
+ * stays where it is. RC_CORRUPT: that is not the disk we opened any more. Fibers only. */
 rc_t volume_grow(struct volume *v);
 /* The last crash record, if one was left; RC_NOT_FOUND. */
 rc_t volume_crash_read(const struct volume *v, char *to, size_t room, size_t *out_len);

@@ -207,7 +207,8 @@ static void put_window(struct policy_advisor *a, struct heap *h, struct value_bu
         if (!value_defined(to) || value_compare(at, to) > 0) to = at;
     }
     put(h, b, "asked", value_integer(a->asked_count));
-    if (value_defined(from)) put(h, b, "from", value_copy(h, from)), put(h, b, "to", value_copy(h, to));
+    if (value_defined(from))
+        put(h, b, "from", value_copy(h, from)), put(h, b, "to", value_copy(h, to));
 }
 
 static void advise(struct policy_advisor *a, struct heap *h, const char *kind, struct buf *what,
@@ -227,7 +228,9 @@ static void advise(struct policy_advisor *a, struct heap *h, const char *kind, s
 
 static bool is_test(const struct ast_rule *r) {
     const struct ast_term *head = r->head->ref->terms[r->head->ref->count - 1];
-    str name = head->kind == AST_VAR ? head->var : head->kind == AST_STRING ? value_str(head->scalar) : S("");
+    str name = head->kind == AST_VAR      ? head->var
+               : head->kind == AST_STRING ? value_str(head->scalar)
+                                          : S("");
     return str_starts(name, S("test_")) || str_starts(name, S("todo_test_"));
 }
 
@@ -258,7 +261,8 @@ static void one_rule(struct policy_advisor *a, struct heap *h, const struct ast_
     value_builder_open(&edit, h, VALUE_OBJECT);
     buf_open(&what, KIB(4));
     put_rule_name(&what, r);
-    (void)buf_printf(&what, " (%.*s:%u) held for none of the decisions.", STR(r->at.file->name), r->at.row);
+    (void)buf_printf(&what, " (%.*s:%u) held for none of the decisions.", STR(r->at.file->name),
+                     r->at.row);
     put(h, &evidence, "tried", value_integer(hit ? (s64)hit->entered : 0));
     put(h, &evidence, "held", value_integer(0));
     put(h, &edit, "file", value_string(h, r->at.file->name));
@@ -275,14 +279,16 @@ static void rules_never_held(struct policy_advisor *a, struct heap *h) {
         if (!package_was_asked(a, module)) continue;
         for (u32 i = 0; i < module->rule_count; i++) {
             const struct ast_rule *r = module->rules[i];
-            if (!r->is_default && !is_test(r) && r->at.file && !r->generated_body) one_rule(a, h, r);
+            if (!r->is_default && !is_test(r) && r->at.file && !r->generated_body)
+                one_rule(a, h, r);
         }
     }
 }
 
 /* ---- Entries nobody needed ---- */
 
-/* `v` without what lies at keys[0..count), or with `instead` there (objects on the way are made). */
+/* `v` without what lies at keys[0..count), or with `instead` there (objects on the way are made).
+ */
 static value changed(struct heap *h, value v, const value *keys, u32 count, value instead) {
     struct value_builder b;
     bool array = v.kind == VALUE_ARRAY;
@@ -313,8 +319,8 @@ static void add_entry(struct policy_advisor *a, const value *keys, u32 count, bo
 }
 
 /* Each member, and each member of those that are lists or objects. */
-static void add_entries(struct policy_advisor *a, value document, value *keys, u32 count, u32 levels,
-                        bool shipped) {
+static void add_entries(struct policy_advisor *a, value document, value *keys, u32 count,
+                        u32 levels, bool shipped) {
     bool array = document.kind == VALUE_ARRAY;
     if ((!array && document.kind != VALUE_OBJECT) || count == KEYS_MAX) return;
     for (u32 i = 0; i < value_count(document); i++) {
@@ -326,8 +332,9 @@ static void add_entries(struct policy_advisor *a, value document, value *keys, u
 }
 
 static bool looks_like_roles(value name) {
-    static const char *const names[] = {"roles", "groups", "grants", "bindings", "permissions", "users",
-                                        "role_bindings", "role_grants", "user_roles", "members"};
+    static const char *const names[] = {"roles",       "groups", "grants",        "bindings",
+                                        "permissions", "users",  "role_bindings", "role_grants",
+                                        "user_roles",  "members"};
     for (size_t i = 0; name.kind == VALUE_STRING && i < ARRAY_LEN(names); i++)
         if (str_eq(value_str(name), str_from_c(names[i]))) return true;
     return false;
@@ -336,7 +343,8 @@ static bool looks_like_roles(value name) {
 static void find_documents(struct policy_advisor *a, value v, value *keys, u32 count) {
     for (u32 i = 0; v.kind == VALUE_OBJECT && i < value_count(v); i++) {
         keys[count] = value_key_at(v, i);
-        if (looks_like_roles(keys[count])) add_entries(a, value_value_at(v, i), keys, count + 1, 2, false);
+        if (looks_like_roles(keys[count]))
+            add_entries(a, value_value_at(v, i), keys, count + 1, 2, false);
         else if (count < 2) find_documents(a, value_value_at(v, i), keys, count + 1);
     }
 }
@@ -372,7 +380,8 @@ static bool needed(struct policy_advisor *a, struct policy_evaluator *e, struct 
         value v;
         if (out_of_time(a) || a->work.exhausted) return true;
         if (a->asked[i].failed) continue;
-        if (answer(a, e, &a->asked[i], without, &v) || value_defined(v) != value_defined(a->asked[i].answer) ||
+        if (answer(a, e, &a->asked[i], without, &v) ||
+            value_defined(v) != value_defined(a->asked[i].answer) ||
             (value_defined(v) && !value_equal(v, a->asked[i].answer)))
             return true;
     }
@@ -460,7 +469,8 @@ static void one_entry(struct policy_advisor *a, struct heap *h, const struct ent
     buf_close(&what);
 }
 
-static void entries_never_needed(struct policy_advisor *a, struct policy_evaluator *e, struct heap *h) {
+static void entries_never_needed(struct policy_advisor *a, struct policy_evaluator *e,
+                                 struct heap *h) {
     for (u32 i = 0; i < a->entry_count && !out_of_time(a); i++) {
         struct entry *n = &a->entries[i];
         if (n->shipped && n->count < 5) continue; /* of the shipped roles only the grants */
@@ -482,7 +492,8 @@ static struct sighting *sighting_of(struct policy_advisor *a, value path, value 
             *s = (struct sighting){.path = path, .pointer = pointer, .v = v};
             return s;
         }
-        if (value_equal(s->v, v) && value_equal(s->pointer, pointer) && value_equal(s->path, path)) return s;
+        if (value_equal(s->v, v) && value_equal(s->pointer, pointer) && value_equal(s->path, path))
+            return s;
     }
     return NULL;
 }
@@ -513,24 +524,29 @@ static bool is_odd_one(const struct policy_advisor *a, const struct sighting *s)
     u32 others = 0, allowed = 0;
     for (u32 i = 0; i < SIGHTINGS_MAX; i++) {
         const struct sighting *o = &a->sightings[i];
-        if (!o->count || o == s || !value_equal(o->pointer, s->pointer) || !value_equal(o->path, s->path))
+        if (!o->count || o == s || !value_equal(o->pointer, s->pointer) ||
+            !value_equal(o->path, s->path))
             continue;
         others++, allowed += o->allowed > 0;
     }
     return allowed >= VALUES_LEAST_OTHERS && others < VALUES_OF_ONE_MAX;
 }
 
-static value look_at(struct policy_advisor *a, struct policy_evaluator *e, struct heap *h, u32 sample) {
+static value look_at(struct policy_advisor *a, struct policy_evaluator *e, struct heap *h,
+                     u32 sample) {
     struct policy_ask ask = {.now_ns = 1, .seed = 1, .limits.steps_max = STEPS_MAX};
-    struct policy_why_question q = {.path = value_str(a->asked[sample].path), .input = a->asked[sample].input,
-                                    .data = a->o.data, .sentences_max = 4};
+    struct policy_why_question q = {.path = value_str(a->asked[sample].path),
+                                    .input = a->asked[sample].input,
+                                    .data = a->o.data,
+                                    .sentences_max = 4};
     struct policy_error error = {0};
     struct value_builder b;
     value report, result;
     if (policy_why(a->o.watched, e, &ask, &q, h, &report, &result, &error)) return UNDEFINED;
     value_builder_open(&b, h, VALUE_OBJECT);
     value near = value_get_str(report, S("nearest"));
-    while (value_defined(value_get_str(near, S("because")))) near = value_get_str(near, S("because"));
+    while (value_defined(value_get_str(near, S("because"))))
+        near = value_get_str(near, S("because"));
     put(h, &b, "look_at", value_get_str(near, S("condition")));
     put(h, &b, "sentences", value_get_str(report, S("sentences")));
     return value_builder_close(&b);
@@ -547,7 +563,8 @@ static void one_input(struct policy_advisor *a, struct policy_evaluator *e, stru
             last = a->asked[i].at;
     value_builder_open(&evidence, h, VALUE_OBJECT);
     buf_open(&what, KIB(8));
-    (void)buf_printf(&what, "data.%.*s never allowed an input with %.*s = ", STR(value_str(s->path)),
+    (void)buf_printf(&what,
+                     "data.%.*s never allowed an input with %.*s = ", STR(value_str(s->path)),
                      STR(value_str(s->pointer)));
     json_text_write(&what, s->v, 0);
     (void)buf_add(&what, S("; other values there were."));
@@ -560,7 +577,8 @@ static void one_input(struct policy_advisor *a, struct policy_evaluator *e, stru
     buf_close(&what);
 }
 
-static void inputs_never_allowed(struct policy_advisor *a, struct policy_evaluator *e, struct heap *h) {
+static void inputs_never_allowed(struct policy_advisor *a, struct policy_evaluator *e,
+                                 struct heap *h) {
     for (u32 i = 0; i < a->asked_count; i++)
         if (!a->asked[i].failed) see_leaves(a, i, a->asked[i].input, S(""), 0);
     for (u32 i = 0; i < SIGHTINGS_MAX && !out_of_time(a); i++) {
@@ -584,7 +602,8 @@ value policy_advise_report(struct policy_advisor *a, struct policy_evaluator *e,
         inputs_never_allowed(a, e, h);
     }
     put_window(a, h, &b);
-    put(h, &b, "complete", value_boolean(!a->incomplete && !a->cover.incomplete && !a->heap.exhausted));
+    put(h, &b, "complete",
+        value_boolean(!a->incomplete && !a->cover.incomplete && !a->heap.exhausted));
     put(h, &b, "advice", value_builder_close(&a->advice));
     return value_builder_close(&b);
 }

@@ -24,7 +24,8 @@ static void program_close(struct program *p) {
 }
 
 static rc_t out_of_memory(struct policy_errors *errors) {
-    policy_error_add(errors, POLICY_COMPILE_ERROR, NULL, "the memory allowed for a program is used up");
+    policy_error_add(errors, POLICY_COMPILE_ERROR, NULL,
+                     "the memory allowed for a program is used up");
     return RC_NO_MEMORY;
 }
 
@@ -53,7 +54,9 @@ static void keep_places(struct policy_errors *errors) {
             struct ast_file *copy = heap_alloc(errors->heap, sizeof *copy);
             value name = value_string(errors->heap, e->at.file->name);
             old = e->at.file;
-            if (copy) *copy = (struct ast_file){.name = name.kind == VALUE_STRING ? value_str(name) : S("")};
+            if (copy)
+                *copy =
+                    (struct ast_file){.name = name.kind == VALUE_STRING ? value_str(name) : S("")};
             kept = copy;
         }
         e->at.file = kept;
@@ -122,7 +125,8 @@ struct change {
 static struct ast_module *parse_again(void *arg, const struct ast_file *file) {
     struct change *x = arg;
     struct ast_module *m = NULL;
-    rc_t rc = parse_module(&x->made->program.heap, file->name, file->text, &x->o->parse, &m, x->errors);
+    rc_t rc =
+        parse_module(&x->made->program.heap, file->name, file->text, &x->o->parse, &m, x->errors);
     return rc ? NULL : m;
 }
 
@@ -155,14 +159,16 @@ static rc_t gather_modules(struct change *x, const struct policy_source *sources
             modules[i] = from->modules[at];
             continue;
         }
-        rc_t rc = parse_module(&p->heap, sources[i].name, sources[i].text, &x->o->parse, modules + i, x->errors);
+        rc_t rc = parse_module(&p->heap, sources[i].name, sources[i].text, &x->o->parse,
+                               modules + i, x->errors);
         if (rc) return rc;
     }
     return RC_OK;
 }
 
 static int file_order(const void *a, const void *b) {
-    return str_cmp((*(struct ast_module *const *)a)->file->name, (*(struct ast_module *const *)b)->file->name);
+    return str_cmp((*(struct ast_module *const *)a)->file->name,
+                   (*(struct ast_module *const *)b)->file->name);
 }
 
 static rc_t change_program(struct change *x, const struct policy_source *sources, u32 count,
@@ -175,8 +181,11 @@ static rc_t change_program(struct change *x, const struct policy_source *sources
     qsort(modules, count, sizeof *modules, file_order);
     for (u32 i = 1; i < count; i++)
         if (!file_order(modules + i - 1, modules + i)) return RC_PASS;
-    struct compile_change asked = {.from = from->program.compiled, .modules = modules, .count = count,
-                                   .parse = parse_again, .arg = x};
+    struct compile_change asked = {.from = from->program.compiled,
+                                   .modules = modules,
+                                   .count = count,
+                                   .parse = parse_again,
+                                   .arg = x};
     rc = compile_change(&p->heap, &p->own, &asked, &x->o->compile, &p->compiled);
     if (rc) return rc;
     struct line *l = from->line;
@@ -191,8 +200,8 @@ static rc_t change_program(struct change *x, const struct policy_source *sources
 }
 
 /* Not RC_OK: everything has to be loaded, and then errors will be told. */
-static rc_t load_change(const struct policy_source *sources, u32 count, const struct policy_load_options *o,
-                        struct policy_program **out) {
+static rc_t load_change(const struct policy_source *sources, u32 count,
+                        const struct policy_load_options *o, struct policy_program **out) {
     struct policy_program *made = calloc(1, sizeof *made);
     struct line_heap *keep = calloc(1, sizeof *keep);
     struct heap scrap;
@@ -213,8 +222,9 @@ static rc_t load_change(const struct policy_source *sources, u32 count, const st
 
 /* ---- Loading ---- */
 
-rc_t policy_load(const struct policy_source *sources, u32 count, const struct policy_load_options *o,
-                 struct policy_program **out, struct policy_errors *errors) {
+rc_t policy_load(const struct policy_source *sources, u32 count,
+                 const struct policy_load_options *o, struct policy_program **out,
+                 struct policy_errors *errors) {
     if (may_change(o) && load_change(sources, count, o, out) == RC_OK) return RC_OK;
     struct policy_program *made = calloc(1, sizeof *made);
     if (!made) return out_of_memory(errors);
@@ -228,7 +238,8 @@ rc_t policy_load(const struct policy_source *sources, u32 count, const struct po
     count_time(o->times, &since, NULL);
     if ((rc = parse_all(&p->heap, sources, count, o, modules, errors))) goto failed;
     count_time(o->times, &since, o->times ? &o->times->parse_ns : NULL);
-    if ((rc = compile_modules(&p->heap, modules, count, &o->compile, &p->compiled, errors))) goto failed;
+    if ((rc = compile_modules(&p->heap, modules, count, &o->compile, &p->compiled, errors)))
+        goto failed;
     if ((rc = plan_program(p, errors))) goto failed;
     count_time(o->times, &since, o->times ? &o->times->compile_ns : NULL);
     (void)line_begin(made);
@@ -248,7 +259,9 @@ void policy_drop(struct policy_program *p) {
     free(p);
 }
 
-const struct compiled *policy_compiled(const struct policy_program *p) { return p->program.compiled; }
+const struct compiled *policy_compiled(const struct policy_program *p) {
+    return p->program.compiled;
+}
 
 static struct policy_query *query_open(struct policy_program *p) {
     struct policy_query *q = calloc(1, sizeof *q);

@@ -11,7 +11,8 @@
 
 struct policy_program;
 struct policy_query;
-struct policy_evaluator; /* memory and caches reused from question to question; one thread at a time */
+struct policy_evaluator; /* memory and caches reused from question to question; one thread at a time
+                          */
 
 struct policy_source { str name, text; };
 struct policy_times { /* how long the parts of loading and preparing took; added to */
@@ -33,8 +34,9 @@ struct policy_load_options {
     struct policy_program *from;
 };
 /* On RC_INVALID `errors` (opened by the caller) tells; nothing else was made. */
-rc_t policy_load(const struct policy_source *sources, u32 count, const struct policy_load_options *o,
-                 struct policy_program **out, struct policy_errors *errors);
+rc_t policy_load(const struct policy_source *sources, u32 count,
+                 const struct policy_load_options *o, struct policy_program **out,
+                 struct policy_errors *errors);
 void policy_drop(struct policy_program *p); /* once its queries are dropped */
 const struct compiled *policy_compiled(const struct policy_program *p);
 
@@ -43,7 +45,7 @@ rc_t policy_prepare(struct policy_program *p, str query, struct policy_query **o
                     struct policy_errors *errors);
 struct policy_query_options {
     struct parse_options parse;
-    const struct ast_term *package;     /* names of its rules may be used as they are; may be NULL */
+    const struct ast_term *package; /* names of its rules may be used as they are; may be NULL */
     const struct ast_import *imports;
     u32 import_count;
     bool trace;
@@ -77,12 +79,13 @@ struct policy_ask {
     void (*print)(void *arg, const struct ast_location *at, str message);
     void (*note)(void *arg, str message); /* of trace() */
     void (*test_case)(void *arg, value names); /* of a test's case: compile_options.test_cases */
-    /* Each error of a builtin, unless it ends the question; `e` is valid during the call. May be NULL. */
+    /* Each error of a builtin, unless it ends the question; `e` is valid during the call. May be
+     * NULL. */
     void (*builtin_error)(void *arg, const struct policy_error *e);
     void *arg;
     value runtime;        /* opa.runtime(); UNDEFINED: {} */
     http_send_fn *http;   /* http.send; NULL: an error */
-    value allow_net;            /* hosts that both may reach, as capabilities list them; UNDEFINED: any */
+    value allow_net;      /* hosts that both may reach, as capabilities list them; UNDEFINED: any */
     name_lookup_fn *lookup;     /* net.lookup_ip_addr; NULL: an error */
     void *http_arg;             /* of both */
     struct policy_trace *trace; /* NULL: none. Events for explain, coverage, profile: trace.h */
@@ -98,10 +101,11 @@ rc_t policy_evaluator_open(struct policy_evaluator **out, size_t bytes_max);
 void policy_evaluator_close(struct policy_evaluator *e);
 /* The answer's values live until the evaluator is asked again. RC_INVALID: an eval_ error in
  * `error`; RC_LIMIT / RC_TIMEOUT: a bound was reached, said in `error` (eval_cancel_error). */
-rc_t policy_ask(struct policy_evaluator *e, const struct policy_query *q, const struct policy_ask *ask,
-                struct policy_answer *out, struct policy_error *error);
+rc_t policy_ask(struct policy_evaluator *e, const struct policy_query *q,
+                const struct policy_ask *ask, struct policy_answer *out,
+                struct policy_error *error);
 /* The fast way for decisions: a query that is one path gives its document, or UNDEFINED. */
-rc_t policy_decide(struct policy_evaluator *e, const struct policy_query *q, const struct policy_ask *ask,
-                   value *out, struct policy_error *error);
+rc_t policy_decide(struct policy_evaluator *e, const struct policy_query *q,
+                   const struct policy_ask *ask, value *out, struct policy_error *error);
 /* To read the next input into. Forgets the inputs read into it before. */
 struct heap *policy_evaluator_heap(struct policy_evaluator *e);

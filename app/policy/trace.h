@@ -10,7 +10,15 @@
 #pragma once
 #include "app/policy/lang/ast.h"
 
-enum policy_event_op { POLICY_ENTER, POLICY_EXIT, POLICY_EVAL, POLICY_REDO, POLICY_FAIL, POLICY_NOTE, POLICY_INDEX };
+enum policy_event_op {
+    POLICY_ENTER,
+    POLICY_EXIT,
+    POLICY_EVAL,
+    POLICY_REDO,
+    POLICY_FAIL,
+    POLICY_NOTE,
+    POLICY_INDEX
+};
 
 struct policy_local { str name, written; value v; }; /* UNDEFINED: not bound (yet) */
 
@@ -25,13 +33,15 @@ struct policy_event {
     u32 count;                   /* INDEX: rules that may apply */
     bool early;                  /* EXIT: no other way to hold is looked for; INDEX: will be so */
     /* With `locals`: the variables bound and those of the expression or head, by the names the
-     * compiler gave them and as written. Valid during the call; the values until the next question. */
+     * compiler gave them and as written. Valid during the call; the values until the next question.
+     */
     const struct policy_local *locals;
     u32 local_count;
     str message;                 /* NOTE */
 };
 struct policy_trace {
-    void (*event)(struct policy_trace *t, const struct policy_event *e); /* must not ask the evaluator */
+    void (*event)(struct policy_trace *t,
+                  const struct policy_event *e); /* must not ask the evaluator */
     bool locals;                 /* wanted */
 };
 struct policy_tee { /* one sink that is several; they must outlive it */

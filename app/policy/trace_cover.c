@@ -154,7 +154,8 @@ static void count_event(struct policy_trace *t, const struct policy_event *e) {
 }
 
 void policy_cover_open(struct policy_cover *c, u32 count_max) {
-    *c = (struct policy_cover){.trace = {.event = count_event}, .count_max = count_max ? count_max : POLICY_COVER_MAX};
+    *c = (struct policy_cover){.trace = {.event = count_event},
+                               .count_max = count_max ? count_max : POLICY_COVER_MAX};
 }
 
 void policy_cover_close(struct policy_cover *c) {
@@ -167,17 +168,19 @@ void policy_cover_clear(struct policy_cover *c) {
     c->count = c->line_now = c->rule_now = 0, c->since_ns = 0, c->incomplete = false;
 }
 
-static const struct policy_cover_hit *find(const struct policy_cover *c, const void *address, u32 row) {
+static const struct policy_cover_hit *find(const struct policy_cover *c, const void *address,
+                                           u32 row) {
     u32 place = c->index ? c->index[slot_of(c, address, row)] : 0;
     return place ? c->hits + place - 1 : NULL;
 }
 
-const struct policy_cover_hit *policy_cover_of_rule(const struct policy_cover *c, const struct ast_rule *r) {
+const struct policy_cover_hit *policy_cover_of_rule(const struct policy_cover *c,
+                                                    const struct ast_rule *r) {
     return find(c, r, 0);
 }
 
-const struct policy_cover_hit *policy_cover_of_line(const struct policy_cover *c, const struct ast_file *f,
-                                                    u32 row) {
+const struct policy_cover_hit *policy_cover_of_line(const struct policy_cover *c,
+                                                    const struct ast_file *f, u32 row) {
     return find(c, f, row);
 }
 
@@ -227,7 +230,8 @@ static bool see_expr(struct ast_walk *w, struct ast_expr *e) {
 }
 
 /* Sorted rows as ranges of rows that follow each other. */
-static struct policy_cover_range *ranges_of(struct heap *h, struct rows *rows, u32 *count, u32 *lines) {
+static struct policy_cover_range *ranges_of(struct heap *h, struct rows *rows, u32 *count,
+                                            u32 *lines) {
     struct policy_cover_range *to = heap_alloc(h, (rows->count ? rows->count : 1) * sizeof *to);
     if (!to) return NULL;
     if (rows->count) qsort(rows->rows, rows->count, sizeof *rows->rows, row_order);

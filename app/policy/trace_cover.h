@@ -47,9 +47,10 @@ void policy_cover_close(struct policy_cover *c);
 void policy_cover_clear(struct policy_cover *c); /* counts nothing yet; keeps its memory */
 void policy_cover_stop(struct policy_cover *c);  /* the question is over: no more time passes */
 /* NULL: never looked at. */
-const struct policy_cover_hit *policy_cover_of_rule(const struct policy_cover *c, const struct ast_rule *r);
-const struct policy_cover_hit *policy_cover_of_line(const struct policy_cover *c, const struct ast_file *f,
-                                                    u32 row);
+const struct policy_cover_hit *policy_cover_of_rule(const struct policy_cover *c,
+                                                    const struct ast_rule *r);
+const struct policy_cover_hit *policy_cover_of_line(const struct policy_cover *c,
+                                                    const struct ast_file *f, u32 row);
 
 /* The report on one file, in the reference's terms: rows of rules' heads and of expressions. */
 struct policy_cover_range { u32 first, last; };

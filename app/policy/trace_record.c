@@ -25,7 +25,8 @@ enum { POLICY_RECORD_BYTES_MAX = 1 << 28, EVENTS_MAX = 1 << 24 };
 static bool steps_add(struct policy_steps *s, struct policy_event *e) {
     if (s->count == s->room) {
         u32 room = s->room ? s->room * 2 : 256;
-        struct policy_event **more = room <= EVENTS_MAX ? realloc(s->items, room * sizeof *more) : NULL;
+        struct policy_event **more =
+            room <= EVENTS_MAX ? realloc(s->items, room * sizeof *more) : NULL;
         if (!more) return false;
         s->items = more, s->room = room;
     }
@@ -35,7 +36,8 @@ static bool steps_add(struct policy_steps *s, struct policy_event *e) {
 
 static struct policy_event *event_copy(struct policy_record *r, const struct policy_event *e) {
     struct policy_event *copy = heap_alloc(&r->heap, sizeof *copy);
-    struct policy_local *locals = heap_alloc(&r->heap, (e->local_count ? e->local_count : 1) * sizeof *locals);
+    struct policy_local *locals =
+        heap_alloc(&r->heap, (e->local_count ? e->local_count : 1) * sizeof *locals);
     value message = e->message.len ? value_string(&r->heap, e->message) : UNDEFINED;
     if (!copy || !locals) return NULL;
     *copy = *e, copy->locals = locals;
@@ -183,7 +185,8 @@ static void close_body(struct order *o, struct body *b) {
 }
 
 static bool goes_on(const struct policy_steps *s, u32 at) {
-    const struct policy_event *e = s->items[at], *next = at + 1 < s->count ? s->items[at + 1] : NULL;
+    const struct policy_event *e = s->items[at],
+                              *next = at + 1 < s->count ? s->items[at + 1] : NULL;
     return next && next->op == POLICY_REDO && next->query == e->query && !next->expr;
 }
 
@@ -251,7 +254,8 @@ static bool ways_note(struct ways *w, struct policy_event *e) {
     if (e->query >= w->room) {
         u32 room = w->room ? w->room : 64;
         while (room <= e->query) room *= 2;
-        struct policy_event **more = room <= EVENTS_MAX ? realloc(w->into, room * sizeof *more) : NULL;
+        struct policy_event **more =
+            room <= EVENTS_MAX ? realloc(w->into, room * sizeof *more) : NULL;
         if (!more) return false;
         memset(more + w->room, 0, (room - w->room) * sizeof *more);
         w->into = more, w->room = room;

@@ -38,6 +38,7 @@ void policy_record_finish(struct policy_record *r, enum policy_explain mode);
 void policy_record_write(struct buf *to, const struct policy_record *r, bool variables);
 /* The forms of its command ("Op", "QueryID") and of its server ("op", "query_id"). */
 enum policy_record_form { POLICY_RECORD_COMMAND, POLICY_RECORD_REST };
-/* Each step tells all its variables hold, so a long way with a large collection in hand is cut where
- * it would grow beyond some hundred MiB: the list is then shorter than r->steps. */
-value policy_record_json(struct heap *h, const struct policy_record *r, enum policy_record_form form);
+/* Each step tells all its variables hold, so a long way with a large collection in hand is cut
+ * where it would grow beyond some hundred MiB: the list is then shorter than r->steps. */
+value policy_record_json(struct heap *h, const struct policy_record *r,
+                         enum policy_record_form form);

@@ -107,7 +107,8 @@ static u32 depth_of(struct depths *d, const struct policy_event *e) {
     return d->of[e->query];
 }
 
-static void write_place(struct buf *to, const struct policy_event *e, const struct ast_location **last) {
+static void write_place(struct buf *to, const struct policy_event *e,
+                        const struct ast_location **last) {
     if (e->at && e->at->file) *last = e->at;
     const struct ast_location *at = *last;
     if (!at) return;
@@ -166,7 +167,8 @@ static void write_locals(struct buf *to, struct heap *h, const struct policy_eve
         bool cut = text.len > VALUE_WIDTH;
         str name = str_starts(shown[i]->written, S("$")) ? S("_") : shown[i]->written;
         (void)buf_printf(to, "%s%.*s: %.*s%s", i ? ", " : "", STR(name),
-                         cut ? VALUE_WIDTH - 3 : (int)text.len, text.ptr ? text.ptr : "", cut ? "..." : "");
+                         cut ? VALUE_WIDTH - 3 : (int)text.len, text.ptr ? text.ptr : "",
+                         cut ? "..." : "");
         buf_close(&text);
     }
     (void)buf_add(to, S("}"));
@@ -237,7 +239,8 @@ static value place_json(struct heap *h, const struct ast_location *at) {
     return value_builder_close(&b);
 }
 
-static value locals_json(struct heap *h, const struct policy_event *e, enum policy_record_form form) {
+static value locals_json(struct heap *h, const struct policy_event *e,
+                         enum policy_record_form form) {
     struct value_builder list;
     value_builder_open(&list, h, VALUE_ARRAY);
     for (u32 i = 0; i < e->local_count; i++) {
@@ -297,12 +300,15 @@ static value event_json(struct heap *h, const struct policy_event *e, enum polic
     put(&b, rest ? "node" : "Node", node_json(h, e));
     put(&b, rest ? "locals" : "Locals", locals_json(h, e, form));
     if (rest) put(&b, "type", value_string_c(h, type_of(e)));
-    if (!rest || message.len) put(&b, rest ? "message" : "Message", value_string(h, buf_str(&message)));
+    if (!rest || message.len)
+        put(&b, rest ? "message" : "Message", value_string(h, buf_str(&message)));
     if (!rest) {
         put(&b, "Location", place_json(h, at));
         put(&b, "LocalMetadata", names_json(h, e));
-        put(&b, "Ref", e->op == POLICY_INDEX ? value_get_str(ast_term_json(h, e->rule->head->ref, false), S("value"))
-                                           : value_null());
+        put(&b, "Ref",
+            e->op == POLICY_INDEX
+                ? value_get_str(ast_term_json(h, e->rule->head->ref, false), S("value"))
+                : value_null());
     }
     buf_close(&message);
     return value_builder_close(&b);
@@ -325,7 +331,8 @@ static u32 event_weight(const struct policy_event *e, u32 most) {
     return n;
 }
 
-value policy_record_json(struct heap *h, const struct policy_record *r, enum policy_record_form form) {
+value policy_record_json(struct heap *h, const struct policy_record *r,
+                         enum policy_record_form form) {
     struct value_builder list;
     const struct ast_location *last = NULL;
     u32 left = form == POLICY_RECORD_REST ? REST_WEIGHT_MAX : COMMAND_WEIGHT_MAX;

@@ -14,14 +14,12 @@
  *   outcome    "allowed": the answer is true, or {"allowed": true}; "denied": false or undefined;
  *              else "answered"
  *   sentences  at most `sentences_max`
- *   fired      rules that held for the answer: {rule, file, row, text, title?, description?, value?}
- *   by         {rule, file, row, title?}: the rule that decided; or whose default stood; or that
- *              came nearest
- *   nearest    when denied, the rule whose body got furthest: {rule, file, row, title?, held, of,
- *              condition: {text, file, row}, values: [{name, value}], because?: the same of a rule
- *              that condition needed}
- *   complete   false: the evaluation was too long to be watched to its end
- * Values that `shown` lacks or has otherwise than `input` are written "(masked)" everywhere. */
+ *   fired      rules that held for the answer: {rule, file, row, text, title?, description?,
+ * value?} by         {rule, file, row, title?}: the rule that decided; or whose default stood; or
+ * that came nearest nearest    when denied, the rule whose body got furthest: {rule, file, row,
+ * title?, held, of, condition: {text, file, row}, values: [{name, value}], because?: the same of a
+ * rule that condition needed} complete   false: the evaluation was too long to be watched to its
+ * end Values that `shown` lacks or has otherwise than `input` are written "(masked)" everywhere. */
 #pragma once
 #include "app/policy/policy.h"
 #include "app/policy/trace.h"

@@ -3,8 +3,8 @@
  *
  *   allowed   the rule that held for the answer, and the rules with a title it stood on
  *   denied    the rule that said no; or else, of the rules that could have said yes, the one whose
- *             body got furthest: the condition that failed, what its parts were, and, when it needed
- *             other rules, the same of the one of those that got furthest, some steps down
+ *             body got furthest: the condition that failed, what its parts were, and, when it
+ * needed other rules, the same of the one of those that got furthest, some steps down
  *
  * Which of two attempts got further: the one with the larger share of its conditions behind it;
  * then the longer one; then one that failed at something other than a negation; then the first.
@@ -60,7 +60,8 @@ static void secrets_of(struct telling *t, value had, value shown) {
         t->too_secret = true;
     else { /* a string without its quotes, so that it is found within others */
         str s = value_str(copy);
-        t->secrets[t->secret_count++] = had.kind == VALUE_STRING ? str_take(str_skip(s, 1), s.len - 2) : s;
+        t->secrets[t->secret_count++] =
+            had.kind == VALUE_STRING ? str_take(str_skip(s, 1), s.len - 2) : s;
     }
     buf_close(&text);
 }
@@ -120,7 +121,8 @@ static value title_of(const struct ast_rule *r, const char *name) {
 
 static void put_rule_name(struct buf *to, const struct ast_rule *r) {
     const struct ast_term *ref = r->head->ref;
-    bool whole = ref->count && ref->terms[0]->kind == AST_VAR && str_eq(ref->terms[0]->var, S("data"));
+    bool whole =
+        ref->count && ref->terms[0]->kind == AST_VAR && str_eq(ref->terms[0]->var, S("data"));
     if (!whole) {
         ast_term_write(to, r->module->package);
         (void)buf_add(to, S("."));
@@ -170,7 +172,8 @@ static value text_value(struct telling *t, str text) {
     return v;
 }
 
-static void put_location(struct telling *t, struct value_builder *b, const struct ast_location *at) {
+static void put_location(struct telling *t, struct value_builder *b,
+                         const struct ast_location *at) {
     if (!at || !at->file) return;
     put(t, b, "file", value_string(t->heap, at->file->name));
     put(t, b, "row", value_integer(at->row));
@@ -376,8 +379,8 @@ static bool needs_rule(const struct ast_expr *e, const struct ast_rule *r) {
 
 /* ---- The nearest ---- */
 
-/* Conditions as people count them: the compiler puts the parts of an expression before it, and their
- * places lie within its own. */
+/* Conditions as people count them: the compiler puts the parts of an expression before it, and
+ * their places lie within its own. */
 static bool within(const struct ast_expr *part, const struct ast_expr *e) {
     const struct ast_location *p = &part->at, *w = &e->at;
     return p->file && p->file == w->file && p->offset >= w->offset &&
@@ -457,7 +460,8 @@ static const struct ast_rule *rule_around(const struct policy_why *e, const stru
     return a ? a->rule : NULL;
 }
 
-static void say_step(struct telling *t, const struct attempt *a, bool first, value seen, bool last) {
+static void say_step(struct telling *t, const struct attempt *a, bool first, value seen,
+                     bool last) {
     const struct ast_rule *r = rule_around(t->e, a);
     struct buf b;
     buf_open(&b, SENTENCE_MAX);
@@ -481,7 +485,8 @@ static void say_step(struct telling *t, const struct attempt *a, bool first, val
 }
 
 static void say_against(struct telling *t, const struct attempt *a) {
-    const struct attempt *c = a->failed->negated || a->failed->kind == AST_EXPR_NOT ? held_against(t->e, a) : NULL;
+    const struct attempt *c =
+        a->failed->negated || a->failed->kind == AST_EXPR_NOT ? held_against(t->e, a) : NULL;
     struct buf b;
     if (!c) return;
     buf_open(&b, SENTENCE_MAX);
@@ -563,7 +568,8 @@ static value fired(struct telling *t) {
 
 /* ---- Sentences of a yes ---- */
 
-static bool stands_on(const struct policy_why *e, const struct attempt *a, const struct attempt *on) {
+static bool stands_on(const struct policy_why *e, const struct attempt *a,
+                      const struct attempt *on) {
     for (u32 steps = 0; on && steps < 64; steps++) {
         if (on->parent == a->number) return true;
         on = attempt_of(e, on->parent);
@@ -637,7 +643,8 @@ static const char *outcome_of(value result) {
     if (!value_defined(allowed) && result.kind == VALUE_OBJECT)
         allowed = value_get_str(result, S("allow"));
     if (value_is_true(result) || value_is_true(allowed)) return "allowed";
-    if (!value_defined(result) || value_is_false(result) || value_is_false(allowed)) return "denied";
+    if (!value_defined(result) || value_is_false(result) || value_is_false(allowed))
+        return "denied";
     return "answered";
 }
 
@@ -651,7 +658,8 @@ static bool of_path(const struct telling *t, const struct ast_rule *r) {
     while (str_split(&rest, '/', &part))
         if (part.len) (void)buf_printf(&want, ".%.*s", STR(part));
     str a = buf_str(&name), b = buf_str(&want);
-    bool same = str_eq(a, b) || (str_starts(a, b) && (a.ptr[b.len] == '.' || a.ptr[b.len] == '[')) ||
+    bool same = str_eq(a, b) ||
+                (str_starts(a, b) && (a.ptr[b.len] == '.' || a.ptr[b.len] == '[')) ||
                 (str_starts(b, a) && b.ptr[a.len] == '.');
     buf_close(&name);
     buf_close(&want);
@@ -723,7 +731,8 @@ static void tell_yes(struct telling *t, const char *outcome) {
 
 value policy_why_report(const struct policy_why *e, struct heap *h,
                             const struct policy_why_question *q) {
-    struct telling t = {.e = e, .q = q, .heap = h, .left = q->sentences_max ? q->sentences_max : SENTENCES};
+    struct telling t = {
+        .e = e, .q = q, .heap = h, .left = q->sentences_max ? q->sentences_max : SENTENCES};
     const char *outcome = outcome_of(q->result);
     struct value_builder b;
     value near = UNDEFINED;

@@ -45,7 +45,8 @@ static rc_t prepare_watched(struct decision *d, struct policy_errors *errors) {
     heap_open(&h, MIB(1));
     str text = rego_path_query(&h, d->path);
     d->times.clock_ns = platform_clock_ns;
-    rc_t rc = text.len ? rego_watched_prepare(d->state, text, &d->times, &d->query, errors) : RC_LIMIT;
+    rc_t rc =
+        text.len ? rego_watched_prepare(d->state, text, &d->times, &d->query, errors) : RC_LIMIT;
     if (rc == RC_OK) policy_record_open(&d->steps, STEPS_BYTES_MAX), rc = RC_AGAIN;
     heap_close(&h);
     return rc;
@@ -578,14 +579,16 @@ const struct route rego_routes[] = {
     ROUTE(HTTP_POST, "/v1/compile", rego_compile, "rego:decision:read", compile_parameters,
           "What is left of a query when something is unknown"),
     ROUTE(HTTP_POST, "/v1/compile/{path...}", rego_compile_filter, "rego:decision:read",
-          compile_parameters, "The same of a rule, as the condition of a database: Accept says which"),
+          compile_parameters,
+          "The same of a rule, as the condition of a database: Accept says which"),
     MANAGE(HTTP_GET, "/v1/status", rego_status, "State of the policy engine"),
     MANAGE(HTTP_GET, "/v1/config", rego_config, "Its settings, in the reference's form"),
     REGO(HTTP_GET, "/api/v1/rego/decisions", rego_decisions_list, decision_parameters,
          "The decision log, newest first"),
     REGO(HTTP_GET, "/api/v1/rego/revisions", rego_revisions_list, page_parameters,
          "Every change of policies and data"),
-    REGO(HTTP_GET, "/api/v1/rego/bundles", bundles_list, NULL, "Bundles: active ones, and how they fare"),
+    REGO(HTTP_GET, "/api/v1/rego/bundles", bundles_list, NULL,
+         "Bundles: active ones, and how they fare"),
     REGO(HTTP_PUT, "/api/v1/rego/bundles/{name...}", bundles_put, NULL,
          "Activate a bundle: the body is its archive"),
     REGO(HTTP_POST, "/api/v1/rego/bundles/{name...}", bundles_load_now, NULL,

@@ -8,8 +8,8 @@
  *
  * The watched program is compiled from the same sources when somebody first asks, and goes with the
  * policies it was made from. Everything is done by a worker, one question at a time. What the log's
- * mask rules take out of records is shown as "(masked)"; what they took out of a record is not there
- * to be asked with. http.send is not carried out here. */
+ * mask rules take out of records is shown as "(masked)"; what they took out of a record is not
+ * there to be asked with. http.send is not carried out here. */
 #include <stdlib.h>
 #include "app/policy/why.h"
 #include "app/policy/value/json_text.h"
@@ -64,7 +64,8 @@ static void explain_run(void *arg) {
     if (!j->rc) j->rc = policy_evaluator_open(&e, POLICY_EVALUATION_BYTES_MAX);
     if (j->rc) return;
     j->compiled = true;
-    j->rc = policy_why(j->watched, e, &ask, &j->question, j->heap, &j->report, &j->result, &j->error);
+    j->rc =
+        policy_why(j->watched, e, &ask, &j->question, j->heap, &j->report, &j->result, &j->error);
     policy_evaluator_close(e);
 }
 
@@ -187,7 +188,8 @@ static rc_t find_record(struct record *r) {
     rego_decisions_flush();
     rc_t rc = db_read_begin(&t);
     if (rc) return rc;
-    rc = db_query(t, &rows, "SELECT record FROM rego_decision WHERE decision_id=?1", DB_TEXT(r->id));
+    rc =
+        db_query(t, &rows, "SELECT record FROM rego_decision WHERE decision_id=?1", DB_TEXT(r->id));
     if (!rc) rc = db_next(rows);
     if (!rc) rc = json_text_read(r->heap, NULL, db_column_text(rows, 0), &r->event, &why);
     db_done(rows);

@@ -49,8 +49,8 @@ struct rego_build {
 struct rego_state *rego_hold(void); /* the current one; NULL before the database is open */
 void rego_release(struct rego_state *s); /* NULL is fine */
 
-/* Compiles a state's policies; for workers. `from` (may be NULL): takes over what is the same in it; only
- * whoever holds the changes may say so. */
+/* Compiles a state's policies; for workers. `from` (may be NULL): takes over what is the same in
+ * it; only whoever holds the changes may say so. */
 rc_t rego_sources_compile(const struct rego_state *s, const struct rego_build *from, bool trace,
                           struct policy_program **out, struct policy_errors *errors);
 bool rego_query_known(struct rego_state *s, str path); /* it is prepared */
@@ -59,8 +59,17 @@ rc_t rego_query_of(struct rego_state *s, str path, struct policy_query **out,
                    struct policy_errors *errors);
 
 /* ---- Changes (state.c) ---- */
-enum rego_kind { REGO_SOURCE_PUT, REGO_SOURCE_DELETE, REGO_DATA_PUT, REGO_DATA_PATCH, REGO_DATA_DELETE, REGO_REVERT,
-                 REGO_BUNDLE_PUT, REGO_BUNDLE_PATCH, REGO_BUNDLE_DELETE };
+enum rego_kind {
+    REGO_SOURCE_PUT,
+    REGO_SOURCE_DELETE,
+    REGO_DATA_PUT,
+    REGO_DATA_PATCH,
+    REGO_DATA_DELETE,
+    REGO_REVERT,
+    REGO_BUNDLE_PUT,
+    REGO_BUNDLE_PATCH,
+    REGO_BUNDLE_DELETE
+};
 struct rego_change {
     enum rego_kind kind;
     str subject;  /* a policy's id, a bundle's name, or a data path "/a/b" */
@@ -100,7 +109,8 @@ struct rego_replay {
     void *arg;
 };
 rc_t rego_store_replay(s64 until, const struct rego_replay *r);
-rc_t rego_store_add(struct db_txn *t, struct request *rq, const struct rego_change *change, s64 *revision);
+rc_t rego_store_add(struct db_txn *t, struct request *rq, const struct rego_change *change,
+                    s64 *revision);
 rc_t rego_store_snapshot(struct db_txn *t, s64 revision, str sources, str data, str bundles);
 rc_t rego_store_trim(struct db_txn *t, s64 newest);
 
@@ -137,7 +147,8 @@ void rego_decision_log(const struct rego_decision *d, char id[ID_ROOM]);
 void rego_decisions_start(void);
 void rego_decisions_stop(void);
 void rego_decisions_flush(void); /* parks */
-rc_t rego_decisions_each(u64 limit, str path, rc_t (*see)(void *arg, s64 id, str record), void *arg);
+rc_t rego_decisions_each(u64 limit, str path, rc_t (*see)(void *arg, s64 id, str record),
+                         void *arg);
 void rego_decisions_list(struct request *rq);
 
 /* ---- Looking back and trying out (history.c, replay.c) ---- */
@@ -164,7 +175,8 @@ struct rego_options {
 bool rego_options_read(struct request *rq, struct rego_options *out);
 extern const struct route_param rego_parameters[];
 /* {"code": ..., "message": ...} and, with errors, {"errors": [...]} */
-void rego_error(struct request *rq, int status, const char *code, const char *message, ...) PRINTF_LIKE(4, 5);
+void rego_error(struct request *rq, int status, const char *code, const char *message, ...)
+    PRINTF_LIKE(4, 5);
 void rego_errors(struct request *rq, const char *message, const struct policy_errors *errors);
 /* The same under another code; not RC_OK status 400. */
 void rego_errors_as(struct request *rq, const char *code, const char *message,

@@ -4,9 +4,9 @@
  *
  *   POST /api/v1/rego/replay {"policies": {"authz": "package ...", "old": null}, "limit": 1000}
  *   -> {"asked": 998, "changed": 3, "failed": 0, "by_path": {"authz/allow": 3},
- *       "by_rule": [{"rule": "data.authz.allow", "file", "row", "title"?, "count", "decision_ids"}],
- *       "changes": [{"decision_id", "path", "input", "before", "after",
- *                    "explanations": {"before": {"outcome", "sentences", "by"}, "after": {...}}}]}
+ *       "by_rule": [{"rule": "data.authz.allow", "file", "row", "title"?, "count",
+ * "decision_ids"}], "changes": [{"decision_id", "path", "input", "before", "after", "explanations":
+ * {"before": {"outcome", "sentences", "by"}, "after": {...}}}]}
  *
  * The data is today's, the time of the question that of the recorded one. "explain": false leaves
  * explanations and groups out. */

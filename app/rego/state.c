@@ -388,9 +388,10 @@ static void snapshot_run(void *arg) {
 
 /* ---- Applying ---- */
 
-static const char *const actions[] = {"rego.policy_put", "rego.policy_delete", "rego.data_put",
-                                      "rego.data_patch", "rego.data_delete",   "rego.revert",
-                                      "rego.bundle_put", "rego.bundle_patch",  "rego.bundle_delete"};
+static const char *const actions[] = {
+    "rego.policy_put", "rego.policy_delete", "rego.data_put",
+    "rego.data_patch", "rego.data_delete",   "rego.revert",
+    "rego.bundle_put", "rego.bundle_patch",  "rego.bundle_delete"};
 
 static rc_t write_revision(struct request *rq, const struct rego_change *c, struct rego_state *next,
                            struct snapshot_job *snapshot) {
@@ -418,7 +419,8 @@ static void publish(struct rego_state *next) {
 
 static rc_t make_durable(struct request *rq, const struct rego_change *c, struct rego_state *next) {
     struct snapshot_job snapshot = {.state = next};
-    bool due = c->kind == REGO_REVERT || is_bundle(c) || changes_since_snapshot + 1 >= SNAPSHOT_EVERY ||
+    bool due = c->kind == REGO_REVERT || is_bundle(c) ||
+               changes_since_snapshot + 1 >= SNAPSHOT_EVERY ||
                bytes_since_snapshot + c->content.len >= SNAPSHOT_BYTES;
     if (!due) {
         rc_t rc = write_revision(rq, c, next, NULL);

@@ -33,10 +33,11 @@ const struct db_schema rego_schema = {.module = "rego", .steps = steps};
 
 static rc_t replay_snapshot(struct db_txn *t, s64 until, const struct rego_replay *r, s64 *from) {
     struct db_rows *rows = NULL;
-    rc_t rc = db_query(t, &rows,
-                       "SELECT revision,sources,data,bundles FROM rego_snapshot WHERE revision<=?1 ORDER "
-                       "BY revision DESC LIMIT 1",
-                       DB_INT(until));
+    rc_t rc =
+        db_query(t, &rows,
+                 "SELECT revision,sources,data,bundles FROM rego_snapshot WHERE revision<=?1 ORDER "
+                 "BY revision DESC LIMIT 1",
+                 DB_INT(until));
     *from = 0;
     if (!rc) rc = db_next(rows);
     if (!rc) {
@@ -104,7 +105,8 @@ static rc_t trim_bytes(struct db_txn *t) {
                      "DESC) AS bytes FROM rego_snapshot) WHERE place>2 AND bytes>?1)",
                      DB_INT(SNAPSHOTS_BYTES_MAX));
     if (rc || !db_changes(t)) return rc;
-    return db_run(t, "DELETE FROM rego_revision WHERE id<(SELECT min(revision) FROM rego_snapshot)");
+    return db_run(t,
+                  "DELETE FROM rego_revision WHERE id<(SELECT min(revision) FROM rego_snapshot)");
 }
 
 /* The oldest revision kept must still be reachable: the snapshot before it stays. */

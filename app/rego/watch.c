@@ -13,7 +13,12 @@
 #include "kernel/core/worker.h"
 #include "kernel/platform.h"
 
-enum { PROFILE_COUNT_MAX = 10000, PROFILE_ROWS = 100, PROFILE_ROWS_MAX = 1000, BYTES_MAX = 64 << 20 };
+enum {
+    PROFILE_COUNT_MAX = 10000,
+    PROFILE_ROWS = 100,
+    PROFILE_ROWS_MAX = 1000,
+    BYTES_MAX = 64 << 20
+};
 
 /* ---- The watched program ---- */
 
@@ -189,7 +194,9 @@ static void put_line(struct json_writer *w, const struct policy_cover_hit *h) {
     json_object(w, NULL);
     json_text(w, "policy", h->file->name);
     json_int(w, "row", h->row);
-    if (h->at) json_text(w, "text", str_take(str_skip(h->at->file->text, h->at->offset), MIN(h->at->len, 200u)));
+    if (h->at)
+        json_text(w, "text",
+                  str_take(str_skip(h->at->file->text, h->at->offset), MIN(h->at->len, 200u)));
     json_int(w, "evaluated", (s64)h->entered);
     json_int(w, "redone", (s64)h->redone);
     json_int(w, "failed", (s64)h->failed);
@@ -263,7 +270,8 @@ static bool read_count(struct request *rq, value body, const char *name, s64 max
         *out = v.integer;
         return true;
     }
-    rego_error(rq, 400, "invalid_parameter", "%s must be a number from 1 to %lld", name, (long long)max);
+    rego_error(rq, 400, "invalid_parameter", "%s must be a number from 1 to %lld", name,
+               (long long)max);
     return false;
 }
 
@@ -281,7 +289,8 @@ static void profile_prepare(struct profile *p, value body) {
         rego_error(p->rq, 400, "invalid_parameter", "path or query is missing");
     else {
         rc_t rc = rego_watched_prepare(p->state, text, NULL, &p->query, &errors);
-        if (rc == RC_INVALID) rego_errors(p->rq, "error(s) occurred while compiling query", &errors);
+        if (rc == RC_INVALID)
+            rego_errors(p->rq, "error(s) occurred while compiling query", &errors);
         else if (rc) rego_rc(p->rq, rc, NULL);
         else profile_run(p);
         if (!rc) policy_query_drop(p->query);

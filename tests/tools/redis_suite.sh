@@ -54,7 +54,8 @@ for f in $files; do
     start || exit 1
     log=$work/$(basename "$f").log
     # A test with its own names would do; the suite's singledb mode drops cases, so it is not used.
-    (cd "$work" && timeout "${SECONDS_MAX:-400}" ./runtest --host 127.0.0.1 --port $port --clients 1 --baseport $((10000 + RANDOM % 8000)) \
+    (cd "$work" && timeout "${SECONDS_MAX:-400}" ./runtest --host 127.0.0.1 --port $port \
+        --clients 1 --baseport $((10000 + RANDOM % 8000)) \
         --skipfile skip.txt --durable --timeout 60 \
         --tags "-needs:repl -needs:debug -needs:pfdebug -needs:save -slow -cli ${TAGS:-}" \
         --ignore-encoding --ignore-digest --single "$f") 2>&1 | sed "s/\x1b\[[0-9;]*m//g" >"$log"

@@ -34,7 +34,8 @@ static void add(void *arg, value record) {
 static void print_text(const struct advising *w, struct buf *b, value report) {
     value list = value_get_str(report, S("advice"));
     value from = value_get_str(report, S("from")), to = value_get_str(report, S("to"));
-    (void)buf_printf(b, "%lld asked, %llu skipped", (long long)value_get_str(report, S("asked")).integer,
+    (void)buf_printf(b, "%lld asked, %llu skipped",
+                     (long long)value_get_str(report, S("asked")).integer,
                      (unsigned long long)w->skipped);
     if (value_defined(from))
         (void)buf_printf(b, ", %.*s to %.*s", STR(value_str(from)), STR(value_str(to)));
@@ -98,7 +99,8 @@ static int load_and_advise(struct advising *w, const char *path) {
 static int run(int argc, char **argv) {
     static const struct option_spec specs[] = {
         {"data", 'd', false, "policies and data: a file or folder; may be repeated"},
-        {"document", 0, false, "role data to try, such as /app/roles; may be repeated (default: by name)"},
+        {"document", 0, false,
+         "role data to try, such as /app/roles; may be repeated (default: by name)"},
         {"format", 'f', false, "text (default) or json"},
         {"fail", 0, true, "status 1 when there is advice"},
         {"v0-compatible", 0, true, "policies are Rego v0"},
@@ -115,7 +117,8 @@ static int run(int argc, char **argv) {
     for (int o; ok && (o = option_next(&options, &v)) != OPTION_END;) {
         bool on = !v || strcmp(v, "false");
         if (o == 0) ok = bundle_add(&w.files, v);
-        else if (o == 1 && w.o.document_count < DOCUMENTS_MAX) w.documents[w.o.document_count++] = str_from_c(v);
+        else if (o == 1 && w.o.document_count < DOCUMENTS_MAX)
+            w.documents[w.o.document_count++] = str_from_c(v);
         else if (o == 2 && (!strcmp(v, "text") || !strcmp(v, "json"))) w.format = v;
         else if (o == 3) w.fail = on;
         else if (o == 4) w.load.parse.version = on ? REGO_V0 : REGO_V1;
@@ -131,4 +134,5 @@ static int run(int argc, char **argv) {
 }
 
 const struct verb advise_verb = {"advise", "[OPTIONS] -d POLICIES DECISIONS.jsonl",
-                                 "from recorded decisions: rules, roles and grants that could go", run};
+                                 "from recorded decisions: rules, roles and grants that could go",
+                                 run};

@@ -104,7 +104,8 @@ static int run(int argc, char **argv) {
     struct option_reader options = {specs, ARRAY_LEN(specs), argc, 1, argv};
     struct policy_load_options load = {.parse.annotations = true};
     struct bundle files;
-    struct bench b = {.allocations = true, .ask = {.now_ns = wall_ns(), .seed = 1, .data_version = 1}};
+    struct bench b = {.allocations = true,
+                      .ask = {.now_ns = wall_ns(), .seed = 1, .data_version = 1}};
     const char *v, *query = NULL, *input = NULL, *format = "pretty";
     int repeats = 1, status = EXIT_USAGE;
     double seconds = 1;

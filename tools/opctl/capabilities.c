@@ -50,8 +50,9 @@ static void put_words(struct json_out *o, const char *key, const char *const *wo
 static void print_current(bool v0) {
     static const char *const v0_keywords[] = {"contains", "every", "if", "in", "not"};
     static const char *const v1_keywords[] = {"not"};
-    static const char *const v0_features[] = {"keywords_in_refs", "rego_v1_import", "rule_head_ref_string_prefixes",
-                                              "rule_head_refs", "template_strings"};
+    static const char *const v0_features[] = {"keywords_in_refs", "rego_v1_import",
+                                              "rule_head_ref_string_prefixes", "rule_head_refs",
+                                              "template_strings"};
     static const char *const v1_features[] = {"keywords_in_refs", "rego_v1", "template_strings"};
     struct json_out o;
     out_open(&o);

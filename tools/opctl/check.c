@@ -19,7 +19,8 @@ static int check(struct check *c) {
     c->load.compile.all_errors = c->errors_max == 0;
     c->load.compile.keep_print = true;
     bundle_load_options(&c->files, &c->load);
-    if (c->files.bundles) c->load.compile.data = c->files.data; /* rules beside data are conflicts */
+    if (c->files.bundles)
+        c->load.compile.data = c->files.data; /* rules beside data are conflicts */
     if (!policy_load(c->files.sources, c->files.count, &c->load, &program, &errors)) {
         policy_drop(program);
         return 0;
@@ -56,7 +57,8 @@ static bool option(struct check *c, int o, const char *v) {
     switch (o) {
     case STRICT: c->load.compile.strict = on; return true;
     case FORMAT: c->json = !strcmp(v, "json"); return c->json || !strcmp(v, "pretty");
-    case MAX_ERRORS: return str_to_s64(str_from_c(v), &c->errors_max) == RC_OK && c->errors_max >= 0;
+    case MAX_ERRORS:
+        return str_to_s64(str_from_c(v), &c->errors_max) == RC_OK && c->errors_max >= 0;
     case SCHEMA: return schemas_load(&c->files.heap, v, &c->load.compile.schemas);
     case CAPABILITIES: return capabilities_load(&c->files.heap, v, &c->load.compile.capabilities);
     case IGNORE: return bundle_ignore(&c->files, v);

@@ -38,7 +38,8 @@ static bool refs_add(struct refs *to, const struct ast_term *ref) {
         if (!ast_term_compare(to->items[i], ref)) return false;
     if (to->count == to->room) {
         u32 room = to->room ? to->room * 2 : 16;
-        const struct ast_term **more = room <= REFS_MAX ? realloc(to->items, room * sizeof *more) : NULL;
+        const struct ast_term **more =
+            room <= REFS_MAX ? realloc(to->items, room * sizeof *more) : NULL;
         if (!more) return false;
         to->items = more, to->room = room;
     }
@@ -69,7 +70,8 @@ static struct joined *var_of(struct body *b, str name, bool make) {
 }
 
 /* `from` with the terms of `ref` behind its head. */
-static const struct ast_term *continued(struct deps *d, const struct ast_term *from, const struct ast_term *ref) {
+static const struct ast_term *continued(struct deps *d, const struct ast_term *from,
+                                        const struct ast_term *ref) {
     u32 n = from->count + ref->count - 1;
     struct ast_term **terms = heap_alloc(&d->heap, n * sizeof *terms);
     if (!terms) return from;
@@ -84,8 +86,10 @@ static void expand(struct body *b, const struct ast_term *ref, struct refs *to) 
         refs_add(to, ref);
         return;
     }
-    const struct joined *v = ref->terms[0]->kind == AST_VAR ? var_of(b, ref->terms[0]->var, false) : NULL;
-    for (u32 i = 0; v && i < v->refs.count; i++) refs_add(to, continued(b->d, v->refs.items[i], ref));
+    const struct joined *v =
+        ref->terms[0]->kind == AST_VAR ? var_of(b, ref->terms[0]->var, false) : NULL;
+    for (u32 i = 0; v && i < v->refs.count; i++)
+        refs_add(to, continued(b->d, v->refs.items[i], ref));
 }
 
 /* ---- Walking ---- */
@@ -115,7 +119,8 @@ static bool name_var(struct ast_walk *w, struct ast_term **t) {
 static bool mark_subscript(struct ast_walk *w, struct ast_term **t) {
     struct body *b = w->arg;
     for (u32 i = 1; (*t)->kind == AST_REF && i < (*t)->count; i++) {
-        struct joined *v = (*t)->terms[i]->kind == AST_VAR ? var_of(b, (*t)->terms[i]->var, false) : NULL;
+        struct joined *v =
+            (*t)->terms[i]->kind == AST_VAR ? var_of(b, (*t)->terms[i]->var, false) : NULL;
         if (v) v->used = true;
     }
     return true;
@@ -162,7 +167,8 @@ static void join_all(struct body *b) {
                     again |= refs_add(made + i, ref);
                     continue;
                 }
-                const struct joined *h = ref->terms[0]->kind == AST_VAR ? var_of(b, ref->terms[0]->var, false) : NULL;
+                const struct joined *h =
+                    ref->terms[0]->kind == AST_VAR ? var_of(b, ref->terms[0]->var, false) : NULL;
                 struct refs *of = h ? made + (h - b->vars) : NULL;
                 for (u32 j = 0; of && j < of->count; j++)
                     again |= refs_add(made + i, continued(b->d, of->items[j], ref));
@@ -177,7 +183,8 @@ static void join_all(struct body *b) {
 
 /* A ref alone that ends in a variable of the head: p[x] if data.a[x] */
 static bool ends_in_head(struct body *b, const struct ast_expr *e) {
-    const struct ast_term *t = e->kind == AST_EXPR_TERM && e->terms[0]->kind == AST_REF ? e->terms[0] : NULL;
+    const struct ast_term *t =
+        e->kind == AST_EXPR_TERM && e->terms[0]->kind == AST_REF ? e->terms[0] : NULL;
     const struct ast_term *last = t ? t->terms[t->count - 1] : NULL;
     const struct joined *v = last && last->kind == AST_VAR ? var_of(b, last->var, false) : NULL;
     return v && v->in_head;
@@ -249,14 +256,15 @@ static const struct ast_term *constant_prefix(struct deps *d, const struct ast_t
     return cut;
 }
 
-static void rules_below(const struct rule_node *n, void (*see)(void *arg, const struct ast_rule *r), void *arg) {
+static void rules_below(const struct rule_node *n, void (*see)(void *arg, const struct ast_rule *r),
+                        void *arg) {
     for (u32 i = 0; i < n->rule_count; i++) see(arg, n->rules[i]);
     for (u32 i = 0; i < n->child_count; i++) rules_below(n->children[i], see, arg);
 }
 
 /* The rules a constant ref leads to: the first on its way, or all below its end. */
-static void rules_of(struct deps *d, const struct ast_term *ref, void (*see)(void *arg, const struct ast_rule *r),
-                     void *arg) {
+static void rules_of(struct deps *d, const struct ast_term *ref,
+                     void (*see)(void *arg, const struct ast_rule *r), void *arg) {
     const struct rule_node *n = d->program->root;
     if (ref->terms[0]->kind != AST_VAR || !str_eq(ref->terms[0]->var, S("data"))) return;
     for (u32 i = 1; n && i < ref->count; i++) {
@@ -269,7 +277,8 @@ static void rules_of(struct deps *d, const struct ast_term *ref, void (*see)(voi
     else rules_below(n, see, arg);
 }
 
-static bool mark_seen(const struct ast_rule **seen, u32 *count, u32 room, const struct ast_rule *r) {
+static bool mark_seen(const struct ast_rule **seen, u32 *count, u32 room,
+                      const struct ast_rule *r) {
     for (u32 i = 0; i < *count; i++)
         if (seen[i] == r) return false;
     if (*count == room) return false;
@@ -351,7 +360,8 @@ static void print_table(struct deps *d) {
         const struct refs *first = base ? &d->base : &d->virtual;
         table_cell(&t, 0, i < first->count ? ref_text(&t.heap, first->items[i]) : S(""));
         if (base && virtual)
-            table_cell(&t, 1, i < d->virtual.count ? ref_text(&t.heap, d->virtual.items[i]) : S(""));
+            table_cell(&t, 1,
+                       i < d->virtual.count ? ref_text(&t.heap, d->virtual.items[i]) : S(""));
     }
     table_print(&t, stdout);
     table_close(&t);
@@ -377,7 +387,8 @@ static void print_json(struct deps *d) {
 
 /* ---- The verb ---- */
 
-static int analyse(struct bundle *files, struct policy_load_options *load, const char *query, bool json) {
+static int analyse(struct bundle *files, struct policy_load_options *load, const char *query,
+                   bool json) {
     struct policy_program *program;
     struct policy_errors errors;
     struct ast_body *body;
@@ -393,7 +404,8 @@ static int analyse(struct bundle *files, struct policy_load_options *load, const
     }
     int status = EXIT_NO;
     d.program = policy_compiled(program);
-    for (u32 i = 0; i < d.program->module_count; i++) d.rule_room += d.program->modules[i]->rule_count;
+    for (u32 i = 0; i < d.program->module_count; i++)
+        d.rule_room += d.program->modules[i]->rule_count;
     d.seen_base = calloc(d.rule_room + 1, sizeof *d.seen_base);
     d.seen_virtual = calloc(d.rule_room + 1, sizeof *d.seen_virtual);
     if (parse_body(&d.heap, str_from_c(query), &parse, &body, &errors))
@@ -402,7 +414,8 @@ static int analyse(struct bundle *files, struct policy_load_options *load, const
         query_body(&d, body, false);
         query_body(&d, body, true);
         if (d.base.count) qsort(d.base.items, d.base.count, sizeof *d.base.items, ref_order);
-        if (d.virtual.count) qsort(d.virtual.items, d.virtual.count, sizeof *d.virtual.items, ref_order);
+        if (d.virtual.count)
+            qsort(d.virtual.items, d.virtual.count, sizeof *d.virtual.items, ref_order);
         if (json) print_json(&d);
         else print_table(&d);
         status = 0;

@@ -86,10 +86,12 @@ static void round_run(struct eval *e, struct round *r) {
     bundle_load_options(&e->files, &e->load);
     r->rc = policy_load(e->files.sources, e->files.count, &e->load, &r->program, &r->errors);
     if (!r->rc)
-        r->rc = policy_prepare_with(r->program, str_from_c(e->query), &e->with, &r->query, &r->errors);
+        r->rc =
+            policy_prepare_with(r->program, str_from_c(e->query), &e->with, &r->query, &r->errors);
     if (!r->rc) r->rc = policy_evaluator_open(&r->evaluator, (size_t)4 << 30);
     u64 from = steady_ns();
-    if (e->timeout_ns) e->ask.limits.deadline_ns = from + e->timeout_ns, e->ask.clock_ns = steady_ns;
+    if (e->timeout_ns)
+        e->ask.limits.deadline_ns = from + e->timeout_ns, e->ask.clock_ns = steady_ns;
     if (!r->rc && (r->rc = policy_ask(r->evaluator, r->query, &e->ask, &r->answer, &error)))
         (void)policy_error_add(&r->errors, error.code, &error.at, "%.*s", STR(error.message));
     put_times(e, &r->watched, &module, &query, steady_ns() - from, r->answer.steps);
@@ -179,7 +181,8 @@ static bool read_rest(struct eval *e) {
     bool ok = !e->input || value_of_file(h, e->input, &e->ask.input);
     e->input_ns = steady_ns() - from;
     return ok && (!e->schema || schemas_load(h, e->schema, &e->load.compile.schemas)) &&
-           (!e->capabilities || capabilities_load(h, e->capabilities, &e->load.compile.capabilities)) &&
+           (!e->capabilities ||
+            capabilities_load(h, e->capabilities, &e->load.compile.capabilities)) &&
            read_query(e) && read_scope(e);
 }
 
@@ -264,7 +267,8 @@ static const struct option_spec specs[] = {
     [CAPABILITIES] = {"capabilities", 0, false, "a capabilities file, or a version"},
     [PACKAGE] = {"package", 0, false, "ask as if in this package"},
     [IMPORT] = {"import", 0, false, "an import of the query; may be given more than once"},
-    [BUNDLE] = {"bundle", 'b', false, "a bundle: an archive or a folder; may be given more than once"},
+    [BUNDLE] = {"bundle", 'b', false,
+                "a bundle: an archive or a folder; may be given more than once"},
     [IGNORE] = {"ignore", 0, false, "names of files and folders to leave out: patterns"},
     [TARGET] = {"target", 't', false, "rego: there is no other"},
     [NO_INDEX] = {"disable-indexing", 0, true, "accepted; the answer is the same"},
@@ -371,7 +375,8 @@ static const char *contradiction(const struct eval *e) {
         return "invalid output format for non-partial evaluation: source";
     if (e->show_builtin_errors && e->ask.strict_errors)
         return "cannot use --show-builtin-errors with --strict-builtin-errors, "
-               "--strict-builtin-errors will return the first built-in error encountered immediately";
+               "--strict-builtin-errors will return the first built-in error encountered "
+               "immediately";
     return NULL;
 }
 

@@ -58,7 +58,8 @@ static struct figures metric_figures(const struct shown *s, struct heap *h, cons
     struct figures f = {heap_alloc(h, s->round_count * sizeof(u64)), 0};
     for (u32 i = 0; f.n && i < s->round_count; i++)
         for (u32 j = 0; j < s->rounds[i].metric_count; j++)
-            if (!strcmp(s->rounds[i].metric[j].name, name)) f.n[f.count++] = s->rounds[i].metric[j].n;
+            if (!strcmp(s->rounds[i].metric[j].name, name))
+                f.n[f.count++] = s->rounds[i].metric[j].n;
     if (f.count) qsort(f.n, f.count, sizeof *f.n, u64_order);
     return f;
 }
@@ -67,7 +68,8 @@ static bool same_row(const struct profile_row *a, const struct profile_row *b) {
     return a->row == b->row && str_eq(a->file, b->file);
 }
 
-static struct figures row_figures(const struct shown *s, struct heap *h, const struct profile_row *row) {
+static struct figures row_figures(const struct shown *s, struct heap *h,
+                                  const struct profile_row *row) {
     struct figures f = {heap_alloc(h, s->round_count * sizeof(u64)), 0};
     for (u32 i = 0; f.n && i < s->round_count; i++)
         for (u32 j = 0; j < s->rounds[i].profile.count; j++)
@@ -113,7 +115,8 @@ static void put_result(struct json_out *o, const struct shown *s) {
         out_begin(o, NULL, '{');
         out_begin(o, "expressions", '[');
         for (u32 j = 0; j < value_count(values); j++)
-            put_expression(o, value_item(values, j), j < s->texts->count ? s->texts->exprs[j] : NULL);
+            put_expression(o, value_item(values, j),
+                           j < s->texts->count ? s->texts->exprs[j] : NULL);
         out_end(o, ']');
         if (value_count(a->results[i].bindings)) out_value(o, "bindings", a->results[i].bindings);
         out_end(o, '}');
@@ -312,7 +315,8 @@ static bool print_coverage(const struct shown *s) {
     struct table t;
     char text[32];
     out_open(&unseen);
-    rc_t rc = coverage_put(&unseen, NULL, &s->watched->cover, s->sources, s->source_count, s->parse, &totals);
+    rc_t rc = coverage_put(&unseen, NULL, &s->watched->cover, s->sources, s->source_count, s->parse,
+                           &totals);
     buf_close(&unseen.to), heap_close(&unseen.heap);
     int n = snprintf(text, sizeof text, "%.2f", coverage_percent(totals));
     table_open(&t, 2);
@@ -326,7 +330,8 @@ static bool print_coverage(const struct shown *s) {
 static bool show_pretty(const struct shown *s) {
     struct buf b;
     buf_open(&b, (size_t)1 << 30);
-    if (s->watched->record.steps.count) policy_record_write(&b, &s->watched->record, s->watch->variables);
+    if (s->watched->record.steps.count)
+        policy_record_write(&b, &s->watched->record, s->watch->variables);
     if (b.len) fwrite(b.ptr, 1, b.len, stdout);
     bool ok = !b.failed;
     buf_close(&b);
@@ -344,7 +349,8 @@ static bool show_lists(const struct shown *s, bool bindings) {
     for (u32 i = 0; i < s->answer->count; i++) {
         struct json_out o;
         out_open(&o);
-        out_value(&o, NULL, bindings ? s->answer->results[i].bindings : s->answer->results[i].expressions);
+        out_value(&o, NULL,
+                  bindings ? s->answer->results[i].bindings : s->answer->results[i].expressions);
         ok &= out_close(&o, stdout);
     }
     return ok;

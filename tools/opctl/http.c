@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* http.c — http.send and net.lookup_ip_addr for the command: sockets of this system, one request
- * at a time, waited for. URLs and answers are read by the appliance's own strict readers (net/), TLS
- * is the same library; believed are the system's certificates (SSL_CERT_FILE, or where
+ * at a time, waited for. URLs and answers are read by the appliance's own strict readers (net/),
+ * TLS is the same library; believed are the system's certificates (SSL_CERT_FILE, or where
  * distributions keep them). A command runs with its user's rights, so it may call what its user
  * may. */
 #include <errno.h>

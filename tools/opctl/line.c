@@ -2,12 +2,13 @@
 /* line.c — a small line editor for terminals that know ANSI sequences.
  *
  *   ^A ^E Home End     ends of the line          ^P ^N Up Down   history
- *   ^B ^F Left Right   one character             TAB             complete the word before the cursor
- *   ^H Backspace ^D    delete                    ^L              clear the screen
- *   ^K ^U ^W           to the end, all, a word   ^C              drop the line
+ *   ^B ^F Left Right   one character             TAB             complete the word before the
+ * cursor ^H Backspace ^D    delete                    ^L              clear the screen ^K ^U ^W to
+ * the end, all, a word   ^C              drop the line
  *
- * One row of the screen is used; what does not fit is scrolled. The text is UTF-8: the cursor stands
- * between characters, never within one. Whatever arrives, the terminal is left as it was found. */
+ * One row of the screen is used; what does not fit is scrolled. The text is UTF-8: the cursor
+ * stands between characters, never within one. Whatever arrives, the terminal is left as it was
+ * found. */
 #include "tools/opctl/line.h"
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -113,7 +114,8 @@ static void show(const struct edit *l) {
     put("\r", 1);
     put(l->prompt, strlen(l->prompt));
     put(l->text + from, to - from);
-    int n = snprintf(move, sizeof move, "\x1b[0K\r\x1b[%zuC", prompt + columns(l->text + from, l->at - from));
+    int n = snprintf(move, sizeof move, "\x1b[0K\r\x1b[%zuC",
+                     prompt + columns(l->text + from, l->at - from));
     put(move, (size_t)n);
 }
 
@@ -210,7 +212,8 @@ static void complete(struct edit *l) {
         while (n < same && words.items[i][n] == words.items[0][n]) n++;
         same = n;
     }
-    if (words.count && same > l->at - from) insert(l, words.items[0] + (l->at - from), same - (l->at - from));
+    if (words.count && same > l->at - from)
+        insert(l, words.items[0] + (l->at - from), same - (l->at - from));
     else if (words.count > 1) list_words(l, &words);
     for (u32 i = 0; i < words.count; i++) free(words.items[i]);
     free(words.items);
@@ -225,10 +228,11 @@ static int key(void) {
 
 static void escape_key(struct edit *l) {
     int first = key(), second = first == '[' || first == 'O' ? key() : -1;
-    if (second >= '0' && second <= '9' && key() == '~') second = second == '3'   ? 'X'
-                                                                 : second == '1' || second == '7' ? 'H'
-                                                                 : second == '4' || second == '8' ? 'F'
-                                                                                                  : 0;
+    if (second >= '0' && second <= '9' && key() == '~')
+        second = second == '3'                    ? 'X'
+                 : second == '1' || second == '7' ? 'H'
+                 : second == '4' || second == '8' ? 'F'
+                                                  : 0;
     switch (second) {
     case 'A': recall(l, -1); break;
     case 'B': recall(l, 1); break;
@@ -241,8 +245,26 @@ static void escape_key(struct edit *l) {
     }
 }
 
-enum { CTRL_A = 1, CTRL_B, CTRL_C, CTRL_D, CTRL_E, CTRL_F, CTRL_H = 8, TAB, NEWLINE, CTRL_K, CTRL_L, RETURN,
-       CTRL_N, CTRL_P = 16, CTRL_U = 21, CTRL_W = 23, ESCAPE = 27, DELETE = 127 };
+enum {
+    CTRL_A = 1,
+    CTRL_B,
+    CTRL_C,
+    CTRL_D,
+    CTRL_E,
+    CTRL_F,
+    CTRL_H = 8,
+    TAB,
+    NEWLINE,
+    CTRL_K,
+    CTRL_L,
+    RETURN,
+    CTRL_N,
+    CTRL_P = 16,
+    CTRL_U = 21,
+    CTRL_W = 23,
+    ESCAPE = 27,
+    DELETE = 127
+};
 
 /* False: the line is at its end, as `*end` says. */
 static bool type_key(struct edit *l, int c, enum line_end *end) {

@@ -17,10 +17,9 @@ struct verb {
     const char *about; /* one line */
     int (*run)(int argc, char **argv); /* argv[0] is the verb */
 };
-extern const struct verb eval_verb, check_verb, fmt_verb, parse_verb, test_verb, bench_verb, deps_verb,
-    repl_verb, run_verb, capabilities_verb,
-    conformance_verb, build_verb, sign_verb, inspect_verb,
-    why_verb, replay_verb, advise_verb;
+extern const struct verb eval_verb, check_verb, fmt_verb, parse_verb, test_verb, bench_verb,
+    deps_verb, repl_verb, run_verb, capabilities_verb, conformance_verb, build_verb, sign_verb,
+    inspect_verb, why_verb, replay_verb, advise_verb;
 
 /* ---- Options: a small reader for the reference's way of writing them ----
  * --name value, --name=value, -n value, and switches. */
@@ -71,7 +70,8 @@ bool value_of_file(struct heap *h, const char *path, value *out); /* by its endi
  * name of this version. False: said why on stderr. */
 bool schemas_load(struct heap *h, const char *path, value *out);
 bool capabilities_load(struct heap *h, const char *file_or_version, value *out);
-bool option_duration(const char *text, u64 *ns); /* "5s", "1m30s", "250ms"; bare numbers are seconds */
+bool option_duration(const char *text,
+                     u64 *ns); /* "5s", "1m30s", "250ms"; bare numbers are seconds */
 
 /* ---- Bundles: archives, and folders laid out as one ---- */
 struct package_options {

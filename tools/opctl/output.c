@@ -179,8 +179,15 @@ str duration_text(struct heap *h, u64 ns) {
     double rest = (double)(ns - minutes * 60ull * 1000000000) / (double)units[i].unit;
     int n = 0;
     if (hours) n = snprintf(text, sizeof text, "%lluh", (unsigned long long)hours);
-    if (minutes) n += snprintf(text + n, sizeof text - (size_t)n, "%llum", (unsigned long long)(minutes % 60));
-    n += snprintf(text + n, sizeof text - (size_t)n, "%.*f", i == 0 ? 9 : i == 1 ? 6 : i == 2 ? 3 : 0, rest);
+    if (minutes)
+        n += snprintf(text + n, sizeof text - (size_t)n, "%llum",
+                      (unsigned long long)(minutes % 60));
+    n += snprintf(text + n, sizeof text - (size_t)n, "%.*f",
+                  i == 0   ? 9
+                  : i == 1 ? 6
+                  : i == 2 ? 3
+                           : 0,
+                  rest);
     if (i < 3) {
         while (text[n - 1] == '0') n--;
         if (text[n - 1] == '.') n--;

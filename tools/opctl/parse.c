@@ -35,7 +35,8 @@ static int parse(const char *path, const struct parse_options *parse, const stru
         status = EXIT_NO;
     } else {
         if (!shape->comments) module->comment_count = 0;
-        if (shape->json) value_print(ast_module_json(&h, module, shape->locations), JSON_TEXT_INDENT);
+        if (shape->json)
+            value_print(ast_module_json(&h, module, shape->locations), JSON_TEXT_INDENT);
         else tree_print(module);
     }
     heap_close(&h);

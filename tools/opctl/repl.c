@@ -7,8 +7,8 @@
  *   | }
  *   > x + 1; allow              a question: its answer as `eval` shows it
  *
- * `x := ...` and `x = ...` define, unless `=` is asked of what is defined. When stdin is no terminal
- * lines are read as they come and nothing but answers is written. */
+ * `x := ...` and `x = ...` define, unless `=` is asked of what is defined. When stdin is no
+ * terminal lines are read as they come and nothing but answers is written. */
 #include <stdlib.h>
 #include "app/policy/builtin/builtin.h"
 #include "app/version.h"
@@ -32,7 +32,8 @@ struct question {
 static bool question_open(struct repl *r, struct question *q, bool trace) {
     struct buf head;
     struct ast_module *m;
-    *q = (struct question){.module.clock_ns = steady_ns, .query.clock_ns = steady_ns, .input = UNDEFINED};
+    *q = (struct question){
+        .module.clock_ns = steady_ns, .query.clock_ns = steady_ns, .input = UNDEFINED};
     heap_open(&q->heap, (size_t)1 << 30);
     policy_errors_open(&q->errors, &q->heap, 0);
     watched_open(&q->watched, &r->watch, &q->heap);
@@ -74,7 +75,8 @@ static value session_input(struct question *q, struct policy_evaluator *e, struc
 
 static void read_texts(struct question *q, const struct ast_body *body) {
     for (u32 i = 0; i < body->count && q->texts.count < ARRAY_LEN(q->texts.exprs); i++)
-        if (body->exprs[i]->kind != AST_EXPR_SOME) q->texts.exprs[q->texts.count++] = body->exprs[i];
+        if (body->exprs[i]->kind != AST_EXPR_SOME)
+            q->texts.exprs[q->texts.count++] = body->exprs[i];
 }
 
 static void put_times(struct repl *r, struct question *q, u64 eval_ns, u64 steps) {
@@ -147,7 +149,8 @@ static bool is_operator(const struct ast_term *op, const char *name) {
 /* A single `x := v`, `x = v` or `f(x) := v`. */
 static bool defines(const struct repl *r, const struct ast_body *body, bool *again) {
     const struct ast_expr *e = body->count == 1 ? body->exprs[0] : NULL;
-    if (!e || e->kind != AST_EXPR_CALL || e->count != 3 || e->negated || e->with_count) return false;
+    if (!e || e->kind != AST_EXPR_CALL || e->count != 3 || e->negated || e->with_count)
+        return false;
     bool assign = is_operator(e->terms[0], "assign"), equal = is_operator(e->terms[0], "eq");
     const struct ast_term *left = e->terms[1];
     *again = assign;
@@ -159,7 +162,8 @@ static bool defines(const struct repl *r, const struct ast_body *body, bool *aga
 
 /* Which of two errors is meant: a rule's marks tell. */
 static bool looks_like_rule(str text) {
-    static const char *const marks[] = {" if ", " if{", " contains ", "default ", "package ", "import "};
+    static const char *const marks[] = {" if ",     " if{",     " contains ",
+                                        "default ", "package ", "import "};
     for (u32 i = 0; i < ARRAY_LEN(marks); i++)
         if (str_find(text, str_from_c(marks[i])) < text.len) return true;
     return false;
@@ -178,7 +182,8 @@ static bool statement(struct repl *r, str text, bool last) {
         ask_question(r, text, body);
     else if ((rc = repl_define(r, text, again, &rule_errors))) {
         bool parsing = rule_errors.count && rule_errors.items[0].code == POLICY_PARSE_ERROR;
-        if (!parsing || last) errors_print(looks_like_rule(text) || !errors.count ? &rule_errors : &errors);
+        if (!parsing || last)
+            errors_print(looks_like_rule(text) || !errors.count ? &rule_errors : &errors);
         done = !parsing || last;
     }
     heap_close(&h);
@@ -262,15 +267,16 @@ static void offer_data(struct completing *c, value data) {
 }
 
 static void complete(void *arg, str prefix, bool line_start, struct line_words *to) {
-    static const char *const keywords[] = {"as",    "contains", "data",    "default", "else", "every",
-                                           "false", "if",       "import",  "in",      "input", "not",
-                                           "null",  "package",  "some",    "true",    "with"};
+    static const char *const keywords[] = {
+        "as", "contains", "data", "default", "else",    "every", "false", "if",  "import",
+        "in", "input",    "not",  "null",    "package", "some",  "true",  "with"};
     struct repl *r = arg;
     struct completing c = {to, prefix};
     for (u32 i = 0; line_start && repl_commands[i]; i++) offer(&c, str_from_c(repl_commands[i]));
     for (u32 i = 0; i < ARRAY_LEN(keywords); i++) offer(&c, str_from_c(keywords[i]));
     for (u32 i = 0; i < builtins_count; i++)
-        if (!(builtins[i].flags & (BUILTIN_INFIX | BUILTIN_TEST))) offer(&c, str_from_c(builtins[i].name));
+        if (!(builtins[i].flags & (BUILTIN_INFIX | BUILTIN_TEST)))
+            offer(&c, str_from_c(builtins[i].name));
     offer_imports(&c, r);
     offer_data(&c, r->files.data);
     offer_policies(&c, r);
@@ -283,7 +289,8 @@ static bool wants_to_leave(struct line_editor *editor) {
     for (;;) {
         enum line_end end = line_read(editor, "Do you want to exit ([y]/n)? ", &answer);
         if (end == LINE_OVER) return true;
-        if (end == LINE_DROPPED || !strcasecmp(answer, "n") || !strcasecmp(answer, "no")) return false;
+        if (end == LINE_DROPPED || !strcasecmp(answer, "n") || !strcasecmp(answer, "no"))
+            return false;
         if (!*answer || !strcasecmp(answer, "y") || !strcasecmp(answer, "yes")) return true;
     }
 }
@@ -368,4 +375,5 @@ static int run(int argc, char **argv) {
 }
 
 const struct verb repl_verb = {"repl", "[OPTIONS] [PATH...]", "ask and define, line by line", run};
-const struct verb run_verb = {"run", "[OPTIONS] [PATH...]", "as repl: the server is the appliance", run};
+const struct verb run_verb = {"run", "[OPTIONS] [PATH...]", "as repl: the server is the appliance",
+                              run};

@@ -38,7 +38,8 @@ rc_t repl_load(struct repl *r, bool trace, struct policy_times *times, struct po
                struct policy_errors *errors);
 /* A package, imports, rules. Errors are printed by the caller; then nothing changed. */
 rc_t repl_define(struct repl *r, str text, bool again, struct policy_errors *errors);
-bool repl_is_defined(const struct repl *r, str name); /* a rule or an import of the current module */
+bool repl_is_defined(const struct repl *r,
+                     str name); /* a rule or an import of the current module */
 bool repl_unset(struct repl *r, str name);
 bool repl_unset_package(struct repl *r, str package);
 /* ---- repl_command.c ---- */

@@ -10,9 +10,10 @@ enum { WORDS_MAX = REPL_UNKNOWNS_MAX + 1, TEXT_BYTES_MAX = 1 << 26 };
 
 struct words { char text[LINE_BYTES_MAX]; char *items[WORDS_MAX]; u32 count; };
 
-static const char *const explain_names[] = {[POLICY_EXPLAIN_OFF] = "off",     [POLICY_EXPLAIN_NOTES] = "notes",
-                                            [POLICY_EXPLAIN_FAILS] = "fails", [POLICY_EXPLAIN_TESTS] = "tests",
-                                            [POLICY_EXPLAIN_FULL] = "full",   [POLICY_EXPLAIN_DEBUG] = "debug"};
+static const char *const explain_names[] = {
+    [POLICY_EXPLAIN_OFF] = "off",     [POLICY_EXPLAIN_NOTES] = "notes",
+    [POLICY_EXPLAIN_FAILS] = "fails", [POLICY_EXPLAIN_TESTS] = "tests",
+    [POLICY_EXPLAIN_FULL] = "full",   [POLICY_EXPLAIN_DEBUG] = "debug"};
 
 static void toggle_explain(struct repl *r, enum policy_explain mode) {
     r->watch.explain = r->watch.explain == mode ? POLICY_EXPLAIN_OFF : mode;
@@ -68,7 +69,8 @@ static void do_exit(struct repl *r, const struct words *w) {
 static void do_target(struct repl *r, const struct words *w) {
     (void)r;
     if (w->count != 2) puts("target <mode>: expects exactly one argument");
-    else if (strcmp(w->items[1], "rego")) printf("invalid target \"%s\": there is rego alone\n", w->items[1]);
+    else if (strcmp(w->items[1], "rego"))
+        printf("invalid target \"%s\": there is rego alone\n", w->items[1]);
 }
 
 static void do_unknown(struct repl *r, const struct words *w) {
@@ -83,7 +85,8 @@ static void do_unknown(struct repl *r, const struct words *w) {
              (term->kind == AST_REF || term->kind == AST_VAR);
     heap_close(&h);
     if (!ok) {
-        puts("usage: unknown <input/data reference> [<input/data reference> [...]] (hint: try 'input')");
+        puts("usage: unknown <input/data reference> [<input/data reference> [...]] (hint: try "
+             "'input')");
         return;
     }
     r->unknown_count = w->count - 1;
@@ -93,7 +96,8 @@ static void do_unknown(struct repl *r, const struct words *w) {
 
 static void do_unset(struct repl *r, const struct words *w) {
     if (w->count != 2) puts("unset <var>: expects exactly one argument");
-    else if (!repl_unset(r, str_from_c(w->items[1]))) puts("warning: no matching rules in current module");
+    else if (!repl_unset(r, str_from_c(w->items[1])))
+        puts("warning: no matching rules in current module");
 }
 static void do_unset_package(struct repl *r, const struct words *w) {
     if (w->count != 2) puts("unset-package <var>: expects exactly one argument");
@@ -112,11 +116,12 @@ static void do_dump(struct repl *r, const struct words *w) {
 }
 
 static void show_debug(const struct repl *r) {
-    printf("{\n\t\"explain\": \"%s\",\n\t\"metrics\": %s,\n\t\"instrument\": %s,\n\t\"profile\": %s,\n"
-           "\t\"strict-builtin-errors\": %s\n}\n",
-           explain_names[r->watch.explain], r->watch.metrics ? "true" : "false",
-           r->watch.instrument ? "true" : "false", r->watch.profile ? "true" : "false",
-           r->strict_errors ? "true" : "false");
+    printf(
+        "{\n\t\"explain\": \"%s\",\n\t\"metrics\": %s,\n\t\"instrument\": %s,\n\t\"profile\": %s,\n"
+        "\t\"strict-builtin-errors\": %s\n}\n",
+        explain_names[r->watch.explain], r->watch.metrics ? "true" : "false",
+        r->watch.instrument ? "true" : "false", r->watch.profile ? "true" : "false",
+        r->strict_errors ? "true" : "false");
 }
 
 static void do_show(struct repl *r, const struct words *w) {
@@ -173,10 +178,27 @@ static const struct {
     {"exit", "", "exit out of shell (or ctrl+d)", do_exit},
     {"ctrl+l", "", "clear the screen", NULL},
 };
-const char *const repl_commands[] = {
-    "show",  "unset",      "unset-package", "json",    "pretty",                "pretty-limit", "trace",
-    "notes", "fails",      "metrics",       "instrument", "profile",            "unknown",      "strict-builtin-errors",
-    "dump",  "help",       "target",        "exit",    "package",               "import",       NULL};
+const char *const repl_commands[] = {"show",
+                                     "unset",
+                                     "unset-package",
+                                     "json",
+                                     "pretty",
+                                     "pretty-limit",
+                                     "trace",
+                                     "notes",
+                                     "fails",
+                                     "metrics",
+                                     "instrument",
+                                     "profile",
+                                     "unknown",
+                                     "strict-builtin-errors",
+                                     "dump",
+                                     "help",
+                                     "target",
+                                     "exit",
+                                     "package",
+                                     "import",
+                                     NULL};
 
 static void help_line(const char *name, const char *arguments, const char *help) {
     char both[64];
@@ -187,7 +209,8 @@ static void help_line(const char *name, const char *arguments, const char *help)
 static void help_topic(const char *topic) {
     if (!strcmp(topic, "input"))
         puts("\nInput\n=====\n\n"
-             "The document called input is what data.repl.input says. Define it in the package repl\n"
+             "The document called input is what data.repl.input says. Define it in the package "
+             "repl\n"
              "itself, or its parts in the package repl.input:\n\n"
              "\t> package repl.input\n"
              "\t> params := {\"method\": \"POST\"}\n"

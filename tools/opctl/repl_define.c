@@ -19,7 +19,8 @@ str repl_package(const struct repl *r) {
 void repl_module_text(const struct repl *r, int module, bool rules, struct buf *to) {
     const struct repl_module *m = module == REPL_NONE ? NULL : r->modules + module;
     (void)buf_printf(to, "package %.*s\n\n", STR(m ? m->package : S("repl")));
-    for (u32 i = 0; m && i < m->import_count; i++) (void)buf_printf(to, "import %.*s\n", STR(m->imports[i]));
+    for (u32 i = 0; m && i < m->import_count; i++)
+        (void)buf_printf(to, "import %.*s\n", STR(m->imports[i]));
     for (u32 i = 0; rules && m && i < m->rule_count; i++)
         (void)buf_printf(to, "\n%.*s\n", STR(m->rules[i].text));
 }
@@ -82,7 +83,9 @@ bool repl_unset_package(struct repl *r, str package) {
         if (!str_eq(r->modules[i].package, package)) continue;
         free(r->modules[i].rules);
         r->modules[i] = r->modules[--r->module_count];
-        r->current = r->current == (int)i ? REPL_NONE : r->current == (int)r->module_count ? (int)i : r->current;
+        r->current = r->current == (int)i                 ? REPL_NONE
+                     : r->current == (int)r->module_count ? (int)i
+                                                          : r->current;
         return true;
     }
     return false;
@@ -108,7 +111,8 @@ static str text_of_ref(struct heap *h, const struct ast_term *ref) {
     return v.kind == VALUE_STRING ? value_str(v) : S("");
 }
 
-static void add_imports(struct repl *r, struct repl_module *m, struct ast_module *made, struct heap *h) {
+static void add_imports(struct repl *r, struct repl_module *m, struct ast_module *made,
+                        struct heap *h) {
     for (u32 i = 0; i < made->import_count; i++) {
         str path = text_of_ref(h, made->imports[i].path);
         if (made->imports[i].alias.len) {
@@ -121,7 +125,8 @@ static void add_imports(struct repl *r, struct repl_module *m, struct ast_module
         }
         bool there = false;
         for (u32 k = 0; k < m->import_count; k++) there |= str_eq(m->imports[k], path);
-        if (!there && m->import_count < REPL_IMPORTS_MAX) m->imports[m->import_count++] = kept(r, path);
+        if (!there && m->import_count < REPL_IMPORTS_MAX)
+            m->imports[m->import_count++] = kept(r, path);
     }
 }
 
@@ -152,7 +157,8 @@ static rc_t try_rules(struct repl *r, struct ast_module *made, bool again, struc
     if (!before.rules) return RC_NO_MEMORY;
     if (m->rule_count) memcpy(before.rules, m->rules, m->rule_count * sizeof *m->rules);
     before.rule_room = m->rule_count + 1;
-    for (u32 i = 0; again && i < made->rule_count; i++) replaced |= repl_unset(r, name_of(h, made->rules[i]));
+    for (u32 i = 0; again && i < made->rule_count; i++)
+        replaced |= repl_unset(r, name_of(h, made->rules[i]));
     for (u32 i = 0; i < made->rule_count; i++)
         if (!rule_add(r, m, name_of(h, made->rules[i]), rule_text(made, i))) break;
     rc_t rc = repl_load(r, false, NULL, &program, errors);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* replay.c — opctl policy replay: what would a candidate have decided otherwise? Recorded decisions,
- * in the reference's log format (one JSON object per line, or one array), are asked again.
+/* replay.c — opctl policy replay: what would a candidate have decided otherwise? Recorded
+ * decisions, in the reference's log format (one JSON object per line, or one array), are asked
+ * again.
  *
  *   $ opctl policy replay decisions.jsonl -d candidate/ --base live/
  *   998 asked, 3 changed, 0 failed, 2 skipped
@@ -86,7 +87,8 @@ static rc_t decide(struct replay *r, value path, const struct policy_ask *ask, v
 static bool same(struct heap *h, value before, value after) {
     struct buf b;
     value again;
-    if (!value_defined(before) || !value_defined(after)) return value_defined(before) == value_defined(after);
+    if (!value_defined(before) || !value_defined(after))
+        return value_defined(before) == value_defined(after);
     buf_open(&b, (size_t)1 << 30);
     json_text_write(&b, after, 0);
     bool equal = !b.failed && json_text_read(h, NULL, buf_str(&b), &again, NULL) == RC_OK &&
@@ -95,14 +97,16 @@ static bool same(struct heap *h, value before, value after) {
     return equal;
 }
 
-static value explained(struct replay *r, struct side *s, value event, const struct policy_ask *ask) {
+static value explained(struct replay *r, struct side *s, value event,
+                       const struct policy_ask *ask) {
     struct policy_why_question q = {.path = value_str(value_get_str(event, S("path"))),
                                     .input = value_get_str(event, S("input")),
                                     .data = s->files.data, .sentences_max = 5};
     struct policy_error error = {0};
     value found, result;
     if (!s->watched) return UNDEFINED;
-    if (policy_why(s->watched, r->evaluator, ask, &q, &r->heap, &found, &result, &error)) return UNDEFINED;
+    if (policy_why(s->watched, r->evaluator, ask, &q, &r->heap, &found, &result, &error))
+        return UNDEFINED;
     return found;
 }
 
@@ -113,7 +117,8 @@ static void put(struct replay *r, struct value_builder *b, const char *name, val
 static void note_change(struct replay *r, value event, value after, const struct policy_ask *ask) {
     static const char *const members[] = {"decision_id", "path", "timestamp", "input"};
     struct value_builder b, both;
-    value id = value_copy(&r->heap, value_get_str(event, S("decision_id"))), was = UNDEFINED, is = UNDEFINED;
+    value id = value_copy(&r->heap, value_get_str(event, S("decision_id"))), was = UNDEFINED,
+          is = UNDEFINED;
     r->changed++;
     if (r->changed > EXPLAINED_MAX) {
         r->groups->others++;
@@ -138,7 +143,8 @@ static void note_change(struct replay *r, value event, value after, const struct
 
 static void ask_again(void *arg, value event) {
     struct replay *r = arg;
-    value path = value_get_str(event, S("path")), at = value_get_str(event, S("timestamp")), after = UNDEFINED;
+    value path = value_get_str(event, S("path")), at = value_get_str(event, S("timestamp")),
+          after = UNDEFINED;
     struct policy_ask ask = {.input = value_get_str(event, S("input")),
                              .data = r->after.files.data,
                              .data_version = 1,
@@ -170,7 +176,10 @@ static void print_side(struct buf *b, value change, const char *name) {
     value report = value_get_str(value_get_str(change, S("explanations")), str_from_c(name));
     value list = value_get_str(report, S("sentences"));
     for (u32 i = 0; i < value_count(list); i++)
-        (void)buf_printf(b, "    %-8s%.*s\n", i ? "" : !strcmp(name, "before") ? "before:" : "after:",
+        (void)buf_printf(b, "    %-8s%.*s\n",
+                         i                         ? ""
+                         : !strcmp(name, "before") ? "before:"
+                                                   : "after:",
                          STR(value_str(value_item(list, i))));
 }
 
@@ -179,16 +188,21 @@ static void print_text(const struct replay *r, struct buf *b, value groups, valu
                      (unsigned long long)r->asked, (unsigned long long)r->changed,
                      (unsigned long long)r->failed, (unsigned long long)r->skipped);
     for (u32 i = 0; i < value_count(groups); i++) {
-        value g = value_item(groups, i), rule = value_get_str(g, S("rule")), title = value_get_str(g, S("title"));
+        value g = value_item(groups, i), rule = value_get_str(g, S("rule")),
+              title = value_get_str(g, S("title"));
         value file = value_get_str(g, S("file")), row = value_get_str(g, S("row"));
         if (value_defined(title)) (void)buf_printf(b, "\"%.*s\" ", STR(value_str(title)));
-        else (void)buf_printf(b, "%.*s ", STR(value_defined(rule) ? value_str(rule) : S("not explained")));
-        if (value_defined(file)) (void)buf_printf(b, "(%.*s:%lld)", STR(value_str(file)), (long long)row.integer);
+        else
+            (void)buf_printf(b, "%.*s ",
+                             STR(value_defined(rule) ? value_str(rule) : S("not explained")));
+        if (value_defined(file))
+            (void)buf_printf(b, "(%.*s:%lld)", STR(value_str(file)), (long long)row.integer);
         (void)buf_printf(b, ": %lld\n", (long long)value_get_str(g, S("count")).integer);
     }
     for (u32 i = 0; i < value_count(changes); i++) {
         value c = value_item(changes, i), id = value_get_str(c, S("decision_id"));
-        (void)buf_printf(b, "\n  %.*s %.*s: ", STR(id.kind == VALUE_STRING ? value_str(id) : S("-")),
+        (void)buf_printf(b,
+                         "\n  %.*s %.*s: ", STR(id.kind == VALUE_STRING ? value_str(id) : S("-")),
                          STR(value_str(value_get_str(c, S("path")))));
         print_value(b, value_get_str(c, S("before")));
         (void)buf_add(b, S(" -> "));

@@ -142,7 +142,8 @@ void bundle_load_options(struct bundle *b, struct policy_load_options *o) {
     free(b->versions);
     b->versions = calloc(b->count + 1, sizeof *b->versions);
     for (u32 i = 0; b->versions && i < b->count; i++)
-        b->versions[i] = b->told[i] == REGO_UNTOLD ? o->parse.version : (enum rego_version)b->told[i];
+        b->versions[i] =
+            b->told[i] == REGO_UNTOLD ? o->parse.version : (enum rego_version)b->told[i];
     o->versions = b->versions;
 }
 
@@ -161,8 +162,10 @@ static bool shares_roots(struct bundle *b, const struct package *p) {
             for (u32 k = 0; k < q->content.manifest.root_count; k++) {
                 str root = mine->roots[i], other = q->content.manifest.roots[k];
                 if (!bundle_roots_overlap(root, other)) continue;
-                fprintf(stderr, "opctl: detected overlapping roots in manifests for these bundles:"
-                        " [%s, %s] (%.*s overlaps %.*s)\n", q->path, p->path, STR(other), STR(root));
+                fprintf(stderr,
+                        "opctl: detected overlapping roots in manifests for these bundles:"
+                        " [%s, %s] (%.*s overlaps %.*s)\n",
+                        q->path, p->path, STR(other), STR(root));
                 return true;
             }
     return false;
@@ -184,7 +187,8 @@ static bool take_package(struct bundle *b, struct package *p) {
 }
 
 bool bundle_add_package(struct bundle *b, const char *path) {
-    struct package_options o = {.read.skip_verify = true, .ignore = b->ignore, .ignore_count = b->ignore_count};
+    struct package_options o = {
+        .read.skip_verify = true, .ignore = b->ignore, .ignore_count = b->ignore_count};
     struct diag why = {0};
     struct package *p = calloc(1, sizeof *p);
     if (!p) return complain(path, "out of memory");
@@ -226,7 +230,8 @@ static bool add_folder(struct bundle *b, const char *folder, const char *place, 
         char path[PATH_BYTES_MAX], below[PATH_BYTES_MAX];
         struct stat st;
         bool here = !strcmp(folder, ".");
-        int len = snprintf(path, sizeof path, "%s%s%s", here ? "" : folder, here ? "" : "/", entries[i]->d_name);
+        int len = snprintf(path, sizeof path, "%s%s%s", here ? "" : folder, here ? "" : "/",
+                           entries[i]->d_name);
         snprintf(below, sizeof below, "%s%s%s", place, *place ? "/" : "", entries[i]->d_name);
         str name = str_of(path, (size_t)len);
         if (!ok || len >= (int)sizeof path || stat(path, &st))

@@ -49,7 +49,8 @@ static str name_below(struct heap *h, const struct ast_module *m, struct ast_ter
 static bool is_wanted(const struct tests *t, const struct ast_term *ref) {
     struct heap h;
     heap_open(&h, 1 << 20);
-    bool wanted = !t->wanted || regex_match(t->wanted, text_of(&h, ref), (struct regex_work){go_on, NULL}) == RC_OK;
+    bool wanted = !t->wanted || regex_match(t->wanted, text_of(&h, ref),
+                                            (struct regex_work){go_on, NULL}) == RC_OK;
     heap_close(&h);
     return wanted;
 }
@@ -123,9 +124,31 @@ static int load_and_run(struct tests *t) {
 
 /* ---- Options ---- */
 
-enum { VERBOSE, RUN, FORMAT, TIMEOUT, COVERAGE, THRESHOLD, EXPLAIN, VAR_VALUES, BENCH, BENCHMEM, COUNT,
-       PARALLEL, ZERO_SKIP, FAIL_EMPTY, MAX_ERRORS, SCHEMA, CAPABILITIES, IGNORE, TARGET, V0, V1, BUNDLE,
-       HELP };
+enum {
+    VERBOSE,
+    RUN,
+    FORMAT,
+    TIMEOUT,
+    COVERAGE,
+    THRESHOLD,
+    EXPLAIN,
+    VAR_VALUES,
+    BENCH,
+    BENCHMEM,
+    COUNT,
+    PARALLEL,
+    ZERO_SKIP,
+    FAIL_EMPTY,
+    MAX_ERRORS,
+    SCHEMA,
+    CAPABILITIES,
+    IGNORE,
+    TARGET,
+    V0,
+    V1,
+    BUNDLE,
+    HELP
+};
 static const struct option_spec specs[] = {
     [VERBOSE] = {"verbose", 'v', true, "name the tests that pass, too; show why others fail"},
     [RUN] = {"run", 'r', false, "only tests whose full name matches this expression"},
@@ -219,7 +242,8 @@ static const char *contradiction(struct tests *t) {
     if (t->threshold > 0) t->coverage = true;
     if (t->format == TEST_GOBENCH && !t->bench)
         return "cannot use output format gobench without running benchmarks (--bench)";
-    if (t->coverage && t->bench) return "coverage reporting is not supported when benchmarking tests";
+    if (t->coverage && t->bench)
+        return "coverage reporting is not supported when benchmarking tests";
     return NULL;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test.h — the verb `test`: options and the order of tests (test.c), one test asked (test_run.c), its
- * verdict shown (test_report.c). */
+/* test.h — the verb `test`: options and the order of tests (test.c), one test asked (test_run.c),
+ * its verdict shown (test_report.c). */
 #pragma once
 #include "app/policy/regex/regex.h"
 #include "tools/opctl/alloc.h"

@@ -81,7 +81,8 @@ static void put_bench(const struct tests *t, const struct result *r) {
             str s = part ? r->name : r->package;
             for (size_t i = 0; i < s.len; i++) {
                 bool gap = s.ptr[i] == '.' || s.ptr[i] == '_';
-                if (!gap) putchar(up && s.ptr[i] >= 'a' && s.ptr[i] <= 'z' ? s.ptr[i] - 32 : s.ptr[i]);
+                if (!gap)
+                    putchar(up && s.ptr[i] >= 'a' && s.ptr[i] <= 'z' ? s.ptr[i] - 32 : s.ptr[i]);
                 up = gap;
             }
             up = true;
@@ -248,7 +249,8 @@ static int put_coverage(struct tests *t) {
         return EXIT_NO;
     }
     out_open(&o);
-    rc_t rc = coverage_put(&o, NULL, &t->cover, t->files.sources, t->files.count, &t->load.parse, &totals);
+    rc_t rc = coverage_put(&o, NULL, &t->cover, t->files.sources, t->files.count, &t->load.parse,
+                           &totals);
     if (!rc && coverage_percent(totals) < t->threshold) {
         buf_close(&o.to), heap_close(&o.heap);
         fprintf(stderr, "Code coverage threshold not met: got %.2f instead of %.2f",

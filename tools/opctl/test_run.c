@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_run.c — one test asked. A test passes when its rule is true; one with cases when every case
- * that was begun is true: those that never came to an end are known by being told (internal.test_case)
- * and not being in the answer. */
+ * that was begun is true: those that never came to an end are known by being told
+ * (internal.test_case) and not being in the answer. */
 #include <stdlib.h>
 #include "app/policy/value/json_text.h"
 #include "tools/opctl/test.h"
@@ -53,7 +53,8 @@ static value cases_of(struct heap *h, value v) {
     if (v.kind != VALUE_OBJECT) return value_boolean(value_is_true(v));
     value_builder_open(&b, h, VALUE_OBJECT);
     for (u32 i = 0; i < value_count(v); i++)
-        value_builder_replace(&b, case_name(h, value_key_at(v, i)), cases_of(h, value_value_at(v, i)));
+        value_builder_replace(&b, case_name(h, value_key_at(v, i)),
+                              cases_of(h, value_value_at(v, i)));
     return value_builder_close(&b);
 }
 
@@ -63,8 +64,9 @@ static value with_case(struct heap *h, value cases, value path, u32 at) {
     value there = cases.kind == VALUE_OBJECT ? value_get(cases, name) : UNDEFINED;
     bool last = at + 1 == value_count(path);
     if (last && value_defined(there)) return cases;
-    value v = last ? value_boolean(false)
-                   : with_case(h, value_defined(there) ? there : value_empty_object(), path, at + 1);
+    value v = last
+                  ? value_boolean(false)
+                  : with_case(h, value_defined(there) ? there : value_empty_object(), path, at + 1);
     struct value_builder b;
     value_builder_open(&b, h, VALUE_OBJECT);
     for (u32 i = 0; cases.kind == VALUE_OBJECT && i < value_count(cases); i++)
@@ -86,7 +88,8 @@ static enum verdict judge(struct tests *t, struct result *r, value answer) {
     if (!r->is_cases) return value_is_true(answer) ? VERDICT_PASS : VERDICT_FAIL;
     r->cases = cases_of(h, answer);
     for (u32 i = 0; i < value_count(t->told); i++)
-        if (value_count(value_item(t->told, i))) r->cases = with_case(h, r->cases, value_item(t->told, i), 0);
+        if (value_count(value_item(t->told, i)))
+            r->cases = with_case(h, r->cases, value_item(t->told, i), 0);
     return all_hold(r->cases) ? VERDICT_PASS : VERDICT_FAIL;
 }
 
@@ -126,7 +129,8 @@ static bool look(struct ast_walk *w, struct ast_term **t) {
         while (at && l->shown[at - 1].column > (*t)->at.column) at--;
         if (at && l->shown[at - 1].column == (*t)->at.column) return true;
         memmove(l->shown + at + 1, l->shown + at, (l->count - at) * sizeof *l->shown);
-        l->shown[at] = (struct found){(*t)->at.column, local->written, shown_value(l->heap, local->v)};
+        l->shown[at] =
+            (struct found){(*t)->at.column, local->written, shown_value(l->heap, local->v)};
         l->count++;
         return true;
     }
@@ -208,7 +212,12 @@ static void keep_steps(struct tests *t, struct result *r, struct policy_record *
 
 /* ---- Asking ---- */
 
-struct one { struct tests *t; struct policy_query *query; struct policy_ask ask; struct policy_error error; };
+struct one {
+    struct tests *t;
+    struct policy_query *query;
+    struct policy_ask ask;
+    struct policy_error error;
+};
 
 static bool ask_again(void *arg) {
     struct one *o = arg;

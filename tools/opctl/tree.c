@@ -104,7 +104,8 @@ static void put_expr(struct tree *t, const struct ast_expr *e) {
     t->depth++;
     if (e->kind == AST_EXPR_SOME) node(t, "somedecl"), put_list(t, e->terms, e->count);
     else if (e->kind == AST_EXPR_EVERY) put_every(t, e->every);
-    else if (e->kind == AST_EXPR_NOT) node(t, "not"), t->depth++, put_body(t, e->not_body), t->depth--;
+    else if (e->kind == AST_EXPR_NOT)
+        node(t, "not"), t->depth++, put_body(t, e->not_body), t->depth--;
     else if (e->kind == AST_EXPR_LOGICAL) {
         node(t, e->logical->op == AST_AND ? "and" : "or");
         t->depth++;

@@ -49,7 +49,8 @@ static int tell(struct why *w, struct policy_program *program, struct policy_err
     struct policy_ask ask = {.now_ns = wall_ns(), .seed = wall_ns()};
     value found, result;
     if (policy_evaluator_open(&evaluator, (size_t)4 << 30)) return EXIT_ERROR;
-    rc_t rc = policy_why(program, evaluator, &ask, &w->question, &w->files.heap, &found, &result, &error);
+    rc_t rc =
+        policy_why(program, evaluator, &ask, &w->question, &w->files.heap, &found, &result, &error);
     int status = EXIT_ERROR;
     if (rc) {
         (void)policy_error_add(errors, error.code, &error.at, "%.*s", STR(error.message));
@@ -117,4 +118,5 @@ static int run(int argc, char **argv) {
     return status;
 }
 
-const struct verb why_verb = {"why", "[OPTIONS] data.PATH", "tell a person why a decision came out so", run};
+const struct verb why_verb = {"why", "[OPTIONS] data.PATH",
+                              "tell a person why a decision came out so", run};

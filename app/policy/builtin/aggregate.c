@@ -48,7 +48,8 @@ value builtin_sum(struct builtin_call *c, const value *args) {
     if (!take_numbers(c, args[0], &whole)) return UNDEFINED;
     return fold(c, args[0], 0, number_add);
 }
-/* The reference multiplies fractions with the mantissa of a double, though it adds them with more. */
+/* The reference multiplies fractions with the mantissa of a double, though it adds them with more.
+ */
 value builtin_product(struct builtin_call *c, const value *args) {
     bool whole;
     double total = 1;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* arithmetic.c — + - * / %, rounding, bits, ranges. The numbers themselves: value/number.c.
  *
- * Small whole numbers are done here without a call; everything else goes to number.c, which is exact
- * for whole numbers of any size. */
+ * Small whole numbers are done here without a call; everything else goes to number.c, which is
+ * exact for whole numbers of any size. */
 #include "app/policy/builtin/builtin_impl.h"
 
 static bool take_two(struct builtin_call *c, const value *args) {

@@ -4,10 +4,10 @@
  *   BUILTIN("name", function, arity, "type", flags)
  *   BUILTIN_WITHOUT("name", arity, "type", flags)   the compiler or the machine does it: fn is NULL
  *
- * `type` is its declaration in the notation of compile/type.h: "(x: string, y: any) => boolean"; the
- * names of arguments, where given, are shown in messages.
- * Functions are given arguments of the right number, defined, of any kind: the compiler has only
- * checked what it could know. A function has one result:
+ * `type` is its declaration in the notation of compile/type.h: "(x: string, y: any) => boolean";
+ * the names of arguments, where given, are shown in messages. Functions are given arguments of the
+ * right number, defined, of any kind: the compiler has only checked what it could know. A function
+ * has one result:
  *
  *   a value                      the answer; made in call->heap, or a part of an argument
  *   UNDEFINED, nothing set       undefined

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* builtin_impl.h — what the families of builtins share: taking arguments apart, growing text, runes.
+/* builtin_impl.h — what the families of builtins share: taking arguments apart, growing text,
+ * runes.
  *
  * A family takes an argument with builtin_take_...: false means the call has failed with the
  * reference's words, and the function returns UNDEFINED. Positions count from 0 here. */
@@ -31,7 +32,8 @@ value builtin_fail_element(struct builtin_call *c, u32 position, value composite
 /* The memory of the evaluation is used up: the machine ends it at its next step. */
 value builtin_fail_memory(struct builtin_call *c);
 
-/* ---- Regular expressions, kept for the evaluation; NULL: the pattern is bad, the call has failed ---- */
+/* ---- Regular expressions, kept for the evaluation; NULL: the pattern is bad, the call has failed
+ * ---- */
 struct regex *builtin_regex_of(struct builtin_call *c, str pattern);
 struct regex_work builtin_regex_work(struct builtin_call *c);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* calendar.h — the Gregorian calendar, without end in both directions. Days count from 1970-01-01. */
+/* calendar.h — the Gregorian calendar, without end in both directions. Days count from 1970-01-01.
+ */
 #pragma once
 #include "kernel/base/base.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* collection.c — arrays and sets as wholes: concat slice reverse flatten, and or union intersection. */
+/* collection.c — arrays and sets as wholes: concat slice reverse flatten, and or union
+ * intersection. */
 #include "app/policy/builtin/builtin_impl.h"
 
 /* ---- Arrays ---- */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* float_digits.c — a double is a whole number times a power of two, so it has an end in decimal too.
+/* float_digits.c — a double is a whole number times a power of two, so it has an end in decimal
+ * too.
  *
  * Positive powers double a number in base 10^9; negative ones multiply it by 5 and move the point.
  * No printf of a C library is asked: they differ in how many digits they get right. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* format.c — sprintf: the reference's format language over values.
  *
- *   %[flags][width][.precision][index]verb      flags: + - # blank 0      width, precision: number or *
+ *   %[flags][width][.precision][index]verb      flags: + - # blank 0      width, precision: number
+ * or *
  *
  * A number is an int, a big int or a float by how it is written (1.0 is a float); a string is a
  * string; anything else is the text of its value. What does not fit is said in the output:
@@ -364,7 +365,8 @@ static char peek(const struct printer *p) {
     return p->at < p->format.len ? p->format.ptr[p->at] : '\0';
 }
 
-/* A number at the place; false: none, or too large for the reference, which then drops all of the rest. */
+/* A number at the place; false: none, or too large for the reference, which then drops all of the
+ * rest. */
 static bool take_number(struct printer *p, s64 *out) {
     size_t from = p->at;
     *out = 0;

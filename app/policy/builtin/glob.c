@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* glob.c — glob.match: * within delimiters, ** across them, ? for one, [abc] [!a-z], {a,b*}.
  *
- * A pattern is compiled to a small graph (one node per element, two ways out of a choice), and a text
- * is matched by following all ways at once: time is text times pattern, whatever the pattern. */
+ * A pattern is compiled to a small graph (one node per element, two ways out of a choice), and a
+ * text is matched by following all ways at once: time is text times pattern, whatever the pattern.
+ */
 #include "app/policy/builtin/builtin_impl.h"
 #include "app/policy/builtin/glob.h"
 #include <stdlib.h>

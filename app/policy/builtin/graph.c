@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* graph.c — walk, graph.reachable, graph.reachable_paths.
  *
- * A graph is an object: vertex -> its neighbours, an array or a set. Work is counted edge by edge, so
- * that a graph with endless many paths ends at the evaluation's budget. */
+ * A graph is an object: vertex -> its neighbours, an array or a set. Work is counted edge by edge,
+ * so that a graph with endless many paths ends at the evaluation's budget. */
 #include "app/policy/builtin/builtin_impl.h"
 
 /* ---- walk: every value within, with its path. Depth is bounded by that of values. ---- */
@@ -98,8 +98,8 @@ static void all_paths(struct paths *p, value start) {
             continue;
         }
         value vertex = value_item(next, (u32)(*at)++);
-        /* A vertex that is not in the graph, or was passed already, ends the path before it; only the
-         * start may follow itself once, as the reference has it. */
+        /* A vertex that is not in the graph, or was passed already, ends the path before it; only
+         * the start may follow itself once, as the reference has it. */
         if (!value_defined(value_get(p->graph, vertex)) ||
             (p->path.count > 1 && on_path(p, vertex))) {
             add_path(p);

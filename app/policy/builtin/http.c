@@ -93,7 +93,8 @@ static bool take_mode(struct builtin_call *c, value request) {
         return false;
     }
     /* Both keep what came as text here: reading it again costs less than copying a tree. */
-    if (str_eq(value_str(v), S("serialized")) || str_eq(value_str(v), S("deserialized"))) return true;
+    if (str_eq(value_str(v), S("serialized")) || str_eq(value_str(v), S("deserialized")))
+        return true;
     builtin_fail(c, "invalid value specified for \"caching_mode\" field: %.*s",
                  STR(str_take(value_str(v), 100)));
     return false;
@@ -138,14 +139,15 @@ static bool take_caching(struct builtin_call *c, value request, struct sending *
     s64 attempts;
     bool force = false;
     struct buf text;
-    if (!take_flag(c, request, "cache", &r->cache) || !take_flag(c, request, "force_cache", &force) ||
-        !take_mode(c, request) || !take_count(c, request, "max_retry_attempts", &attempts) ||
-        !make_key(c, request, &s->key))
+    if (!take_flag(c, request, "cache", &r->cache) ||
+        !take_flag(c, request, "force_cache", &force) || !take_mode(c, request) ||
+        !take_count(c, request, "max_retry_attempts", &attempts) || !make_key(c, request, &s->key))
         return false;
     r->attempts = (u32)MIN(attempts, 100) + 1;
     r->now_ns = evaluation_now_ns(c->evaluation);
     if (force && !value_defined(value_get_str(request, S("force_cache_duration_seconds")))) {
-        builtin_fail(c, "'force_cache' set but 'force_cache_duration_seconds' parameter is missing");
+        builtin_fail(c,
+                     "'force_cache' set but 'force_cache_duration_seconds' parameter is missing");
         return false;
     }
     if (force && !take_count(c, request, "force_cache_duration_seconds", &r->force_s)) return false;
@@ -177,7 +179,8 @@ static bool refuse_files(struct builtin_call *c, value request) {
 
 /* PEM in one line, its line feeds written out: as people put it into JSON twice. */
 static bool take_pem(struct builtin_call *c, value request, const char *name, str *out) {
-    if (!take_text(c, request, name, out) || str_find(*out, S("\\n")) == out->len) return !c->failed;
+    if (!take_text(c, request, name, out) || str_find(*out, S("\\n")) == out->len)
+        return !c->failed;
     char *to = heap_alloc(c->heap, out->len + 1);
     size_t n = 0;
     if (!to) return false;

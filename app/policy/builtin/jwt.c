@@ -204,8 +204,8 @@ static u32 key_parts(struct key *k, str *parts[7]) {
     u32 n = 0;
     parts[n++] = &k->alg, parts[n++] = &k->kid;
     if (k->kind == KEY_RSA)
-        parts[n++] = &k->rsa.n, parts[n++] = &k->rsa.e, parts[n++] = &k->rsa.d, parts[n++] = &k->rsa.p,
-        parts[n++] = &k->rsa.q;
+        parts[n++] = &k->rsa.n, parts[n++] = &k->rsa.e, parts[n++] = &k->rsa.d,
+        parts[n++] = &k->rsa.p, parts[n++] = &k->rsa.q;
     else if (k->kind == KEY_EC)
         parts[n++] = &k->ec.x, parts[n++] = &k->ec.y, parts[n++] = &k->ec.d;
     else if (k->kind == KEY_ED25519)

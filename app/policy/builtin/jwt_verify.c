@@ -39,7 +39,8 @@ static void *make_verified(void *arg, str key) {
     if (!a->verify(a)) return NULL;
     struct verified *v = calloc(1, sizeof *v);
     if (!v) return NULL;
-    heap_open(&v->heap, MIN(JWT_KEPT_BYTES_MAX, 2048 + 8 * a->token.len)); /* no larger than need be */
+    heap_open(&v->heap,
+              MIN(JWT_KEPT_BYTES_MAX, 2048 + 8 * a->token.len)); /* no larger than need be */
     v->header = v->payload = UNDEFINED;
     if (value_defined(a->payload)) {
         v->header = value_copy(&v->heap, a->header);

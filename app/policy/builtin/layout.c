@@ -572,7 +572,8 @@ bool layout_read(str layout, str text, s64 *unix_s, s64 *ns, struct buf *why) {
     else if (r.am && r.hour == 12) r.hour = 0;
     const char *wrong = settle_date(&r);
     if (wrong) return fail_because(why, text, wrong);
-    *unix_s = calendar_days(r.year, r.month, r.day) * 86400 + r.hour * 3600 + r.minute * 60 + r.second;
+    *unix_s =
+        calendar_days(r.year, r.month, r.day) * 86400 + r.hour * 3600 + r.minute * 60 + r.second;
     if (!r.utc && r.has_offset) *unix_s -= r.offset;
     *ns = r.ns;
     return true;

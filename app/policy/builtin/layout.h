@@ -15,7 +15,8 @@ struct moment {      /* as the clocks of one zone show it */
 };
 str layout_named(str name); /* "RFC822" and the like give their layout, anything else itself */
 void layout_write(struct buf *to, const struct moment *t, str layout);
-/* false: `why` holds the reference's words. An offset or zone in the text is taken off: *unix_s is UTC. */
+/* false: `why` holds the reference's words. An offset or zone in the text is taken off: *unix_s is
+ * UTC. */
 bool layout_read(str layout, str text, s64 *unix_s, s64 *ns, struct buf *why);
 /* "1h15m30.918s"; d, w and y (365 days) too */
 bool duration_read(str text, s64 *ns, struct buf *why);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* misc.c — what the language asks of its surroundings: print, trace, opa.runtime, template strings, the
- * clock. */
+/* misc.c — what the language asks of its surroundings: print, trace, opa.runtime, template strings,
+ * the clock. */
 #include "app/policy/builtin/builtin_impl.h"
 
 value builtin_time_now_ns(struct builtin_call *c, const value *args) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* object.c — object.get keys remove filter union union_n subset. (Paths and patches: json_path.c.) */
+/* object.c — object.get keys remove filter union union_n subset. (Paths and patches: json_path.c.)
+ */
 #include "app/policy/builtin/builtin_impl.h"
 
 value builtin_object_get(struct builtin_call *c, const value *args) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pattern.c — regex.*: the language's functions over app/policy/regex.
  *
- * An expression is made once and kept by the evaluation; what it has learnt of its automaton is kept
- * with it. Where the evaluation keeps no more, it is made for one call. */
+ * An expression is made once and kept by the evaluation; what it has learnt of its automaton is
+ * kept with it. Where the evaluation keeps no more, it is made for one call. */
 #include "app/policy/builtin/builtin_impl.h"
 #include "app/policy/builtin/quote.h"
 #include "app/policy/builtin/unicode.h"
@@ -89,7 +89,8 @@ static bool find_open(struct finding *f, struct builtin_call *c, struct regex *r
     return f->groups != NULL;
 }
 static bool find_next(struct finding *f) {
-    f->rc = regex_next(f->regex, f->text, &f->walk, f->groups, f->count, builtin_regex_work(f->call));
+    f->rc =
+        regex_next(f->regex, f->text, &f->walk, f->groups, f->count, builtin_regex_work(f->call));
     return f->rc == RC_OK && !f->call->heap->exhausted;
 }
 static value group_value(struct finding *f, u32 i) {
@@ -214,7 +215,8 @@ static rc_t replace_all(struct finding *f, struct buf *to, str with) {
     size_t copied = 0, at = 0;
     while (at <= f->text.len && !to->failed) {
         u32 width = 0;
-        rc_t rc = regex_find(f->regex, f->text, at, f->groups, f->count, builtin_regex_work(f->call));
+        rc_t rc =
+            regex_find(f->regex, f->text, at, f->groups, f->count, builtin_regex_work(f->call));
         if (rc == RC_NOT_FOUND) break;
         if (rc != RC_OK) return rc;
         size_t from = (size_t)f->groups[0], end = (size_t)f->groups[1];

@@ -16,7 +16,8 @@ u32 rune_decode(str s, size_t at, u32 *width) {
                : b >= 0xF0 && b <= 0xF4 ? 4
                                         : 0;
     if (!need || left < need) return RUNE_BAD;
-    /* The second byte's range keeps out what is too long, surrogates, and what is beyond U+10FFFF. */
+    /* The second byte's range keeps out what is too long, surrogates, and what is beyond U+10FFFF.
+     */
     u8 low = b == 0xE0   ? 0xA0
              : b == 0xF0 ? 0x90
                          : 0x80,

@@ -13,8 +13,8 @@ enum { EXPONENT_DIGITS_MAX = 6, DECIMALS = 10 };
 
 static bool is_digit(char ch) { return ch >= '0' && ch <= '9'; }
 
-/* Where the number ends and the unit starts; false: the exponent has too many digits. An `e` that no
- * digit follows belongs to the unit. */
+/* Where the number ends and the unit starts; false: the exponent has too many digits. An `e` that
+ * no digit follows belongs to the unit. */
 static bool split_unit(str s, size_t *end) {
     for (size_t i = 0; i < s.len; i++) {
         char ch = s.ptr[i];

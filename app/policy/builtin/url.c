@@ -248,7 +248,8 @@ static bool take_authority(struct builtin_call *c, str authority, struct uri *u,
     return true;
 }
 
-/* In the reference's order, so that of several faults the same one is named. `host` backs u->host. */
+/* In the reference's order, so that of several faults the same one is named. `host` backs u->host.
+ */
 static bool uri_split(struct builtin_call *c, str text, struct uri *u, struct buf *host) {
     size_t hash = str_find_byte(text, '#');
     u->fragment = str_skip(text, hash + 1);

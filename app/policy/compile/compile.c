@@ -197,7 +197,8 @@ static void first_look(struct compiler *c, struct globals *g, struct ast_rule *f
     }
     c->stage = STAGE_HEAD_REFS;
     if (goes_on(c, STAGE_HEAD_REFS)) rewrite_head_ref(c, first);
-    for (struct ast_rule *r = first; r; r = r->otherwise) notes_of(r)->constant = rule_is_constant(r);
+    for (struct ast_rule *r = first; r; r = r->otherwise)
+        notes_of(r)->constant = rule_is_constant(r);
     c->stage = STAGE_OVERRIDES;
     for (struct ast_rule *r = first; r && goes_on(c, STAGE_OVERRIDES); r = r->otherwise)
         check_overrides(c, r, r == first);

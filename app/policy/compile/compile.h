@@ -63,10 +63,10 @@ rc_t compile_modules(struct heap *h, struct ast_module **modules, u32 count,
                      const struct compile_options *o, struct compiled **out,
                      struct policy_errors *errors);
 /* The same after some modules changed (change.c). `modules`: those of `from` themselves where
- * nothing changed, parsed anew where something did; no name twice. Rules lie in `h`, which must live
- * as long as any program that takes them over, as must the heaps `from` was made in; what is of this
- * program alone lies in `own`. Not two at a time from one origin. RC_PASS: it cannot be told without
- * compiling everything: an error most of all. */
+ * nothing changed, parsed anew where something did; no name twice. Rules lie in `h`, which must
+ * live as long as any program that takes them over, as must the heaps `from` was made in; what is
+ * of this program alone lies in `own`. Not two at a time from one origin. RC_PASS: it cannot be
+ * told without compiling everything: an error most of all. */
 struct compile_change {
     const struct compiled *from;
     struct ast_module **modules;
@@ -88,5 +88,6 @@ rc_t compile_query(struct heap *h, const struct compiled *c, struct ast_body *bo
                    const struct ast_term *package, const struct ast_import *imports,
                    u32 import_count, struct compiled_query *out,
                    struct policy_errors *errors);
-str compiled_written_name(const struct compiled *c, str name); /* of a rule's variable; else itself */
+str compiled_written_name(const struct compiled *c,
+                          str name); /* of a rule's variable; else itself */
 struct rule_node *rule_node_find(const struct rule_node *n, value key); /* NULL */

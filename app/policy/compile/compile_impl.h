@@ -110,7 +110,8 @@ struct type_env;
 struct schema_memo;
 struct compiler {
     struct heap *heap; /* of rules and all that is known of them */
-    struct heap *own;  /* of this program alone: the tree; the same as `heap` unless change.c works */
+    struct heap
+        *own; /* of this program alone: the tree; the same as `heap` unless change.c works */
     struct heap scratch; /* rewound after each rule or query */
     struct heap spare;   /* for the last steps once the other is exhausted */
     bool spare_used, too_deep;

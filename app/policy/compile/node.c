@@ -251,7 +251,9 @@ str written_name(const struct compiler *c, str v) {
     return l && l->written.len ? l->written : v;
 }
 
-str compiled_written_name(const struct compiled *c, str name) { return written_name(c->inner, name); }
+str compiled_written_name(const struct compiled *c, str name) {
+    return written_name(c->inner, name);
+}
 
 /* What stands in a message for one term of a ref. */
 static struct ast_term *written_term(struct compiler *c, struct ast_term *t, bool subjects) {

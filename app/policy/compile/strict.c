@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* strict.c — names and functions that are refused: `input` and `data` as names of rules,
- * arguments or variables and imports that hide each other (in v1 and in strict mode), builtins that are
- * deprecated (likewise) or that the caller calls unsafe (always). */
+ * arguments or variables and imports that hide each other (in v1 and in strict mode), builtins that
+ * are deprecated (likewise) or that the caller calls unsafe (always). */
 #include "app/policy/compile/compile_impl.h"
 
 /* ---- input and data ------------------------------------------------------------------------- */

@@ -65,12 +65,14 @@ void name_tests(struct compiler *c) {
     EACH_MODULE(c, m)
     for (u32 i = 0; i < m->rule_count && count < SEEN_TESTS_MAX; i++) {
         u32 len = test_name_len(m->rules[i]->head->ref);
-        if (!len || str_starts(term_name(m->rules[i]->head->ref->terms[len - 1]), S("todo_"))) continue;
+        if (!len || str_starts(term_name(m->rules[i]->head->ref->terms[len - 1]), S("todo_")))
+            continue;
         value name = full_name(c, m, m->rules[i]->head->ref, len);
         value before = value_builder_find(&seen, name);
         bool partial = m->rules[i]->head->ref->count > len;
         if (value_defined(before) && !partial) rename_test(c, m->rules[i], len, before.integer);
-        value_builder_replace(&seen, name, value_integer(value_defined(before) ? before.integer + 1 : 1));
+        value_builder_replace(&seen, name,
+                              value_integer(value_defined(before) ? before.integer + 1 : 1));
         count++;
     }
 }
@@ -104,7 +106,12 @@ static void move_expr(struct ast_body *b, u32 from, u32 to) {
     b->exprs[to] = e;
 }
 
-struct vars { struct walk walk; struct compiler *c; const struct ast_body *body; u32 below, highest; };
+struct vars {
+    struct walk walk;
+    struct compiler *c;
+    const struct ast_body *body;
+    u32 below, highest;
+};
 
 static bool seen_where(struct walk *w, struct ast_term *t) {
     struct vars *v = (struct vars *)w;
@@ -130,15 +137,18 @@ static void lift_binding(struct compiler *c, struct ast_body *b, const struct as
 void tell_test_cases(struct compiler *c, struct ast_rule *r) {
     const struct ast_term *ref = r->head->ref;
     u32 len = c->options->test_cases ? test_name_len(ref) : 0, below = 0;
-    if (!len || ref->count <= len || !str_starts(term_name(ref->terms[len - 1]), S("test_"))) return;
+    if (!len || ref->count <= len || !str_starts(term_name(ref->terms[len - 1]), S("test_")))
+        return;
     for (u32 i = len; i < ref->count; i++) lift_binding(c, r->body, ref->terms[i]);
     for (u32 i = len; i < ref->count; i++) {
         if (ref->terms[i]->kind != AST_VAR) continue;
         u32 first = first_with(c, r->body, ref->terms[i]->var, r->body->count);
         if (first < r->body->count && first + 1 > below) below = first + 1;
     }
-    struct ast_term *names = ast_list(c->heap, &r->at, AST_ARRAY, ref->terms + len, ref->count - len);
-    struct ast_expr *call = names ? ast_expr_call(c->heap, &r->at, S("internal.test_case"), &names, 1) : NULL;
+    struct ast_term *names =
+        ast_list(c->heap, &r->at, AST_ARRAY, ref->terms + len, ref->count - len);
+    struct ast_expr *call =
+        names ? ast_expr_call(c->heap, &r->at, S("internal.test_case"), &names, 1) : NULL;
     struct exprs all = {0};
     if (!call) return;
     for (u32 i = 0; i < r->body->count; i++) {

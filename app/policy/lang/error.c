@@ -75,7 +75,8 @@ void policy_error_show_line(struct policy_errors *e, struct policy_error *error,
     for (end = at; end < text.len && !is_line_end(text.ptr[end]);) end++;
     begin = MIN(begin, end);
     str line = str_of(text.ptr + begin, end - begin);
-    if (line.len > POLICY_ERROR_LINE_MAX) return; /* written by a program: nobody would see the caret */
+    if (line.len > POLICY_ERROR_LINE_MAX)
+        return; /* written by a program: nobody would see the caret */
     size_t index = at - MIN(at, begin), tabs = 0;
     value keys[] = {value_string(e->heap, S("idx")), value_string(e->heap, S("line"))};
     value values[] = {value_integer((s64)at - (s64)begin), value_string(e->heap, line)};

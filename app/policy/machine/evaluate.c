@@ -90,8 +90,9 @@ static rc_t ended(struct evaluation *e) {
     return e->rc;
 }
 
-rc_t policy_ask(struct policy_evaluator *pe, const struct policy_query *q, const struct policy_ask *ask,
-                struct policy_answer *out, struct policy_error *error) {
+rc_t policy_ask(struct policy_evaluator *pe, const struct policy_query *q,
+                const struct policy_ask *ask, struct policy_answer *out,
+                struct policy_error *error) {
     struct evaluation *e = &pe->e;
     *out = (struct policy_answer){0};
     if (!begin(e, q, ask, error)) return no_memory(error);
@@ -103,8 +104,8 @@ rc_t policy_ask(struct policy_evaluator *pe, const struct policy_query *q, const
     return RC_OK;
 }
 
-rc_t policy_decide(struct policy_evaluator *pe, const struct policy_query *q, const struct policy_ask *ask,
-                   value *out, struct policy_error *error) {
+rc_t policy_decide(struct policy_evaluator *pe, const struct policy_query *q,
+                   const struct policy_ask *ask, value *out, struct policy_error *error) {
     struct evaluation *e = &pe->e;
     *out = UNDEFINED;
     if (!begin(e, q, ask, error)) return no_memory(error);

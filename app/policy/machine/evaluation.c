@@ -40,7 +40,8 @@ bool machine_check(struct evaluation *e) {
     e->budget = POLICY_STEPS_SLICE;
     const struct policy_ask *ask = e->ask;
     if (e->heap.exhausted) machine_stop(e, RC_LIMIT, "the memory allowed for a query is used up");
-    else if (e->steps > e->steps_max) machine_stop(e, RC_LIMIT, "the steps allowed for a query are used up");
+    else if (e->steps > e->steps_max)
+        machine_stop(e, RC_LIMIT, "the steps allowed for a query are used up");
     else if (ask->cancelled && ask->cancelled(ask->arg))
         machine_stop(e, RC_TIMEOUT, "caller cancelled query execution");
     else if (ask->limits.deadline_ns && ask->clock_ns && ask->clock_ns() >= ask->limits.deadline_ns)

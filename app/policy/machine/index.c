@@ -53,15 +53,16 @@ static bool same_field(const struct field_name *f, u8 source, u8 test, const val
     return true;
 }
 
-static u32 field_of(struct making *m, u8 source, u8 test, const value *keys, u32 count, u32 argument) {
+static u32 field_of(struct making *m, u8 source, u8 test, const value *keys, u32 count,
+                    u32 argument) {
     for (u32 i = 0; i < m->field_count; i++)
         if (same_field(m->fields + i, source, test, keys, count, argument)) return i;
     if (m->field_count == INDEX_FIELDS_MAX) return NOWHERE;
     value *copy = heap_alloc(&m->pl->p->heap, (count ? count : 1) * sizeof(value));
     if (!copy) return NOWHERE;
     if (count) memcpy(copy, keys, count * sizeof(value));
-    m->fields[m->field_count] =
-        (struct field_name){.source = source, .test = test, .count = count, .keys = copy, .argument = argument};
+    m->fields[m->field_count] = (struct field_name){
+        .source = source, .test = test, .count = count, .keys = copy, .argument = argument};
     return m->field_count++;
 }
 
@@ -143,12 +144,14 @@ static void read_unify(struct reading *r, const struct ast_term *a, const struct
     read_equal(r, a, b);
 }
 
-static void read_member(struct reading *r, const struct ast_term *member, const struct ast_term *of) {
+static void read_member(struct reading *r, const struct ast_term *member,
+                        const struct ast_term *of) {
     of = follow(r, of);
     value set = UNDEFINED;
     if ((of->kind == AST_SET || of->kind == AST_ARRAY) && ast_term_is_constant(of))
         set = ast_term_value(&r->m->pl->p->heap, of);
-    else if (of->kind == AST_VALUE && (of->scalar.kind == VALUE_SET || of->scalar.kind == VALUE_ARRAY))
+    else if (of->kind == AST_VALUE &&
+             (of->scalar.kind == VALUE_SET || of->scalar.kind == VALUE_ARRAY))
         set = of->scalar;
     if (set.kind != VALUE_SET && set.kind != VALUE_ARRAY) return;
     u32 n = value_count(set);
@@ -164,7 +167,9 @@ static bool named(const struct ast_term *op, const char *name) {
     size_t n = 0;
     for (u32 i = 0; op->kind == AST_REF && i < op->count; i++) {
         const struct ast_term *t = op->terms[i];
-        str part = t->kind == AST_VAR ? t->var : t->kind == AST_STRING ? value_str(t->scalar) : (str){0};
+        str part = t->kind == AST_VAR      ? t->var
+                   : t->kind == AST_STRING ? value_str(t->scalar)
+                                           : (str){0};
         if (n + part.len + 2 > sizeof text) return false;
         if (i) text[n++] = '.';
         memcpy(text + n, part.ptr, part.len);
@@ -208,7 +213,9 @@ static int reverse_compare(str a, str b) {
     return a.len < b.len ? -1 : a.len > b.len;
 }
 
-static int key_order(u8 test, str a, str b) { return test == INDEX_SUFFIX ? reverse_compare(a, b) : str_cmp(a, b); }
+static int key_order(u8 test, str a, str b) {
+    return test == INDEX_SUFFIX ? reverse_compare(a, b) : str_cmp(a, b);
+}
 static bool key_fits(u8 test, str text, str key) {
     return test == INDEX_SUFFIX ? str_ends(text, key) : str_starts(text, key);
 }
@@ -240,8 +247,8 @@ static u32 key_place(struct index_field *f, value key) {
 }
 
 /* EQUAL: lists by hash, without sorting: the demands come in the order of the rules. */
-static bool field_lists(struct heap *h, struct index_field *f, const struct index_demand *d, u32 count,
-                        u32 *rules) {
+static bool field_lists(struct heap *h, struct index_field *f, const struct index_demand *d,
+                        u32 count, u32 *rules) {
     u32 slots = 8;
     while (slots < count * 2) slots *= 2;
     f->table = heap_alloc(h, slots * sizeof(u32));
@@ -267,14 +274,16 @@ static bool field_parents(struct heap *h, struct index_field *f) {
     if (!f->parents) return false;
     for (u32 i = 0; i < f->key_count; i++) {
         u32 p = i; /* + 1 - 1: the key before */
-        while (p && !key_fits(f->test, value_str(f->keys[i]), value_str(f->keys[p - 1]))) p = f->parents[p - 1];
+        while (p && !key_fits(f->test, value_str(f->keys[i]), value_str(f->keys[p - 1])))
+            p = f->parents[p - 1];
         f->parents[i] = p;
     }
     return true;
 }
 
 bool index_field_fill(struct heap *h, struct index_field *f, struct index_demand *d, u32 count) {
-    f->keys = heap_alloc(h, (count + 1) * sizeof(value)), f->lists = heap_alloc(h, (count + 1) * sizeof *f->lists);
+    f->keys = heap_alloc(h, (count + 1) * sizeof(value)),
+    f->lists = heap_alloc(h, (count + 1) * sizeof *f->lists);
     u32 *rules = heap_alloc(h, (count + 1) * sizeof(u32));
     if (!f->keys || !f->lists || !rules) return false;
     if (f->test == INDEX_EQUAL) return field_lists(h, f, d, count, rules);
@@ -302,7 +311,8 @@ static void field_build(struct making *m, struct index *x, u32 which) {
     *f = (struct index_field){.source = name->source, .test = name->test};
     u8 *cares = calloc(m->node->rule_count, 1);
     f->others.rules = take(m, m->node->rule_count * sizeof(u32));
-    if (!cares || m->failed || !index_field_fill(&m->pl->p->heap, f, name->demands, name->demand_count)) {
+    if (!cares || m->failed ||
+        !index_field_fill(&m->pl->p->heap, f, name->demands, name->demand_count)) {
         m->failed = true;
         free(cares);
         return;
@@ -311,7 +321,8 @@ static void field_build(struct making *m, struct index *x, u32 which) {
     for (u32 i = 0; i < m->node->rule_count; i++)
         if (!cares[i] && !m->node->rules[i]->is_default) f->others.rules[f->others.count++] = i;
     free(cares);
-    f->path = name->source == INDEX_ARGUMENT ? name->argument : plan_path(m->pl, name->keys, name->count);
+    f->path =
+        name->source == INDEX_ARGUMENT ? name->argument : plan_path(m->pl, name->keys, name->count);
     x->field_count++;
 }
 
@@ -377,7 +388,8 @@ struct index_choice index_look(const struct index_field *f, value v) {
     if (v.kind != VALUE_STRING) return c;
     str text = value_str(v);
     c.key = key_before(f, text);
-    while (c.key && !key_fits(f->test, text, value_str(f->keys[c.key - 1]))) c.key = f->parents[c.key - 1];
+    while (c.key && !key_fits(f->test, text, value_str(f->keys[c.key - 1])))
+        c.key = f->parents[c.key - 1];
     for (u32 k = c.key; k; k = f->parents[k - 1]) c.count += f->lists[k - 1].count;
     return c;
 }

@@ -78,8 +78,8 @@ static void build(struct looks *l, struct look_index *x) {
     free(d);
 }
 
-static struct look_index *index_of(struct evaluation *e, struct looks *l, const struct value_array *array,
-                                   const struct look_test *t) {
+static struct look_index *index_of(struct evaluation *e, struct looks *l,
+                                   const struct value_array *array, const struct look_test *t) {
     for (u32 i = 0; i < l->count; i++) {
         struct look_index *x = l->items + i;
         if (x->array != array || x->test != t->kind || !value_equal(x->field, t->field)) continue;
@@ -88,13 +88,14 @@ static struct look_index *index_of(struct evaluation *e, struct looks *l, const 
     }
     (void)e;
     if (l->count < LOOK_INDEXES_MAX)
-        l->items[l->count++] = (struct look_index){.array = array, .field = t->field, .test = t->kind};
+        l->items[l->count++] =
+            (struct look_index){.array = array, .field = t->field, .test = t->kind};
     return NULL;
 }
 
 /* The rows to go through, ascending; false: all of them. */
-bool look_choose(struct evaluation *e, const struct look *look, value from, value (*operand)(void *arg, u32 x),
-                 void *arg, const u32 **rows, u32 *count) {
+bool look_choose(struct evaluation *e, const struct look *look, value from,
+                 value (*operand)(void *arg, u32 x), void *arg, const u32 **rows, u32 *count) {
     if (from.kind != VALUE_ARRAY || from.array->count < LOOK_ROWS_MIN || !e->ask->data_version ||
         e->ask->strict_errors || value_defined(e->now.replaced))
         return false;

@@ -47,7 +47,8 @@ static u32 call_hash(u32 id, const value *arguments, u32 count) {
 static bool is_call(const struct memo_call *m, u32 id, const value *arguments, u32 count) {
     if (m->id != id || m->count != count) return false;
     for (u32 i = 0; i < count; i++)
-        if (!value_equal(m->arguments[i], arguments[i]) || m->arguments[i].boxed != arguments[i].boxed)
+        if (!value_equal(m->arguments[i], arguments[i]) ||
+            m->arguments[i].boxed != arguments[i].boxed)
             return false;
     return true;
 }
@@ -78,6 +79,7 @@ void memo_call_put(struct evaluation *e, u32 id, const value *arguments, u32 cou
     if (!e->calls) return;
     struct memo_call *m = e->calls + (call_hash(id, arguments, count) & e->calls_mask);
     if (m->generation == e->now.generation) e->calls_lost++;
-    *m = (struct memo_call){.generation = e->now.generation, .id = id, .count = count, .result = result};
+    *m = (struct memo_call){
+        .generation = e->now.generation, .id = id, .count = count, .result = result};
     for (u32 i = 0; i < count; i++) m->arguments[i] = arguments[i];
 }

@@ -76,7 +76,8 @@ void plan_close(struct plan *pl) {
 }
 
 void plan_fail(struct plan *pl, const char *why) {
-    if (!pl->failed && pl->errors) policy_error_add(pl->errors, EVAL_INTERNAL_ERROR, pl->at, "%s", why);
+    if (!pl->failed && pl->errors)
+        policy_error_add(pl->errors, EVAL_INTERNAL_ERROR, pl->at, "%s", why);
     pl->failed = true;
 }
 
@@ -188,21 +189,24 @@ u32 plan_place(struct plan *pl, const struct ast_location *at) {
 
 u32 plan_head_note(struct plan *pl, struct head_note note) {
     struct program *p = pl->p;
-    if (!table_grow(&p->heads, &p->head_room, p->head_count, sizeof *p->heads)) return no_memory(pl), 0;
+    if (!table_grow(&p->heads, &p->head_room, p->head_count, sizeof *p->heads))
+        return no_memory(pl), 0;
     p->heads[p->head_count] = note;
     return p->head_count++;
 }
 
 u32 plan_look_add(struct plan *pl, struct look look) {
     struct program *p = pl->p;
-    if (!table_grow(&p->looks, &p->look_room, p->look_count, sizeof *p->looks)) return no_memory(pl), NOWHERE;
+    if (!table_grow(&p->looks, &p->look_room, p->look_count, sizeof *p->looks))
+        return no_memory(pl), NOWHERE;
     p->looks[p->look_count] = look;
     return p->look_count++;
 }
 
 u32 plan_with_set(struct plan *pl, struct with_set set) {
     struct program *p = pl->p;
-    if (!table_grow(&p->withs, &p->with_room, p->with_count, sizeof *p->withs)) return no_memory(pl), 0;
+    if (!table_grow(&p->withs, &p->with_room, p->with_count, sizeof *p->withs))
+        return no_memory(pl), 0;
     p->withs[p->with_count] = set;
     return p->with_count++;
 }
@@ -406,12 +410,18 @@ static struct node *tree_make(struct making *m, const struct rule_node *from, st
     struct node *n = heap_alloc(m->heap, sizeof *n);
     if (!n) return p->exhausted = true, NULL;
     u32 depth = parent ? parent->depth + 1 : 0;
-    *n = (struct node){.id = before ? before->id : p->node_count++, .depth = depth, .key = from->key,
-                       .parent = parent, .hide = from->hide, .from = from,
-                       .whole = {NOWHERE, 0}, .keyed = {{NOWHERE, 0}, {NOWHERE, 0}}};
+    *n = (struct node){.id = before ? before->id : p->node_count++,
+                       .depth = depth,
+                       .key = from->key,
+                       .parent = parent,
+                       .hide = from->hide,
+                       .from = from,
+                       .whole = {NOWHERE, 0},
+                       .keyed = {{NOWHERE, 0}, {NOWHERE, 0}}};
     p->nodes[n->id] = n;
     n->path = heap_alloc(m->heap, (depth ? depth : 1) * sizeof(value));
-    n->children = heap_alloc(m->heap, (from->child_count ? from->child_count : 1) * sizeof(struct node *));
+    n->children =
+        heap_alloc(m->heap, (from->child_count ? from->child_count : 1) * sizeof(struct node *));
     if (!n->path || !n->children) return p->exhausted = true, NULL;
     if (parent) {
         memcpy(n->path, parent->path, parent->depth * sizeof(value));

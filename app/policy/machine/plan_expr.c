@@ -74,11 +74,12 @@ static void result_of(struct plan *pl, u32 result, const struct ast_term *output
     if (output) plan_match(pl, result, output);
     else if (capture == NOWHERE) plan_emit(pl, OP_NOT_FALSE, result, 0, 0);
     if (capture != NOWHERE)
-        plan_emit(pl, OP_MOVE, capture, output ? plan_constant(pl, value_boolean(true)) : result, 0);
+        plan_emit(pl, OP_MOVE, capture, output ? plan_constant(pl, value_boolean(true)) : result,
+                  0);
 }
 
-static void call_function(struct plan *pl, const struct node *f, struct ast_term *const *args, u32 count,
-                          u32 capture, const struct ast_location *at) {
+static void call_function(struct plan *pl, const struct node *f, struct ast_term *const *args,
+                          u32 count, u32 capture, const struct ast_location *at) {
     if (count != f->arity && count != f->arity + 1) {
         plan_fail(pl, "a function is called with another number of arguments");
         return;
@@ -114,8 +115,9 @@ static const struct { str name; u16 op; } makers[] = {
 };
 
 /* Builtins with an instruction of their own. */
-static bool call_inline(struct plan *pl, const struct builtin *b, u32 number, struct ast_term *const *args,
-                        u32 count, u32 capture, const struct ast_location *at) {
+static bool call_inline(struct plan *pl, const struct builtin *b, u32 number,
+                        struct ast_term *const *args, u32 count, u32 capture,
+                        const struct ast_location *at) {
     str name = str_from_c(b->name);
     for (u32 i = 0; count == 2 && capture == NOWHERE && i < ARRAY_LEN(tests); i++) {
         if (!str_eq(tests[i].name, name)) continue;
@@ -146,8 +148,8 @@ static bool call_inline(struct plan *pl, const struct builtin *b, u32 number, st
 /* No result in its declaration: called for what it does. */
 static bool is_void(const struct builtin *b) { return b->type && !strstr(b->type, "=>"); }
 
-static void call_builtin(struct plan *pl, const struct builtin *b, struct ast_term *const *args, u32 count,
-                         u32 capture, const struct ast_location *at) {
+static void call_builtin(struct plan *pl, const struct builtin *b, struct ast_term *const *args,
+                         u32 count, u32 capture, const struct ast_location *at) {
     u32 number = (u32)(b - builtins), arity = b->arity;
     if (call_inline(pl, b, number, args, count, capture, at)) return;
     bool relation = b->flags & BUILTIN_RELATION;
@@ -161,7 +163,8 @@ static void call_builtin(struct plan *pl, const struct builtin *b, struct ast_te
         u32 after = plan_label(pl); /* whatever comes of it */
         i->fail = after;
         plan_here(pl, after);
-        if (capture != NOWHERE) plan_emit(pl, OP_MOVE, capture, plan_constant(pl, value_boolean(true)), 0);
+        if (capture != NOWHERE)
+            plan_emit(pl, OP_MOVE, capture, plan_constant(pl, value_boolean(true)), 0);
         return;
     }
     if (relation) result = iterate_results(pl, result);
@@ -185,7 +188,8 @@ void plan_call(struct plan *pl, struct ast_term *const *terms, u32 count, u32 ca
     }
     if (str_eq(name, S("eq")) && count == 3) {
         plan_unify(pl, terms[1], terms[2]);
-        if (capture != NOWHERE) plan_emit(pl, OP_MOVE, capture, plan_constant(pl, value_boolean(true)), 0);
+        if (capture != NOWHERE)
+            plan_emit(pl, OP_MOVE, capture, plan_constant(pl, value_boolean(true)), 0);
         return;
     }
     const struct builtin *b = builtin_find(name);
@@ -344,7 +348,8 @@ static void with_item(struct plan *pl, struct with_item *item, const struct ast_
     if (f) item->kind = WITH_FUNCTION, item->target = f->id;
     else if (starts_at(w->target, S("input"))) item->kind = WITH_INPUT;
     else if (starts_at(w->target, S("data"))) item->kind = WITH_DATA;
-    else if ((b = builtin_of(w->target))) item->kind = WITH_BUILTIN, item->target = (u32)(b - builtins);
+    else if ((b = builtin_of(w->target)))
+        item->kind = WITH_BUILTIN, item->target = (u32)(b - builtins);
     else plan_fail(pl, "nothing to replace by this name");
     if (item->kind == WITH_INPUT || item->kind == WITH_DATA)
         item->path = path_of(pl, w->target, &item->path_count);
@@ -435,7 +440,8 @@ static void plan_step(struct plan *pl, const struct ast_expr *e, u32 capture) {
         return;
     }
     plan_absent(pl, NULL, e);
-    if (capture != NOWHERE) plan_emit(pl, OP_MOVE, capture, plan_constant(pl, value_boolean(true)), 0);
+    if (capture != NOWHERE)
+        plan_emit(pl, OP_MOVE, capture, plan_constant(pl, value_boolean(true)), 0);
 }
 
 static void plan_quietly(struct plan *pl, const struct ast_expr *e, u32 capture) {

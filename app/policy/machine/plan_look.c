@@ -31,7 +31,8 @@ struct looking {
 
 static bool named(const struct ast_expr *e, const char *first, const char *second) {
     const struct ast_term *op = e->terms[0];
-    if (op->kind != AST_REF || op->count != (second ? 2u : 1u) || op->terms[0]->kind != AST_VAR) return false;
+    if (op->kind != AST_REF || op->count != (second ? 2u : 1u) || op->terms[0]->kind != AST_VAR)
+        return false;
     if (!str_eq(op->terms[0]->var, str_from_c(first))) return false;
     return !second || (op->terms[1]->kind == AST_STRING &&
                        str_eq(value_str(op->terms[1]->scalar), str_from_c(second)));
@@ -41,7 +42,8 @@ static bool named(const struct ast_expr *e, const char *first, const char *secon
 static const struct ast_term *field_of(const struct looking *l, const struct ast_term *t) {
     if (t->kind == AST_VAR) {
         for (u32 i = 0; i < l->meaning_count; i++)
-            if (l->meanings[i].field && str_eq(l->meanings[i].name, t->var)) return l->meanings[i].term;
+            if (l->meanings[i].field && str_eq(l->meanings[i].name, t->var))
+                return l->meanings[i].term;
         return NULL;
     }
     if (t->kind != AST_REF || t->count != 2 || t->terms[0]->kind != AST_VAR) return NULL;
@@ -60,13 +62,15 @@ static const struct ast_term *known(const struct looking *l, const struct ast_te
     return plan_is_input(l->pl, t, &path) ? t : NULL;
 }
 
-static void add_test(struct looking *l, u8 kind, const struct ast_term *field, const struct ast_term *with) {
+static void add_test(struct looking *l, u8 kind, const struct ast_term *field,
+                     const struct ast_term *with) {
     if (!field || !with || l->look.count == LOOK_TESTS_MAX) return;
     u32 operand = plan_term(l->pl, with, NOWHERE);
     l->tests[l->look.count++] = (struct look_test){kind, field->scalar, operand};
 }
 
-static void mean(struct looking *l, const struct ast_term *var, const struct ast_term *term, bool field) {
+static void mean(struct looking *l, const struct ast_term *var, const struct ast_term *term,
+                 bool field) {
     if (l->meaning_count < INDEX_BINDINGS_MAX)
         l->meanings[l->meaning_count++] = (struct meaning){var->var, term, field};
 }
@@ -90,7 +94,8 @@ static void read_expr(struct looking *l, const struct ast_expr *e) {
 
 /* x = data.path[_], all of it base documents. */
 static const struct ast_term *loop_variable(struct plan *pl, const struct ast_expr *e) {
-    if (e->negated || e->with_count || e->kind != AST_EXPR_CALL || e->count != 3 || !named(e, "eq", NULL))
+    if (e->negated || e->with_count || e->kind != AST_EXPR_CALL || e->count != 3 ||
+        !named(e, "eq", NULL))
         return NULL;
     const struct ast_term *var = e->terms[1], *ref = e->terms[2];
     if (var->kind != AST_VAR) var = e->terms[2], ref = e->terms[1];

@@ -173,7 +173,8 @@ static void add_entry(struct plan *pl, struct group *g, const struct ast_rule *r
 static void add_document(struct plan *pl, struct group *g, const struct ast_rule *r) {
     const struct ast_head *h = r->head;
     u32 own = doc_key_count(g->node, h), first = plan_register(pl, own ? own : 1);
-    for (u32 k = 0; k < own; k++) plan_term_into(pl, h->ref->terms[g->node->depth + 1 + k], first + k);
+    for (u32 k = 0; k < own; k++)
+        plan_term_into(pl, h->ref->terms[g->node->depth + 1 + k], first + k);
     bool multi = ast_rule_kind(r) == AST_MULTI_VALUE;
     u32 v = plan_term(pl, multi ? head_key(h) : h->value, NOWHERE);
     u32 note = plan_head_note(pl, (struct head_note){&h->at, multi});
@@ -187,7 +188,8 @@ static bool uses_document(const struct group *g) {
     return !g->node->is_set && !(g->node->is_single_key && g->keys < 2);
 }
 
-static void plan_partial_rule(struct plan *pl, struct group *g, const struct ast_rule *r, u32 next) {
+static void plan_partial_rule(struct plan *pl, struct group *g, const struct ast_rule *r,
+                              u32 next) {
     plan_vars_clear(pl);
     pl->registers = g->base;
     pl->fail = next;
@@ -308,7 +310,8 @@ static bool is_made_name(str name) {
 struct row { value name; u32 reg; };
 
 /* The bound variables a person wrote, sorted by name: one column each. */
-static u32 plan_columns(struct plan *pl, const struct compiled_query *c, struct row *rows, u32 room) {
+static u32 plan_columns(struct plan *pl, const struct compiled_query *c, struct row *rows,
+                        u32 room) {
     u32 n = 0;
     for (u32 i = 0; pl->vars && i <= pl->var_mask; i++) {
         if (!pl->vars[i].hash) continue;
@@ -353,7 +356,8 @@ static u32 plan_query_body(struct plan *pl, const struct ast_body *b, u32 *captu
     return n;
 }
 
-rc_t plan_query(struct policy_query *q, const struct compiled_query *c, struct policy_errors *errors) {
+rc_t plan_query(struct policy_query *q, const struct compiled_query *c,
+                struct policy_errors *errors) {
     struct program *p = &q->program;
     struct plan pl;
     plan_open(&pl, p, &q->of->program, errors);

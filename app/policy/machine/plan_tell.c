@@ -36,7 +36,8 @@ static void gather(struct gathering *g, str name, u32 reg) {
 
 /* Variables, not the documents and functions that are named like them. */
 static bool gather_term(struct ast_walk *w, struct ast_term **t) {
-    if ((*t)->kind != AST_VAR || str_eq((*t)->var, S("data")) || str_eq((*t)->var, S("input"))) return true;
+    if ((*t)->kind != AST_VAR || str_eq((*t)->var, S("data")) || str_eq((*t)->var, S("input")))
+        return true;
     if (!builtin_find((*t)->var)) gather(w->arg, (*t)->var, NOWHERE);
     return true;
 }

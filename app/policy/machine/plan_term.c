@@ -29,7 +29,8 @@ bool plan_is_unbound_var(struct plan *pl, const struct ast_term *t) {
     return t->kind == AST_VAR && !is_document(t) && !plan_var(pl, t->var)->bound;
 }
 
-/* References may have variables among their operands that they themselves bind; closures likewise. */
+/* References may have variables among their operands that they themselves bind; closures likewise.
+ */
 bool plan_is_ready(struct plan *pl, const struct ast_term *t) {
     switch (t->kind) {
     case AST_VAR:
@@ -43,7 +44,8 @@ bool plan_is_ready(struct plan *pl, const struct ast_term *t) {
         return true;
     case AST_OBJECT:
         for (u32 i = 0; i < t->count; i++)
-            if (!plan_is_ready(pl, t->pairs[i].key) || !plan_is_ready(pl, t->pairs[i].value)) return false;
+            if (!plan_is_ready(pl, t->pairs[i].key) || !plan_is_ready(pl, t->pairs[i].value))
+                return false;
         return true;
     default:
         return true;
@@ -87,7 +89,8 @@ static u32 target(struct plan *pl, struct walk *w) {
 /* Keys from operand `from` on that are constants. */
 static u32 constant_keys(const struct ast_term *ref, u32 from, value *keys, u32 room) {
     u32 n = 0;
-    while (from + n < ref->count && n < room && plan_is_constant(ref->terms[from + n], &keys[n])) n++;
+    while (from + n < ref->count && n < room && plan_is_constant(ref->terms[from + n], &keys[n]))
+        n++;
     return n;
 }
 
@@ -335,10 +338,13 @@ void plan_match(struct plan *pl, u32 operand, const struct ast_term *pattern) {
         plan_bind(pl, plan_var(pl, pattern->var), operand);
         return;
     }
-    if (pattern->kind == AST_ARRAY && !plan_is_ready(pl, pattern)) match_array(pl, operand, pattern);
-    else if (pattern->kind == AST_OBJECT && !plan_is_ready(pl, pattern)) match_object(pl, operand, pattern);
+    if (pattern->kind == AST_ARRAY && !plan_is_ready(pl, pattern))
+        match_array(pl, operand, pattern);
+    else if (pattern->kind == AST_OBJECT && !plan_is_ready(pl, pattern))
+        match_object(pl, operand, pattern);
     else if (pattern->kind == AST_SET && !plan_is_ready(pl, pattern))
-        plan_jump(pl, pl->fail); /* a set that is not known yet equals nothing: the reference's rule */
+        plan_jump(pl,
+                  pl->fail); /* a set that is not known yet equals nothing: the reference's rule */
     else plan_equal(pl, operand, plan_term(pl, pattern, NOWHERE));
 }
 
@@ -370,7 +376,8 @@ static void alias(struct plan *pl, const struct ast_term *a, const struct ast_te
 struct pair { const struct ast_term *a, *b; };
 
 /* One pair of terms. False: it has to wait until others have bound more. */
-static bool unify_now(struct plan *pl, const struct ast_term *a, const struct ast_term *b, bool last) {
+static bool unify_now(struct plan *pl, const struct ast_term *a, const struct ast_term *b,
+                      bool last) {
     bool free_a = plan_is_unbound_var(pl, a), free_b = plan_is_unbound_var(pl, b);
     if (free_a && free_b) {
         if (!last) return false;

@@ -73,7 +73,7 @@ struct node {
     bool is_set;           /* a plain partial set */
     bool is_single_key;    /* all rules: p[k] := v or p contains k */
     u32 arity;
-    u32 keys_max;          /* of partial rules: operands after the node's path, a set's member included */
+    u32 keys_max; /* of partial rules: operands after the node's path, a set's member included */
     struct ast_rule **rules; /* with those further down when has_ref_rules */
     u32 rule_count;
     const struct rule_node *from;
@@ -124,7 +124,7 @@ struct index; /* index.h */
 
 struct program {
     struct heap heap;
-    struct heap own;     /* of a program that took over parts of another: what it does not pass on */
+    struct heap own; /* of a program that took over parts of another: what it does not pass on */
     struct compiled *compiled;
     struct node *root;
     struct node **nodes;
@@ -154,11 +154,11 @@ struct program {
     bool exhausted;
     bool trace;          /* code tells what it does: trace.h */
     bool every_rule;     /* no index leaves rules out */
-    u64 id;              /* differs from program to program: evaluators forget what they remembered */
+    u64 id; /* differs from program to program: evaluators forget what they remembered */
 };
 
-/* Programs made from one another share rules, constants and paths: what one has made stays until the
- * last of them goes. */
+/* Programs made from one another share rules, constants and paths: what one has made stays until
+ * the last of them goes. */
 struct line_heap { struct heap heap; struct line_heap *next; };
 struct line {
     u32 refs;
@@ -184,6 +184,7 @@ rc_t plan_program(struct program *p, struct policy_errors *errors);
 rc_t plan_change(struct program *p, const struct program *from, bool newest,
                  struct policy_errors *errors);
 void table_drop(void *items); /* of a program's lists; NULL is fine */
-rc_t plan_query(struct policy_query *q, const struct compiled_query *c, struct policy_errors *errors);
+rc_t plan_query(struct policy_query *q, const struct compiled_query *c,
+                struct policy_errors *errors);
 rc_t plan_document(struct policy_query *q, const value *path, u32 count);
 struct node *node_child(const struct node *n, value key); /* NULL */

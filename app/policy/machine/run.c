@@ -29,7 +29,8 @@ static bool room_for(struct evaluation *e, u32 registers) {
     if (UNLIKELY(registers > e->room - e->top)) {
         u32 room = e->room ? e->room : 1024;
         while (room - e->top < registers) room *= 2;
-        value *now = room <= POLICY_STACK_MAX ? realloc(e->registers, (size_t)room * sizeof(value)) : NULL;
+        value *now =
+            room <= POLICY_STACK_MAX ? realloc(e->registers, (size_t)room * sizeof(value)) : NULL;
         if (!now) {
             machine_stop(e, RC_LIMIT, "rules are nested too deeply");
             return false;
@@ -64,8 +65,10 @@ static value get_all(value v, const value *keys, u32 count) {
     return v;
 }
 
-value machine_rules_keyed(struct evaluation *e, const struct node *n, const value *keys, u32 count) {
-    if (e->now.with && node_is_replaced(e, n)) return get_all(base_get(e, n->path, n->depth), keys, count);
+value machine_rules_keyed(struct evaluation *e, const struct node *n, const value *keys,
+                          u32 count) {
+    if (e->now.with && node_is_replaced(e, n))
+        return get_all(base_get(e, n->path, n->depth), keys, count);
     const struct memo *m = e->memo + n->id;
     if (m->generation == e->now.generation) return get_all(m->v, keys, count);
     u32 id = n->id * 4 + count;
@@ -76,7 +79,8 @@ value machine_rules_keyed(struct evaluation *e, const struct node *n, const valu
 
 /* ---- Builtins ---- */
 
-static void builtin_error(struct evaluation *e, const struct builtin *b, const struct ast_location *at) {
+static void builtin_error(struct evaluation *e, const struct builtin *b,
+                          const struct ast_location *at) {
     const struct builtin_call *c = &e->call;
     if (c->halt) {
         machine_fail(e, c->code, at, "%s: %s", b->name, c->message);
@@ -119,8 +123,8 @@ static value call_builtin(struct evaluation *e, u32 number, const value *argumen
 }
 
 /* A function in another's place: it sees none of the replacements. */
-static value call_replacement(struct evaluation *e, const struct mock *m, const value *arguments, u32 count,
-                              const struct ast_location *at) {
+static value call_replacement(struct evaluation *e, const struct mock *m, const value *arguments,
+                              u32 count, const struct ast_location *at) {
     const struct with_item *item = m->item;
     if (item->by == BY_VALUE) return m->value;
     const struct mock *saved = e->now.mocks;
@@ -137,8 +141,8 @@ static value call_replacement(struct evaluation *e, const struct mock *m, const 
     return v;
 }
 
-value machine_builtin(struct evaluation *e, u32 number, const value *arguments, u32 count, u32 place,
-                      const struct program *p) {
+value machine_builtin(struct evaluation *e, u32 number, const value *arguments, u32 count,
+                      u32 place, const struct program *p) {
     const struct ast_location *at = p->places[place];
     if (UNLIKELY(e->now.mocks != NULL)) {
         const struct mock *m = mock_find(e, WITH_BUILTIN, number);
@@ -158,8 +162,8 @@ static value field_value(struct evaluation *e, const struct program *p, const st
 }
 
 /* Leaves the list of rules in three registers: address, position, count. */
-static void choose(struct evaluation *e, const struct program *p, const struct index *x, value *registers,
-                   u32 at) {
+static void choose(struct evaluation *e, const struct program *p, const struct index *x,
+                   value *registers, u32 at) {
     struct index_choice best = {.count = NOWHERE};
     for (u32 i = 0; i < x->field_count; i++) {
         const struct index_field *f = x->fields + i;
@@ -201,7 +205,8 @@ static value operand_of(void *arg, u32 x) {
 static inline value field_get(value from, value key, u32 *slot) {
     if (LIKELY(from.kind == VALUE_OBJECT)) {
         const struct value_object *o = from.object;
-        if (LIKELY(*slot < o->keys->count) && value_equal(o->keys->items[*slot], key)) return o->values[*slot];
+        if (LIKELY(*slot < o->keys->count) && value_equal(o->keys->items[*slot], key))
+            return o->values[*slot];
         s64 at = value_position(o->keys, key);
         if (at < 0) return UNDEFINED;
         *slot = (u32)at;
@@ -220,7 +225,8 @@ static bool is_member(value item, value of) {
     if (of.kind == VALUE_SET) return value_has(of, item);
     u32 n = value_count(of);
     for (u32 i = 0; i < n; i++)
-        if (value_equal(of.kind == VALUE_ARRAY ? value_item(of, i) : value_value_at(of, i), item)) return true;
+        if (value_equal(of.kind == VALUE_ARRAY ? value_item(of, i) : value_value_at(of, i), item))
+            return true;
     return false;
 }
 
@@ -288,7 +294,8 @@ static void result_row(struct evaluation *e, const value *row, u32 count) {
     if (e->result_count == 0 && count > names) e->decision = row[names];
     if (e->result_count == e->result_room) {
         u32 room = e->result_room ? e->result_room * 2 : 16;
-        struct policy_result *now = room <= POLICY_RESULTS_MAX ? realloc(e->results, room * sizeof *now) : NULL;
+        struct policy_result *now =
+            room <= POLICY_RESULTS_MAX ? realloc(e->results, room * sizeof *now) : NULL;
         if (!now) {
             machine_stop(e, RC_LIMIT, "too many results");
             return;
@@ -326,8 +333,12 @@ static void tell(struct evaluation *e, const struct program *p, const struct ins
         return;
     }
     const struct tell_note *note = p->tells + i->x;
-    struct policy_event event = {.op = (enum policy_event_op)i->n, .depth = e->depth, .at = note->at,
-                                 .expr = note->expr, .rule = note->rule, .body = note->body,
+    struct policy_event event = {.op = (enum policy_event_op)i->n,
+                                 .depth = e->depth,
+                                 .at = note->at,
+                                 .expr = note->expr,
+                                 .rule = note->rule,
+                                 .body = note->body,
                                  .early = note->early};
     if (event.op == POLICY_FAIL && value_defined(r[i->a])) return;
     if (event.op == POLICY_ENTER) {
@@ -348,9 +359,10 @@ static void tell(struct evaluation *e, const struct program *p, const struct ins
 }
 
 static void conflict(struct evaluation *e, const struct ast_location *at, u32 kind) {
-    static const char *const words[] = {"complete rules must not produce multiple outputs",
-                                        "functions must not produce multiple outputs for same inputs",
-                                        "object keys must be unique"};
+    static const char *const words[] = {
+        "complete rules must not produce multiple outputs",
+        "functions must not produce multiple outputs for same inputs",
+        "object keys must be unique"};
     machine_fail(e, EVAL_CONFLICT_ERROR, at, "%s", words[kind]);
 }
 
@@ -377,8 +389,8 @@ static void conflict(struct evaluation *e, const struct ast_location *at, u32 ki
     (p = (program_), code = p->code, base[1] = p->constants,                                       \
      slots = p == &e->policy->program ? e->slots : e->query_slots)
 
-value machine_run(struct evaluation *e, const struct program *p, struct unit unit, u32 node, u32 which,
-                  const value *arguments, u32 count) {
+value machine_run(struct evaluation *e, const struct program *p, struct unit unit, u32 node,
+                  u32 which, const value *arguments, u32 count) {
     static const void *const labels[] = {
 #define OP(name, what) &&do_##name,
 #include "app/policy/machine/ops.def"
@@ -412,7 +424,8 @@ value machine_run(struct evaluation *e, const struct program *p, struct unit uni
 enter:
     TICK;
     if (!room_for(e, callee.registers)) goto stopped;
-    memcpy(e->registers + e->top, e->registers + window + callee_first, callee_count * sizeof(value));
+    memcpy(e->registers + e->top, e->registers + window + callee_first,
+           callee_count * sizeof(value));
     e->frames[e->depth++] = (struct frame){i, p, window, callee_node, callee_which, e->now.mocks};
     window = e->top;
     e->top += callee.registers;
@@ -444,8 +457,9 @@ enter:
         const struct frame *f = e->frames + e->depth - 1;
         if (f->unit == WHICH_WHOLE) memo_put(e, f->node, v);
         else if (f->node != NOWHERE)
-            memo_call_put(e, f->node * 4 + f->unit, r,
-                          f->unit == WHICH_FUNCTION ? e->policy->program.nodes[f->node]->arity : f->unit, v);
+            memo_call_put(
+                e, f->node * 4 + f->unit, r,
+                f->unit == WHICH_FUNCTION ? e->policy->program.nodes[f->node]->arity : f->unit, v);
         e->depth--;
         e->top = window;
         if (e->depth == entry_depth) goto finished;
@@ -479,7 +493,8 @@ enter:
     DO(BASE) {
         const struct path *path = p->paths + i->b;
         v = UNDEFINED;
-        if (LIKELY(!value_defined(e->now.replaced) && path->count)) v = path_get(e->now.data, path, slots);
+        if (LIKELY(!value_defined(e->now.replaced) && path->count))
+            v = path_get(e->now.data, path, slots);
         if (!value_defined(v)) v = base_get(e, path->keys, path->count);
         if (!value_defined(v)) FAIL;
         R(i->a) = v;
@@ -715,7 +730,8 @@ helped:
                 goto helped;
             }
         }
-        const struct memo_call *known = memo_call_find(e, n->id * 4 + WHICH_FUNCTION, r + i->b, i->n);
+        const struct memo_call *known =
+            memo_call_find(e, n->id * 4 + WHICH_FUNCTION, r + i->b, i->n);
         if (!known) {
             callee = n->whole, callee_node = n->id, callee_which = WHICH_FUNCTION;
             goto enter;

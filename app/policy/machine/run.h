@@ -114,14 +114,14 @@ struct policy_evaluator { struct evaluation e; };
 
 /* ---- run.c ---- */
 /* Runs a unit; its first registers are the arguments. UNDEFINED also when e->rc is set. */
-value machine_run(struct evaluation *e, const struct program *p, struct unit unit, u32 node, u32 which,
-                  const value *arguments, u32 count);
+value machine_run(struct evaluation *e, const struct program *p, struct unit unit, u32 node,
+                  u32 which, const value *arguments, u32 count);
 /* The value of the rules at `n` (not a function), replaced by `with` or not. */
 value machine_rules(struct evaluation *e, const struct node *n);
 value machine_rules_keyed(struct evaluation *e, const struct node *n, const value *keys, u32 count);
 /* A builtin, or what it is replaced with. */
-value machine_builtin(struct evaluation *e, u32 number, const value *arguments, u32 count, u32 place,
-                      const struct program *p);
+value machine_builtin(struct evaluation *e, u32 number, const value *arguments, u32 count,
+                      u32 place, const struct program *p);
 
 /* ---- evaluation.c ---- */
 void machine_fail(struct evaluation *e, enum policy_code code, const struct ast_location *at,
@@ -145,13 +145,13 @@ value tree_keys(struct evaluation *e, const struct node *n); /* an array, for it
 value tree_document(struct evaluation *e, const struct node *n);
 
 /* ---- look.c ---- */
-bool look_choose(struct evaluation *e, const struct look *look, value from, value (*operand)(void *arg, u32 x),
-                 void *arg, const u32 **rows, u32 *count);
+bool look_choose(struct evaluation *e, const struct look *look, value from,
+                 value (*operand)(void *arg, u32 x), void *arg, const u32 **rows, u32 *count);
 void looks_close(struct evaluation *e);
 
 /* ---- with.c ---- */
-value with_open(struct evaluation *e, const struct with_set *set, value (*operand)(void *arg, u32 operand),
-                void *arg);
+value with_open(struct evaluation *e, const struct with_set *set,
+                value (*operand)(void *arg, u32 operand), void *arg);
 void with_leave(struct evaluation *e, value state);
 void with_enter(struct evaluation *e, value state);
 const struct mock *mock_find(const struct evaluation *e, int kind, u32 target);

@@ -21,7 +21,8 @@ static bool path_is_replaced(const struct evaluation *e, const value *path, u32 
     for (const struct with_state *s = e->now.with; s; s = s->outer)
         for (u32 i = 0; i < s->set->count; i++) {
             const struct with_item *item = s->set->items + i;
-            if (item->kind == WITH_DATA && is_prefix(item->path, item->path_count, path, count)) return true;
+            if (item->kind == WITH_DATA && is_prefix(item->path, item->path_count, path, count))
+                return true;
         }
     return false;
 }
@@ -44,7 +45,8 @@ static value without_system(struct evaluation *e, value root) {
     struct value_builder b;
     value_builder_open(&b, &e->heap, VALUE_OBJECT);
     for (u32 i = 0; i < value_count(root); i++)
-        if (!str_eq(value_key_at(root, i).kind == VALUE_STRING ? value_str(value_key_at(root, i)) : (str){0},
+        if (!str_eq(value_key_at(root, i).kind == VALUE_STRING ? value_str(value_key_at(root, i))
+                                                               : (str){0},
                     S("system")))
             value_builder_replace(&b, value_key_at(root, i), value_value_at(root, i));
     return value_builder_close(&b);
@@ -62,7 +64,9 @@ value base_get(struct evaluation *e, const value *path, u32 count) {
     return v;
 }
 
-static value base_of(struct evaluation *e, const struct node *n) { return base_get(e, n->path, n->depth); }
+static value base_of(struct evaluation *e, const struct node *n) {
+    return base_get(e, n->path, n->depth);
+}
 
 static value base_below(struct evaluation *e, const struct node *n, value key) {
     value path[POLICY_PATH_DEPTH_MAX + 1];
@@ -78,7 +82,8 @@ value tree_get(struct evaluation *e, const struct node *n, value key) {
     if (n->has_rules) return machine_rules_keyed(e, n, &key, 1); /* partial rules, not yet run */
     const struct node *child = node_child(n, key);
     if (!child || node_is_replaced(e, child)) return base_below(e, n, key);
-    if (!child->has_rules || child->is_partial) return (value){.kind = CELL_TREE, .bits = (uintptr_t)child};
+    if (!child->has_rules || child->is_partial)
+        return (value){.kind = CELL_TREE, .bits = (uintptr_t)child};
     return child->is_function ? UNDEFINED : machine_rules(e, child);
 }
 

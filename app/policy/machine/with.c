@@ -42,15 +42,16 @@ value value_merge(struct heap *h, value a, value b) {
     return value_builder_close(&to);
 }
 
-static void replace_function(struct evaluation *e, struct scope *to, const struct with_item *item, value v) {
+static void replace_function(struct evaluation *e, struct scope *to, const struct with_item *item,
+                             value v) {
     struct mock *m = heap_alloc(&e->heap, sizeof *m);
     if (!m) return;
     *m = (struct mock){item, v, to->mocks};
     to->mocks = m;
 }
 
-value with_open(struct evaluation *e, const struct with_set *set, value (*operand)(void *arg, u32 operand),
-                void *arg) {
+value with_open(struct evaluation *e, const struct with_set *set,
+                value (*operand)(void *arg, u32 operand), void *arg) {
     struct with_state *s = heap_alloc(&e->heap, sizeof *s);
     if (!s) return value_null();
     s->set = set, s->outer = e->now.with, s->own = e->now;
@@ -63,7 +64,8 @@ value with_open(struct evaluation *e, const struct with_set *set, value (*operan
             s->own.input = value_patch(&e->heap, s->own.input, item->path, item->path_count, v);
             break;
         case WITH_DATA:
-            s->own.replaced = value_patch(&e->heap, s->own.replaced, item->path, item->path_count, v);
+            s->own.replaced =
+                value_patch(&e->heap, s->own.replaced, item->path, item->path_count, v);
             data = true;
             break;
         default:

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* parse.c — a pattern straight into a program, with one frame per open group instead of a tree.
  *
- *   ( branch | branch | ... atom )        a frame: where the group, its branch and its last atom start
+ *   ( branch | branch | ... atom )        a frame: where the group, its branch and its last atom
+ * start
  *
  * Parts of a program are contiguous and move freely (regex_impl.h), so that an operator behind an
  * atom is put around it in place: a* inserts before the atom and appends after it. What is refused,
@@ -520,7 +521,8 @@ static bool end_group(struct parser *p, struct part *whole) {
         r->insts[at].x = (s32)r->count - at;
         r->insts[at].y = 0;
     }
-    *whole = (struct part){.at = f.at, .nullable = f.any_nullable, .repeat = f.repeat, .height = f.height + f.split};
+    *whole = (struct part){
+        .at = f.at, .nullable = f.any_nullable, .repeat = f.repeat, .height = f.height + f.split};
     if (f.group >= 0) {
         if (!insert(p, f.at, OP_SAVE, 2 * f.group, 0) || !emit(p, OP_SAVE, 2 * f.group + 1, 0))
             return false;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pike.c — all threads of the program at once, rune by rune, each with its own groups (Rob Pike's
- * machine): where the automaton only says that and where a match ends, this says where its parts are.
+ * machine): where the automaton only says that and where a match ends, this says where its parts
+ * are.
  *
- * Threads are kept in order of preference, one per instruction; a match drops all less preferred ones.
- * Time is the text times the program. */
+ * Threads are kept in order of preference, one per instruction; a match drops all less preferred
+ * ones. Time is the text times the program. */
 #include "app/policy/regex/regex_impl.h"
 #include <stdlib.h>
 

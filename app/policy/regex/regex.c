@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* regex.c — a regex as its users see it: made, asked, walked along a text.
  *
- * The automaton answers whether and where to; the slower machine is asked for groups only once there
- * is a match, and no further than its end. */
+ * The automaton answers whether and where to; the slower machine is asked for groups only once
+ * there is a match, and no further than its end. */
 #include "app/policy/regex/regex_impl.h"
 #include <stdlib.h>
 
@@ -33,7 +33,8 @@ u32 regex_rune(str s, size_t at, u32 *width) {
     return r;
 }
 
-/* Does every way through the program start with \A? Only what is certain counts: SAVE and \A in a row. */
+/* Does every way through the program start with \A? Only what is certain counts: SAVE and \A in a
+ * row. */
 static bool starts_anchored(const struct regex *r) {
     for (u32 pc = 0; pc < r->count; pc++) {
         const struct inst *i = &r->insts[pc];

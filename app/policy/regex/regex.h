@@ -5,8 +5,9 @@
  *                             \-Pike's machine--> where are its groups
  *
  * No backtracking: an expression from outside may be asked of a text from outside. Leftmost-first
- * matches, as Perl's; classes, errors and their words as the reference's. Memory is malloc's, bounded
- * by limits below. A regex remembers what it has learnt of its automaton: one thread at a time. */
+ * matches, as Perl's; classes, errors and their words as the reference's. Memory is malloc's,
+ * bounded by limits below. A regex remembers what it has learnt of its automaton: one thread at a
+ * time. */
 #pragma once
 #include "kernel/base/buf.h"
 
@@ -32,12 +33,12 @@ size_t regex_bytes(const struct regex *r);            /* held now */
 struct regex_work { bool (*tick)(void *arg, u32 steps); void *arg; };
 /* RC_NOT_FOUND: no match; RC_TIMEOUT: told to stop; RC_NO_MEMORY. */
 rc_t regex_match(struct regex *r, str text, struct regex_work work);
-/* The leftmost match that starts at or after `from`; groups[2 * i] and [2 * i + 1] are where group i
- * starts and ends, -1 where it took no part. Room for `count` groups. */
+/* The leftmost match that starts at or after `from`; groups[2 * i] and [2 * i + 1] are where group
+ * i starts and ends, -1 where it took no part. Room for `count` groups. */
 rc_t regex_find(struct regex *r, str text, size_t from, s64 *groups, u32 count,
                 struct regex_work work);
-/* The reference's successive matches: an empty one right after the last is passed over. RC_NOT_FOUND:
- * there are no more. Start with `{0}` but for `last_end = -1`. */
+/* The reference's successive matches: an empty one right after the last is passed over.
+ * RC_NOT_FOUND: there are no more. Start with `{0}` but for `last_end = -1`. */
 struct regex_walk { size_t at; s64 last_end; bool done; };
 rc_t regex_next(struct regex *r, str text, struct regex_walk *w, s64 *groups, u32 count,
                 struct regex_work work);

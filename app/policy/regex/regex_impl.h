@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* regex_impl.h — what the files of regex/ share.
  *
- * A program is an array of instructions; targets are relative, so that a part can be moved or copied
- * whole, and each part ends by falling out of its end:
+ * A program is an array of instructions; targets are relative, so that a part can be moved or
+ * copied whole, and each part ends by falling out of its end:
  *
  *   a|b      SPLIT(+1, +3)  a  JUMP(+2)  b
  *   a*       SPLIT(+1, +3)  a  JUMP(-2)

@@ -73,7 +73,8 @@ static bool both_whole(value a, value b) { return number_is_whole(a) && number_i
 value number_add(struct heap *h, value a, value b) {
     s64 sum;
     value v;
-    if (!a.boxed && !b.boxed && !__builtin_add_overflow(a.integer, b.integer, &sum)) return value_integer(sum);
+    if (!a.boxed && !b.boxed && !__builtin_add_overflow(a.integer, b.integer, &sum))
+        return value_integer(sum);
     if (both_whole(a, b) && whole_apply(h, a, b, mbedtls_mpi_add_mpi, &v) == RC_OK) return v;
     return float_apply(h, a, b, bigfloat_add);
 }
@@ -108,7 +109,9 @@ static bool is_zero(value n) {
     return d.count == 0;
 }
 
-static bool is_small(value n) { return !n.boxed && n.integer >= INT32_MIN && n.integer <= INT32_MAX; }
+static bool is_small(value n) {
+    return !n.boxed && n.integer >= INT32_MIN && n.integer <= INT32_MAX;
+}
 
 value number_divide(struct heap *h, value a, value b, const char **why) {
     *why = "number out of range";
@@ -221,7 +224,8 @@ static value bits_apply(struct heap *h, value a, value b, char op) {
     mbedtls_mpi_init(&x), mbedtls_mpi_init(&y);
     if (whole_read(&x, a) == RC_OK && whole_read(&y, b) == RC_OK) {
         size_t bytes = MAX(mbedtls_mpi_size(&x), mbedtls_mpi_size(&y)) + 1;
-        if (bytes <= BYTES_MAX && !to_complement(&x, x_bytes, bytes) && !to_complement(&y, y_bytes, bytes)) {
+        if (bytes <= BYTES_MAX && !to_complement(&x, x_bytes, bytes) &&
+            !to_complement(&y, y_bytes, bytes)) {
             for (size_t i = 0; i < bytes; i++)
                 x_bytes[i] = op == '&'   ? x_bytes[i] & y_bytes[i]
                              : op == '|' ? x_bytes[i] | y_bytes[i]
@@ -302,7 +306,8 @@ rc_t number_format(value n, int base, struct buf *out) {
 value number_parse(struct heap *h, str digits, int base) {
     char text[NUMBER_TEXT_MAX + 2];
     mbedtls_mpi m;
-    if (!digits.len || digits.len > NUMBER_TEXT_MAX || str_to_c(digits, text, sizeof text)) return UNDEFINED;
+    if (!digits.len || digits.len > NUMBER_TEXT_MAX || str_to_c(digits, text, sizeof text))
+        return UNDEFINED;
     mbedtls_mpi_init(&m);
     value v = mbedtls_mpi_read_string(&m, base, text) ? UNDEFINED : whole_value(h, &m);
     mbedtls_mpi_free(&m);

@@ -116,7 +116,8 @@ struct bigfloat bigfloat_add(struct bigfloat a, struct bigfloat b) {
         struct bigfloat t = a;
         a = b, b = t;
     }
-    /* `a` gets 62 bits of room below it, `b` what of it lies in them; one bit above for the carry. */
+    /* `a` gets 62 bits of room below it, `b` what of it lies in them; one bit above for the carry.
+     */
     s64 distance = a.exponent - b.exponent;
     bool sticky = false;
     u128 x = (u128)a.mantissa << 62, y;
@@ -127,7 +128,8 @@ struct bigfloat bigfloat_add(struct bigfloat a, struct bigfloat b) {
     } else y = 0, sticky = true;
     s64 exponent = a.exponent - 62;
     if (a.negative == b.negative) return bigfloat_round(a.negative, x + y, exponent, sticky);
-    if (sticky) y++; /* the true b is a little more than y; what is left is then a little more too */
+    if (sticky)
+        y++; /* the true b is a little more than y; what is left is then a little more too */
     if (x == y && !sticky) return (struct bigfloat){0};
     return x > y ? bigfloat_round(a.negative, x - y, exponent, sticky)
                  : bigfloat_round(b.negative, y - x, exponent, sticky);
@@ -221,7 +223,8 @@ static bool align_digits(struct digits *d, s32 point) {
 
 /* The digits of the midpoints to both neighbours and of the number itself, side by side. Cut after
  * the first place where what is left, or one more in the last place, lies between the midpoints. */
-static void cut_digits(struct digits *d, const struct digits *low, const struct digits *high, bool even) {
+static void cut_digits(struct digits *d, const struct digits *low, const struct digits *high,
+                       bool even) {
     for (u32 n = 1; n < d->count; n++) {
         int below = memcmp(d->text, low->text, n);
         bool low_rest = false;
@@ -252,11 +255,13 @@ static bool digits_long(struct digits *d, struct bigfloat f) {
     u128 m = (u128)f.mantissa * 4; /* in quarters of a step */
     bool power = f.mantissa == 1ull << 63;
     if (f.exponent > 4 * NUMBER_EXPONENT_MAX || f.exponent < -4 * NUMBER_EXPONENT_MAX) return false;
-    if (digits_exact(d, m, f.exponent - 2) || digits_exact(&low, m - (power ? 1 : 2), f.exponent - 2) ||
+    if (digits_exact(d, m, f.exponent - 2) ||
+        digits_exact(&low, m - (power ? 1 : 2), f.exponent - 2) ||
         digits_exact(&high, m + 2, f.exponent - 2))
         return false;
     s32 point = MAX(high.point, d->point);
-    if (!align_digits(d, point) || !align_digits(&low, point) || !align_digits(&high, point)) return false;
+    if (!align_digits(d, point) || !align_digits(&low, point) || !align_digits(&high, point))
+        return false;
     cut_digits(d, &low, &high, !(f.mantissa & 1));
     u32 zeros = 0;
     while (zeros < d->count && d->text[zeros] == '0') zeros++;
@@ -271,7 +276,8 @@ static bool digits_long(struct digits *d, struct bigfloat f) {
 /* D.DDDe+XX */
 static int write_exponent(char *to, size_t room, const struct digits *d, bool negative) {
     int n = snprintf(to, room, "%s%c", negative ? "-" : "", d->text[0]);
-    if (d->count > 1) n += snprintf(to + n, room - (size_t)n, ".%.*s", (int)d->count - 1, d->text + 1);
+    if (d->count > 1)
+        n += snprintf(to + n, room - (size_t)n, ".%.*s", (int)d->count - 1, d->text + 1);
     int e = d->point - 1;
     return n + snprintf(to + n, room - (size_t)n, "e%c%02d", e < 0 ? '-' : '+', e < 0 ? -e : e);
 }

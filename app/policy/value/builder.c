@@ -98,10 +98,11 @@ value value_builder_find(const struct value_builder *b, value key) {
 /* ---- Sorting ---- */
 
 /* Merges runs of `width` from one side to the other, keys and values alike. */
-static void merge_pass(const value *keys, const value *values, value *keys_to, value *values_to, u32 n,
-                       u32 width) {
+static void merge_pass(const value *keys, const value *values, value *keys_to, value *values_to,
+                       u32 n, u32 width) {
     for (u32 from = 0; from < n; from += 2 * width) {
-        u32 left = from, middle = MIN(from + width, n), right = middle, end = MIN(middle + width, n);
+        u32 left = from, middle = MIN(from + width, n), right = middle,
+            end = MIN(middle + width, n);
         for (u32 at = from; at < end; at++) {
             bool take_left =
                 left < middle && (right >= end || value_compare(keys[left], keys[right]) <= 0);
@@ -154,7 +155,8 @@ value value_builder_close(struct value_builder *b) {
     memcpy(k->items, b->keys, b->count * sizeof(value));
     if (h->exhausted || !value_keys_index(h, k)) return value_null();
     u16 depth = value_depth_over(k->items, k->count);
-    if (b->kind == VALUE_SET) return value_nested(h, (value){.kind = VALUE_SET, .depth = depth, .set = k});
+    if (b->kind == VALUE_SET)
+        return value_nested(h, (value){.kind = VALUE_SET, .depth = depth, .set = k});
     value *cells;
     value o = value_object_of_keys(h, k, &cells);
     if (o.kind != VALUE_OBJECT) return o;

@@ -14,7 +14,8 @@
 #include "app/policy/value/value.h"
 
 struct document;
-rc_t document_open(struct document **out, value root, size_t bytes_max); /* copies root; RC_NO_MEMORY */
+rc_t document_open(struct document **out, value root,
+                   size_t bytes_max); /* copies root; RC_NO_MEMORY */
 struct document *document_hold(struct document *d);
 void document_drop(struct document *d); /* NULL is fine */
 value document_root(const struct document *d);
@@ -38,5 +39,6 @@ struct document_change {
 rc_t document_change(struct document *d, const struct document_change *changes, u32 count,
                      bool make_path, struct document **out, struct diag *why);
 rc_t document_compact(struct document *d, struct document **out); /* the same in one heap */
-/* "/a/b~1c/0" to keys (RFC 6901); RC_INVALID: does not start with "/" and is not empty; RC_LIMIT. */
+/* "/a/b~1c/0" to keys (RFC 6901); RC_INVALID: does not start with "/" and is not empty; RC_LIMIT.
+ */
 rc_t document_path(struct heap *h, str pointer, value *keys, u32 room, u32 *count);

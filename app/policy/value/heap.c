@@ -48,7 +48,8 @@ void heap_rewind(struct heap *h) {
     if (!h->first) return;
     size_t kept = 0;
     struct heap_block **link = &h->first;
-    for (; *link && kept + (*link)->room <= HEAP_KEEP_BYTES; link = &(*link)->next) kept += (*link)->room;
+    for (; *link && kept + (*link)->room <= HEAP_KEEP_BYTES; link = &(*link)->next)
+        kept += (*link)->room;
     free_from(h, link);
     if (h->first) use_block(h, h->first);
     else h->current = NULL, h->at = h->end = NULL;
@@ -72,7 +73,8 @@ void heap_release(struct heap *h, struct heap_mark mark) {
 static struct heap_block *next_block(struct heap *h, size_t n) {
     struct heap_block **link = h->current ? &h->current->next : &h->first;
     if (*link && (*link)->room >= n) return *link;
-    size_t room = h->current ? MIN(h->current->room * 2, (size_t)HEAP_BLOCK_BYTES_MAX) : HEAP_BLOCK_BYTES;
+    size_t room =
+        h->current ? MIN(h->current->room * 2, (size_t)HEAP_BLOCK_BYTES_MAX) : HEAP_BLOCK_BYTES;
     if (room < n) room = n;
     size_t left = h->bytes_max > h->held ? h->bytes_max - h->held : 0;
     if (left < sizeof(struct heap_block) + n) return NULL;

@@ -30,7 +30,8 @@ void *heap_alloc_slow(struct heap *h, size_t n);
 /* 16-byte aligned, not zeroed. NULL: exhausted. */
 static inline void *heap_alloc(struct heap *h, size_t n) {
     size_t need = ALIGN_UP(n, (size_t)16);
-    if (__builtin_expect(need < n || need > (size_t)(h->end - h->at), 0)) return heap_alloc_slow(h, n);
+    if (__builtin_expect(need < n || need > (size_t)(h->end - h->at), 0))
+        return heap_alloc_slow(h, n);
     void *p = h->at;
     h->at += need, h->used += need;
     return p;

@@ -113,7 +113,8 @@ const struct value_keys *intern_keys(struct intern *t, const value *sorted, u32 
     hash ^= hash >> 15;
     u32 at = hash & t->shape_mask;
     for (; t->shapes[at]; at = (at + 1) & t->shape_mask)
-        if (t->shape_hashes[at] == hash && same_keys(t->shapes[at], sorted, count)) return t->shapes[at];
+        if (t->shape_hashes[at] == hash && same_keys(t->shapes[at], sorted, count))
+            return t->shapes[at];
     const struct value_keys *k = shape_of(t->heap, sorted, count);
     if (k->count != count) return k; /* exhausted: nobody will use it */
     if (t->shape_count * 4 >= t->shape_mask * 3) {

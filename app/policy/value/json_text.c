@@ -51,7 +51,8 @@ static bool push(struct reader *r, value v) {
 }
 
 static void skip_blanks(struct reader *r) {
-    while (r->at < r->end && (*r->at == ' ' || *r->at == '\n' || *r->at == '\r' || *r->at == '\t')) r->at++;
+    while (r->at < r->end && (*r->at == ' ' || *r->at == '\n' || *r->at == '\r' || *r->at == '\t'))
+        r->at++;
 }
 
 /* ---- Strings ---- */
@@ -77,7 +78,8 @@ static char *put_utf8(char *to, u32 c) {
     if (c < 0x80) *to++ = (char)c;
     else if (c < 0x800) *to++ = (char)(0xC0 | c >> 6), *to++ = (char)(0x80 | (c & 63));
     else if (c < 0x10000)
-        *to++ = (char)(0xE0 | c >> 12), *to++ = (char)(0x80 | (c >> 6 & 63)), *to++ = (char)(0x80 | (c & 63));
+        *to++ = (char)(0xE0 | c >> 12), *to++ = (char)(0x80 | (c >> 6 & 63)),
+        *to++ = (char)(0x80 | (c & 63));
     else {
         *to++ = (char)(0xF0 | c >> 18), *to++ = (char)(0x80 | (c >> 12 & 63));
         *to++ = (char)(0x80 | (c >> 6 & 63)), *to++ = (char)(0x80 | (c & 63));
@@ -118,8 +120,8 @@ static char *read_escape(struct reader *r, char *to) {
     return put_utf8(to, 0xFFFD);
 }
 
-/* What has an escape or odd bytes in it: through a scratch buffer with room for the worst case (each
- * bad byte becomes three). */
+/* What has an escape or odd bytes in it: through a scratch buffer with room for the worst case
+ * (each bad byte becomes three). */
 static bool read_string_slowly(struct reader *r, const char *from, const char *close, value *out) {
     size_t worst = (size_t)(close - from) * 3;
     if (worst > r->scratch_bytes) {
@@ -239,8 +241,11 @@ static bool close_object(struct reader *r, u32 from) {
     u32 n = (r->count - from) / 2;
     const value *pairs = n ? r->stack + from : NULL;
     bool sorted = true;
-    for (u32 i = 1; i < n && sorted; i++) sorted = value_compare(pairs[2 * i - 2], pairs[2 * i]) < 0;
-    value o = !n ? value_empty_object() : sorted ? object_of_sorted(r, from, n) : object_of_pairs(r, pairs, n);
+    for (u32 i = 1; i < n && sorted; i++)
+        sorted = value_compare(pairs[2 * i - 2], pairs[2 * i]) < 0;
+    value o = !n       ? value_empty_object()
+              : sorted ? object_of_sorted(r, from, n)
+                       : object_of_pairs(r, pairs, n);
     if (o.kind != VALUE_OBJECT) return fail(r, RC_NO_MEMORY, "out of memory");
     r->count = from;
     return push(r, o);
@@ -248,7 +253,8 @@ static bool close_object(struct reader *r, u32 from) {
 
 static bool read_member(struct reader *r) {
     value key;
-    if (r->at >= r->end || *r->at != '"') return fail(r, RC_INVALID, "expected a string as key of an object");
+    if (r->at >= r->end || *r->at != '"')
+        return fail(r, RC_INVALID, "expected a string as key of an object");
     if (!read_string(r, &key) || !push(r, key)) return false;
     skip_blanks(r);
     if (r->at >= r->end || *r->at != ':') return fail(r, RC_INVALID, "expected : after a key");
@@ -282,21 +288,23 @@ static bool read_object(struct reader *r) {
 /* ---- Values ---- */
 
 static bool read_word(struct reader *r, str word, value v) {
-    if (!str_starts(str_of(r->at, (size_t)(r->end - r->at)), word)) return fail(r, RC_INVALID, "not a JSON value");
+    if (!str_starts(str_of(r->at, (size_t)(r->end - r->at)), word))
+        return fail(r, RC_INVALID, "not a JSON value");
     r->at += word.len;
     return push(r, v);
 }
 
 static bool read_number(struct reader *r) {
     const char *from = r->at;
-    while (r->at < r->end && (*r->at == '-' || *r->at == '+' || *r->at == '.' || (*r->at | 32) == 'e' ||
-                              (*r->at >= '0' && *r->at <= '9')))
+    while (r->at < r->end && (*r->at == '-' || *r->at == '+' || *r->at == '.' ||
+                              (*r->at | 32) == 'e' || (*r->at >= '0' && *r->at <= '9')))
         r->at++;
     str text = str_of(from, (size_t)(r->at - from));
     value v = value_number(r->heap, text);
     if (value_defined(v)) return push(r, v);
     r->at = from;
-    return fail(r, text.len > NUMBER_TEXT_MAX ? RC_LIMIT : RC_INVALID, "not a JSON number, or one out of range");
+    return fail(r, text.len > NUMBER_TEXT_MAX ? RC_LIMIT : RC_INVALID,
+                "not a JSON number, or one out of range");
 }
 
 static bool read_value(struct reader *r) {
@@ -326,7 +334,8 @@ rc_t json_text_read(struct heap *h, struct intern *names, str text, value *out, 
     *out = UNDEFINED;
     if (!text.len) r.start = r.at = "";
     r.end = r.at + text.len;
-    if (text.len > JSON_VALUE_BYTES_MAX) return fail(&r, RC_LIMIT, "the document is too large"), RC_LIMIT;
+    if (text.len > JSON_VALUE_BYTES_MAX)
+        return fail(&r, RC_LIMIT, "the document is too large"), RC_LIMIT;
     skip_blanks(&r);
     if (read_value(&r)) {
         skip_blanks(&r);

@@ -14,7 +14,9 @@ struct writer {
     u32 level;
 };
 
-static void put(struct writer *w, str s) { (void)buf_add(w->to, s); } /* `failed` is kept in the buffer */
+static void put(struct writer *w, str s) {
+    (void)buf_add(w->to, s);
+} /* `failed` is kept in the buffer */
 
 static void put_escape(struct writer *w, u32 c) {
     char text[8] = "\\u";
@@ -40,7 +42,8 @@ static const char *escape_of(u8 c, bool json) {
 
 /* U+2028 and U+2029 end lines in JavaScript: the reference writes them as escapes. */
 static bool is_line_separator(str s, size_t i) {
-    return s.len - i >= 3 && (u8)s.ptr[i] == 0xE2 && (u8)s.ptr[i + 1] == 0x80 && ((u8)s.ptr[i + 2] | 1) == 0xA9;
+    return s.len - i >= 3 && (u8)s.ptr[i] == 0xE2 && (u8)s.ptr[i + 1] == 0x80 &&
+           ((u8)s.ptr[i + 2] | 1) == 0xA9;
 }
 
 /* Bytes that stand for themselves in both forms: most strings are one run of them. */
@@ -53,7 +56,8 @@ static size_t plain_run(str s, size_t from) {
     return from;
 }
 
-/* What a byte that is special becomes, from `i` on; advances `i` past it. Empty: it stands as it is. */
+/* What a byte that is special becomes, from `i` on; advances `i` past it. Empty: it stands as it
+ * is. */
 static void write_special(struct writer *w, str s, size_t *i) {
     u8 c = (u8)s.ptr[*i];
     bool json = w->form == FORM_JSON;

@@ -86,8 +86,8 @@ static bool is_plain(str s) {
 
 value value_number(struct heap *h, str text) {
     s64 small;
-    if (is_plain(text) && text.len <= 20 && (text.ptr[text.ptr[0] == '-'] != '0' || text.len == 1) &&
-        str_to_s64(text, &small) == RC_OK)
+    if (is_plain(text) && text.len <= 20 &&
+        (text.ptr[text.ptr[0] == '-'] != '0' || text.len == 1) && str_to_s64(text, &small) == RC_OK)
         return value_integer(small);
     struct decimal d;
     if (decimal_read(&d, text)) return UNDEFINED;

@@ -33,8 +33,9 @@ int number_compare(value a, value b); /* by value, exactly */
 u32 number_hash(value n);
 
 /* Arithmetic: whole numbers exactly, all else as floats. UNDEFINED: the result is larger than
- * NUMBER_EXPONENT_MAX allows; where there is a `why` it is always set to a reason, in the reference's words
- * where it has them: "divide by zero", "modulo by zero", "modulo on floating-point number". */
+ * NUMBER_EXPONENT_MAX allows; where there is a `why` it is always set to a reason, in the
+ * reference's words where it has them: "divide by zero", "modulo by zero", "modulo on
+ * floating-point number". */
 value number_add(struct heap *h, value a, value b);
 value number_subtract(struct heap *h, value a, value b);
 value number_multiply(struct heap *h, value a, value b);

@@ -235,7 +235,8 @@ int value_compare(value a, value b) {
         if (!a.boxed && !b.boxed) return a.integer < b.integer ? -1 : 1;
         return number_compare(a, b);
     case VALUE_STRING: return str_cmp(value_str(a), value_str(b));
-    case VALUE_ARRAY: return compare_lists(a.array->items, a.array->count, b.array->items, b.array->count);
+    case VALUE_ARRAY:
+        return compare_lists(a.array->items, a.array->count, b.array->items, b.array->count);
     case VALUE_OBJECT: return compare_objects(a.object, b.object);
     case VALUE_SET: return compare_lists(a.set->items, a.set->count, b.set->items, b.set->count);
     default: return 0;
@@ -317,7 +318,8 @@ u32 value_hash(value v) {
 
 /* ---- Copies ---- */
 
-static value copy_keys(struct heap *to, const struct value_keys *from, const struct value_keys **out) {
+static value copy_keys(struct heap *to, const struct value_keys *from,
+                       const struct value_keys **out) {
     struct value_keys *k = value_keys_room(to, from->count);
     *out = &empty_keys;
     if (!k) return value_null();
@@ -341,7 +343,8 @@ value value_copy(struct heap *to, value v) {
     if (v.kind == VALUE_ARRAY) {
         value copy = value_array(to, v.array->items, v.array->count);
         if (copy.kind != VALUE_ARRAY) return copy;
-        for (u32 i = 0; i < v.array->count; i++) copy.array->items[i] = value_copy(to, v.array->items[i]);
+        for (u32 i = 0; i < v.array->count; i++)
+            copy.array->items[i] = value_copy(to, v.array->items[i]);
         return copy;
     }
     const struct value_keys *keys;

@@ -133,7 +133,8 @@ static inline str value_str(value v) { /* of a string */
 u32 value_count(value v);
 /* By position: in an array as written, in sets and objects in sorted order. i < value_count. */
 static inline value value_item(value array_or_set, u32 i) {
-    return array_or_set.kind == VALUE_ARRAY ? array_or_set.array->items[i] : array_or_set.set->items[i];
+    return array_or_set.kind == VALUE_ARRAY ? array_or_set.array->items[i]
+                                            : array_or_set.set->items[i];
 }
 static inline value value_key_at(value object, u32 i) { return object.object->keys->items[i]; }
 static inline value value_value_at(value object, u32 i) { return object.object->values[i]; }
@@ -144,7 +145,8 @@ value value_get_str(value object, str key);
 s64 value_position(const struct value_keys *keys, value key); /* -1: not among them */
 bool value_has(value set, value member);
 
-/* Total order; equality agrees with it; equal values have equal hashes (1, 1.0 and 1e0 are equal). */
+/* Total order; equality agrees with it; equal values have equal hashes (1, 1.0 and 1e0 are equal).
+ */
 int value_compare(value a, value b);
 bool value_equal_slow(value a, value b);
 static inline bool value_equal(value a, value b) {
