@@ -147,16 +147,16 @@ static int life_ask(const char *method, const char *target, const char *token, c
 }
 /* A member of the answer that is a text or a number; "" if it is not there. */
 static inline const char *life_member(const char *name) {
-    static char value[2048];
+    static char found[2048];
     char key[64];
     snprintf(key, sizeof key, "\"%s\":", name);
     const char *at = strstr(client.body, key);
-    value[0] = 0;
-    if (!at) return value;
+    found[0] = 0;
+    if (!at) return found;
     at += strlen(key);
     size_t n = *at == '"' ? strcspn(++at, "\"") : strcspn(at, ",}");
-    snprintf(value, sizeof value, "%.*s", (int)MIN(n, sizeof value - 1), at);
-    return value;
+    snprintf(found, sizeof found, "%.*s", (int)MIN(n, sizeof found - 1), at);
+    return found;
 }
 static inline int life_login(void) {
     int status = life_ask("POST", "/api/v1/auth/login", NULL, NULL,

@@ -332,6 +332,24 @@ static void match_object(struct plan *pl, u32 operand, const struct ast_term *pa
     }
 }
 
+/* Nothing behind a match that cannot be runs, but what reads its variables is planned all the same. */
+static void bind_unreached(struct plan *pl, const struct ast_term *t) {
+    bool list = t->kind == AST_ARRAY || t->kind == AST_SET || t->kind == AST_REF;
+    if (plan_is_unbound_var(pl, t))
+        plan_bind(pl, plan_var(pl, t->var), plan_constant(pl, value_null()));
+    for (u32 i = 0; list && i < t->count; i++) bind_unreached(pl, t->terms[i]);
+    for (u32 i = 0; t->kind == AST_OBJECT && i < t->count; i++) {
+        bind_unreached(pl, t->pairs[i].key);
+        bind_unreached(pl, t->pairs[i].value);
+    }
+}
+
+/* A set that is not known yet equals nothing: the reference's rule. */
+static void match_unknown_set(struct plan *pl, const struct ast_term *pattern) {
+    plan_jump(pl, pl->fail);
+    bind_unreached(pl, pattern);
+}
+
 void plan_match(struct plan *pl, u32 operand, const struct ast_term *pattern) {
     if (pl->failed) return;
     if (plan_is_unbound_var(pl, pattern)) {
@@ -343,8 +361,7 @@ void plan_match(struct plan *pl, u32 operand, const struct ast_term *pattern) {
     else if (pattern->kind == AST_OBJECT && !plan_is_ready(pl, pattern))
         match_object(pl, operand, pattern);
     else if (pattern->kind == AST_SET && !plan_is_ready(pl, pattern))
-        plan_jump(pl,
-                  pl->fail); /* a set that is not known yet equals nothing: the reference's rule */
+        match_unknown_set(pl, pattern);
     else plan_equal(pl, operand, plan_term(pl, pattern, NOWHERE));
 }
 
