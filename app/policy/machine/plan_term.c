@@ -332,7 +332,8 @@ static void match_object(struct plan *pl, u32 operand, const struct ast_term *pa
     }
 }
 
-/* Nothing behind a match that cannot be runs, but what reads its variables is planned all the same. */
+/* Nothing behind a match that cannot be runs, but what reads its variables is planned all the same.
+ */
 static void bind_unreached(struct plan *pl, const struct ast_term *t) {
     bool list = t->kind == AST_ARRAY || t->kind == AST_SET || t->kind == AST_REF;
     if (plan_is_unbound_var(pl, t))

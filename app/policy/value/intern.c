@@ -138,7 +138,7 @@ static value copy_array(struct intern *t, value v) {
 }
 
 /* Most records have keys that are known already: then nothing new is kept. */
-static const struct value_keys *copy_keys(struct intern *t, const struct value_keys *from) {
+static const struct value_keys *keep_keys(struct intern *t, const struct value_keys *from) {
     value few[8] = {0}, *keys = few;
     if (from->count > ARRAY_LEN(few)) keys = malloc((size_t)from->count * sizeof *keys);
     if (!keys) {
@@ -156,7 +156,7 @@ value intern_copy(struct intern *t, value v) {
     if (v.kind < VALUE_ARRAY || value_count(v) == 0) return value_copy(t->heap, v);
     if (v.kind == VALUE_ARRAY) return copy_array(t, v);
     if (v.kind == VALUE_SET) return value_copy(t->heap, v); /* not in what JSON can say */
-    const struct value_keys *keys = copy_keys(t, v.object->keys);
+    const struct value_keys *keys = keep_keys(t, v.object->keys);
     value *cells;
     if (keys->count != v.object->keys->count || t->heap->exhausted) return value_null();
     value copy = value_object_of_keys(t->heap, keys, &cells);
