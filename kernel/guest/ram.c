@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ram.c — who gets which part of memory.
  *
- *   low RAM    | image | heap ->                    <- kept: tables, rings, stacks |
+ *   low RAM    | image |   | heap ->                <- kept: tables, rings, stacks |
  *   high RAM   (above 4 GiB, when it is the larger)   | heap ->                    |
  *
  * The heap is the largest usable range (sbrk grows upwards in it). What is kept for ever comes
- * from the top of the range that holds the image, so devices can reach it below 4 GiB. On small
- * machines both are the same range and meet in the middle, save for a reserve that only page tables
- * may use: a guard page below a new stack may need one. Nothing here touches the memory: a 64 GiB
- * guest costs its host only what is used. */
+ * from the top of the largest range below 4 GiB, so that every device can reach it. That need not be
+ * the range with the image: UEFI firmware keeps pieces for itself at 8 MiB, close behind it. On small
+ * machines heap and kept memory share a range and meet in the middle, save for a reserve that only
+ * page tables may use: a guard page below a new stack may need one. Nothing here touches the memory:
+ * a 64 GiB guest costs its host only what is used. */
 #include "kernel/guest/guest.h"
 #include "kernel/platform.h"
 #include <errno.h>
@@ -22,19 +23,24 @@ static u64 keep_floor, keep_at, keep_top; /* grows down */
 static bool shared;                       /* heap and kept memory are in one range */
 static struct platform_lock lock;
 
+static void take_larger(struct ram_range *best, u64 start, u64 end) {
+    if (end > start && end - start > best->end - best->start) *best = (struct ram_range){start, end};
+}
+
 void ram_start(const struct handoff *h) {
     struct ram_range low = {0}, high = {0};
+    bool held = false;
     for (u32 i = 0; i < h->ram_count; i++) {
         struct ram_range r = h->ram[i];
         total_bytes += r.end - r.start;
-        if (r.start <= (u64)image_start && (u64)image_end <= r.end) {
-            low = (struct ram_range){(u64)image_end, MIN(r.end, 1ull << 32)};
-            if (r.end > 1ull << 32) r.start = 1ull << 32; /* one range across 4 GiB: split it */
-            else continue;
-        }
-        if (r.end - r.start > high.end - high.start) high = r;
+        bool holds = r.start <= (u64)image_start && (u64)image_end <= r.end;
+        held |= holds;
+        /* A range across 4 GiB is two. */
+        take_larger(&low, holds ? (u64)image_end : r.start, MIN(r.end, 1ull << 32));
+        take_larger(&high, MAX(r.start, 1ull << 32), r.end);
     }
-    if (low.end <= low.start) panic("The image is not in usable memory; give the machine 64 MiB.");
+    if (!held || low.end <= low.start)
+        panic("The image is not in usable memory; give the machine 64 MiB.");
     shared = low.end - low.start >= high.end - high.start;
     struct ram_range heap = shared ? low : high;
     heap_start = heap_at = heap.start;
