@@ -251,28 +251,6 @@ struct round {
     bool long_poll;
 };
 
-static const char *reason_of(int status) {
-    static const struct {
-        int status;
-        const char *words;
-    } known[] = {{400, "Bad Request"},
-                 {401, "Unauthorized"},
-                 {403, "Forbidden"},
-                 {404, "Not Found"},
-                 {405, "Method Not Allowed"},
-                 {408, "Request Timeout"},
-                 {410, "Gone"},
-                 {429, "Too Many Requests"},
-                 {500, "Internal Server Error"},
-                 {501, "Not Implemented"},
-                 {502, "Bad Gateway"},
-                 {503, "Service Unavailable"},
-                 {504, "Gateway Timeout"}};
-    for (u32 i = 0; i < ARRAY_LEN(known); i++)
-        if (known[i].status == status) return known[i].words;
-    return "";
-}
-
 static str etag_now(struct round *r) {
     if (r->loader->is_discovery) return r->loader->etag;
     struct rego_state *s = rego_hold();
@@ -318,7 +296,7 @@ static rc_t fetch(struct round *r) {
     }
     r->loader->status.http_status = answer.status == 200 ? 0 : answer.status;
     if (answer.status != 200) {
-        diag_set(&r->why, "server replied with %s", reason_of(answer.status));
+        diag_set(&r->why, "server replied with %s", http_status_text(answer.status));
         return RC_IO;
     }
     r->new_etag = etag.ptr ? etag : S("");
