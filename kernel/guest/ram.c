@@ -5,11 +5,11 @@
  *   high RAM   (above 4 GiB, when it is the larger)   | heap ->                    |
  *
  * The heap is the largest usable range (sbrk grows upwards in it). What is kept for ever comes
- * from the top of the largest range below 4 GiB, so that every device can reach it. That need not be
- * the range with the image: UEFI firmware keeps pieces for itself at 8 MiB, close behind it. On small
- * machines heap and kept memory share a range and meet in the middle, save for a reserve that only
- * page tables may use: a guard page below a new stack may need one. Nothing here touches the memory:
- * a 64 GiB guest costs its host only what is used. */
+ * from the top of the largest range below 4 GiB, so that every device can reach it. That need not
+ * be the range with the image: UEFI firmware keeps pieces for itself at 8 MiB, close behind it. On
+ * small machines heap and kept memory share a range and meet in the middle, save for a reserve
+ * that only page tables may use: a guard page below a new stack may need one. Nothing here touches
+ * the memory: a 64 GiB guest costs its host only what is used. */
 #include "kernel/guest/guest.h"
 #include "kernel/platform.h"
 #include <errno.h>
@@ -24,7 +24,8 @@ static bool shared;                       /* heap and kept memory are in one ran
 static struct platform_lock lock;
 
 static void take_larger(struct ram_range *best, u64 start, u64 end) {
-    if (end > start && end - start > best->end - best->start) *best = (struct ram_range){start, end};
+    if (end > start && end - start > best->end - best->start)
+        *best = (struct ram_range){start, end};
 }
 
 void ram_start(const struct handoff *h) {
