@@ -8,18 +8,9 @@
 #include "app/config/config.h"
 #include "kernel/base/log.h"
 
-static rc_t me_read(struct request *rq, struct user *out) {
-    struct db_txn *t;
-    rc_t rc = db_read_begin(&t);
-    if (rc) return rc;
-    rc = user_by_id(t, rq->arena, rq->actor.user_id, out);
-    db_read_end(t);
-    return rc;
-}
-
 void me_get(struct request *rq) {
     struct user user;
-    rc_t rc = me_read(rq, &user);
+    rc_t rc = user_asking(rq, &user);
     if (rc)
         reply_rc(rq, rc, "Reading the account");
     else
@@ -51,7 +42,7 @@ void me_put(struct request *rq) {
     if (!request_json(rq, &body) || !request_members_known(rq, body, members) ||
         !request_member_text(rq, body, "name", true, 1, NAME_MAX_BYTES, &name))
         return;
-    rc_t rc = me_read(rq, &user);
+    rc_t rc = user_asking(rq, &user);
     if (rc == RC_OK && !request_if_match(rq, user.version, false)) return;
     if (rc == RC_OK) rc = rename_write(rq, name, &user);
     if (rc)
@@ -109,7 +100,7 @@ void change_password_post(struct request *rq) {
     bool match = false;
     s64 ended = 0;
     if (!person_only(rq) || !change_read(rq, &current, &wanted)) return;
-    rc_t rc = me_read(rq, &user);
+    rc_t rc = user_asking(rq, &user);
     if (rc == RC_OK && delay_take(user.email, &rq->http->peer, platform_clock_ns())) {
         reply_problem(rq, 429, "too_many_tries", "Too many wrong passwords; try again later.");
         return;

@@ -154,6 +154,13 @@ void token_cache_drop_session(str session_id);
 void token_cache_drop_user(str user_id);
 void token_cache_drop_all(void);
 
+/* ---- code.c ---------------------------------------------------------------------------------- */
+
+/* As typed: any case, hyphens and blanks left out, O, I and L read as the digits they look like.
+ * False: not so many letters of the alphabet. */
+bool code_normalise(str typed, char *to, size_t letters);
+rc_t code_draw(char *to, size_t letters); /* at random, 5 bits a letter; no NUL after them */
+
 /* ---- user.c ---------------------------------------------------------------------------------- */
 
 struct user { /* texts in the arena given */
@@ -166,6 +173,15 @@ const char *email_normalise(str text, char *to, str *out);
 rc_t user_by_email(struct db_txn *t, struct arena *a, str email,
                    struct user *out); /* RC_NOT_FOUND */
 rc_t user_by_id(struct db_txn *t, struct arena *a, str id, struct user *out);
+rc_t user_asking(struct request *rq, struct user *out); /* the actor's own row */
+/* Answers a DELETE of the row whose id is the route's: `sql` takes it as ?1. 204, 404 or an error;
+ * one audit row "KIND.delete". */
+struct removal {
+    const char *sql, *kind;         /* "invite" */
+    const char *missing, *sentence; /* the problem's code and words when there is none */
+    const char *doing;              /* "Removing the invitation" */
+};
+void row_remove(struct request *rq, const struct removal *r);
 rc_t user_read(struct db_rows *r, struct arena *a, struct user *out); /* a row of USER_COLUMNS */
 #define USER_COLUMNS                                                                               \
     "id,email,name,role,state,password,created_ns,updated_ns,password_ns,login_ns,locked_ns,"      \

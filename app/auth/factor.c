@@ -24,7 +24,6 @@ enum {
     FAILURES_MAX = 100,
     PENDING_S = 900,
 };
-static const char alphabet[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"; /* Crockford's */
 
 /* ---- Judging --------------------------------------------------------------------------------- */
 
@@ -69,20 +68,6 @@ static rc_t totp_read(struct db_txn *t, struct arena *a, str user_id, struct tot
     return rc;
 }
 
-/* As typed: any case, hyphens and blanks left out, O I L read as the digits they look like. */
-static bool recovery_normalise(str typed, char to[RECOVERY_LETTERS]) {
-    size_t n = 0;
-    for (size_t i = 0; i < typed.len; i++) {
-        char c = typed.ptr[i];
-        if (c == '-' || c == ' ') continue;
-        if (c >= 'a' && c <= 'z') c = (char)(c - 32);
-        c = c == 'O' ? '0' : c == 'I' || c == 'L' ? '1' : c;
-        if (n == RECOVERY_LETTERS || !c || !strchr(alphabet, c)) return false;
-        to[n++] = c;
-    }
-    return n == RECOVERY_LETTERS;
-}
-
 static void recovery_hash(str user_id, const char code[RECOVERY_LETTERS], u8 hash[SHA256_BYTES]) {
     char both[ID_LEN + RECOVERY_LETTERS];
     memset(both, 0, sizeof both);
@@ -95,7 +80,7 @@ static void recovery_hash(str user_id, const char code[RECOVERY_LETTERS], u8 has
 static rc_t recovery_take(struct db_txn *t, str user_id, str typed, bool *out_right) {
     char code[RECOVERY_LETTERS];
     u8 hash[SHA256_BYTES];
-    if (!recovery_normalise(typed, code)) return RC_OK;
+    if (!code_normalise(typed, code, RECOVERY_LETTERS)) return RC_OK;
     recovery_hash(user_id, code, hash);
     rc_t rc = db_run(t, "DELETE FROM factor_recovery WHERE user_id=?1 AND hash=?2",
                      DB_TEXT(user_id), DB_BLOB(str_of((char *)hash, sizeof hash)));
@@ -242,10 +227,9 @@ void totp_post(struct request *rq) {
 static rc_t recovery_make(struct db_txn *t, struct arena *a, str user_id, str out[RECOVERY_CODES]) {
     rc_t rc = db_run(t, "DELETE FROM factor_recovery WHERE user_id=?1", DB_TEXT(user_id));
     for (u32 i = 0; rc == RC_OK && i < RECOVERY_CODES; i++) {
-        u8 random[RECOVERY_LETTERS], hash[SHA256_BYTES];
+        u8 hash[SHA256_BYTES];
         char code[RECOVERY_LETTERS];
-        if ((rc = platform_entropy(random, sizeof random))) break;
-        for (u32 n = 0; n < RECOVERY_LETTERS; n++) code[n] = alphabet[random[n] & 31];
+        if ((rc = code_draw(code, RECOVERY_LETTERS))) break;
         recovery_hash(user_id, code, hash);
         out[i] = arena_printf(a, "%.5s-%.5s", code, code + 5);
         if (!out[i].ptr) return RC_NO_MEMORY;

@@ -129,31 +129,13 @@ void invites_get(struct request *rq) {
         page_answer(rq, &page, ANSWER_MAX, items, NULL, "Listing the invitations");
 }
 
-static rc_t delete_rows(struct db_txn *t, struct request *rq, str id) {
-    rc_t rc = db_run(t, "DELETE FROM auth_once WHERE kind='invite' AND substr(data,1,36)=?1",
-                     DB_TEXT(id));
-    if (rc == RC_OK && db_changes(t) == 0) return RC_NOT_FOUND;
-    struct audit_event event = {
-        .action = "invite.delete",
-        .resource = arena_printf(rq->arena, "invite/%.*s", STR(id)),
-        .result = "ok",
-    };
-    return rc ? rc : audit_add(t, rq, &event);
-}
-
 void invite_delete(struct request *rq) {
-    struct db_txn *t;
-    rc_t rc = id_valid(rq->params[0]) ? db_write_begin(&t) : RC_NOT_FOUND;
-    if (rc == RC_OK) {
-        rc = delete_rows(t, rq, rq->params[0]);
-        rc = db_write_end(t, rc);
-    }
-    if (rc == RC_OK)
-        reply_empty(rq, 204);
-    else if (rc == RC_NOT_FOUND)
-        reply_problem(rq, 404, "invite_not_found", "There is no invitation with this id.");
-    else
-        reply_rc(rq, rc, "Removing the invitation");
+    row_remove(rq, &(struct removal){
+                       .sql = "DELETE FROM auth_once WHERE kind='invite' AND substr(data,1,36)=?1",
+                       .kind = "invite",
+                       .missing = "invite_not_found",
+                       .sentence = "There is no invitation with this id.",
+                       .doing = "Removing the invitation"});
 }
 
 /* ---- Accepting ------------------------------------------------------------------------------- */

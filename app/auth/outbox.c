@@ -82,28 +82,10 @@ void outbox_get(struct request *rq) {
         page_answer(rq, &page, ANSWER_MAX, items, NULL, "Reading the outbox");
 }
 
-static rc_t delete_rows(struct db_txn *t, struct request *rq, str id) {
-    rc_t rc = db_run(t, "DELETE FROM outbox WHERE id=?1", DB_TEXT(id));
-    if (rc == RC_OK && db_changes(t) == 0) return RC_NOT_FOUND;
-    struct audit_event event = {
-        .action = "outbox.delete",
-        .resource = arena_printf(rq->arena, "outbox/%.*s", STR(id)),
-        .result = "ok",
-    };
-    return rc ? rc : audit_add(t, rq, &event);
-}
-
 void outbox_delete(struct request *rq) {
-    struct db_txn *t;
-    rc_t rc = id_valid(rq->params[0]) ? db_write_begin(&t) : RC_NOT_FOUND;
-    if (rc == RC_OK) {
-        rc = delete_rows(t, rq, rq->params[0]);
-        rc = db_write_end(t, rc);
-    }
-    if (rc == RC_OK)
-        reply_empty(rq, 204);
-    else if (rc == RC_NOT_FOUND)
-        reply_problem(rq, 404, "message_not_found", "There is no message with this id.");
-    else
-        reply_rc(rq, rc, "Removing the message");
+    row_remove(rq, &(struct removal){.sql = "DELETE FROM outbox WHERE id=?1",
+                                     .kind = "outbox",
+                                     .missing = "message_not_found",
+                                     .sentence = "There is no message with this id.",
+                                     .doing = "Removing the message"});
 }

@@ -61,15 +61,6 @@ static rc_t proved_write(struct request *rq, const char *result) {
     return db_write_end(t, rc ? rc : audit_add(t, rq, &event));
 }
 
-static rc_t phc_read(struct request *rq, struct user *user) {
-    struct db_txn *t;
-    rc_t rc = db_read_begin(&t);
-    if (rc) return rc;
-    rc = user_by_id(t, rq->arena, rq->actor.user_id, user);
-    db_read_end(t);
-    return rc;
-}
-
 void reauthenticate_post(struct request *rq) {
     static const char *const members[] = {"password", NULL};
     struct user user;
@@ -85,7 +76,7 @@ void reauthenticate_post(struct request *rq) {
         too_many(rq, wait);
         return;
     }
-    rc_t rc = phc_read(rq, &user);
+    rc_t rc = user_asking(rq, &user);
     if (rc == RC_OK) rc = password_verify(password, user.phc, &match);
     if (rc)
         delay_returned(rq->actor.email, peer, platform_clock_ns());

@@ -20,29 +20,12 @@
 #include "kernel/platform.h"
 
 enum { CODE_LETTERS = 12, CODE_TRIES = 10, CONFIGURED_MIN = 8, COMPARE_AFTER_MS = 2000 };
-static const char alphabet[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /* ---- The code -------------------------------------------------------------------------------- */
 
-/* Letters typed in any case, with any hyphens; O, I and L are read as the digits they look like. */
-static bool code_normalise(str typed, char to[CODE_LETTERS]) {
-    size_t n = 0;
-    for (size_t i = 0; i < typed.len; i++) {
-        char c = typed.ptr[i];
-        if (c == '-' || c == ' ') continue;
-        if (c >= 'a' && c <= 'z') c = (char)(c - 32);
-        c = c == 'O' ? '0' : c == 'I' || c == 'L' ? '1' : c;
-        if (n == CODE_LETTERS || !c || !strchr(alphabet, c)) return false;
-        to[n++] = c;
-    }
-    return n == CODE_LETTERS;
-}
-
 static rc_t code_make(char code[CODE_LETTERS], u8 hash[SHA256_BYTES]) {
-    u8 random[CODE_LETTERS];
-    rc_t rc = platform_entropy(random, sizeof random);
+    rc_t rc = code_draw(code, CODE_LETTERS);
     if (rc) return rc;
-    for (size_t i = 0; i < CODE_LETTERS; i++) code[i] = alphabet[random[i] & 31];
     sha256(str_of(code, CODE_LETTERS), hash);
     return RC_OK;
 }
@@ -197,7 +180,8 @@ void setup_post(struct request *rq) {
     if (!request_json(rq, &body) || !request_members_known(rq, body, members) ||
         !request_member_text(rq, body, "code", true, 1, 64, &code))
         return;
-    if (!code_normalise(code, typed)) memset(typed, '!', sizeof typed); /* counts as a wrong one */
+    if (!code_normalise(code, typed, CODE_LETTERS))
+        memset(typed, '!', sizeof typed); /* counts as a wrong one */
     rc_t rc = code_try(rq, typed);
     if (rc) {
         setup_refused(rq, rc);

@@ -85,6 +85,37 @@ rc_t user_by_id(struct db_txn *t, struct arena *a, str id, struct user *out) {
     return one(r, rc, a, out);
 }
 
+rc_t user_asking(struct request *rq, struct user *out) {
+    struct db_txn *t;
+    rc_t rc = db_read_begin(&t);
+    if (rc) return rc;
+    rc = user_by_id(t, rq->arena, rq->actor.user_id, out);
+    db_read_end(t);
+    return rc;
+}
+
+static rc_t row_delete(struct db_txn *t, struct request *rq, const struct removal *r, str id) {
+    rc_t rc = db_run(t, r->sql, DB_TEXT(id));
+    if (rc == RC_OK && db_changes(t) == 0) return RC_NOT_FOUND;
+    str action = arena_printf(rq->arena, "%s.delete%c", r->kind, 0);
+    struct audit_event event = {
+        .action = action.ptr,
+        .resource = arena_printf(rq->arena, "%s/%.*s", r->kind, STR(id)),
+        .result = "ok",
+    };
+    if (rc == RC_OK && !action.ptr) rc = RC_NO_MEMORY;
+    return rc ? rc : audit_add(t, rq, &event);
+}
+
+void row_remove(struct request *rq, const struct removal *r) {
+    struct db_txn *t;
+    rc_t rc = id_valid(rq->params[0]) ? db_write_begin(&t) : RC_NOT_FOUND;
+    if (rc == RC_OK) rc = db_write_end(t, row_delete(t, rq, r, rq->params[0]));
+    if (rc == RC_OK) reply_empty(rq, 204);
+    else if (rc == RC_NOT_FOUND) reply_problem(rq, 404, r->missing, "%s", r->sentence);
+    else reply_rc(rq, rc, r->doing);
+}
+
 rc_t user_insert(struct db_txn *t, struct arena *a, struct user *user) {
     char *id = arena_alloc(a, ID_ROOM);
     if (!id) return RC_NO_MEMORY;

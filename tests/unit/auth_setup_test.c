@@ -29,13 +29,15 @@ static int set_up(const char *code_typed, const char *email, const char *passwor
 
 TEST(codes_are_read_as_people_type_them) {
     char to[CODE_LETTERS];
-    EXPECT(code_normalise(S("abcd-efgh-jkmn"), to) && memcmp(to, "ABCDEFGHJKMN", 12) == 0);
-    EXPECT(code_normalise(S("0OoI lL1-23456"), to) && memcmp(to, "000111123456", 12) == 0);
-    EXPECT(!code_normalise(S("abcd-efgh-jkm"), to));
-    EXPECT(!code_normalise(S("abcd-efgh-jkmnp"), to));
-    EXPECT(!code_normalise(S("abcd-efgh-jkm!"), to));
-    EXPECT(!code_normalise(S("abcd-efgh-jku\xC3"), to));
-    EXPECT(!code_normalise(str_of("ABCDEFGHJKM", 12), to)); /* a NUL inside */
+    EXPECT(code_normalise(S("abcd-efgh-jkmn"), to, CODE_LETTERS) &&
+           memcmp(to, "ABCDEFGHJKMN", 12) == 0);
+    EXPECT(code_normalise(S("0OoI lL1-23456"), to, CODE_LETTERS) &&
+           memcmp(to, "000111123456", 12) == 0);
+    EXPECT(!code_normalise(S("abcd-efgh-jkm"), to, CODE_LETTERS));
+    EXPECT(!code_normalise(S("abcd-efgh-jkmnp"), to, CODE_LETTERS));
+    EXPECT(!code_normalise(S("abcd-efgh-jkm!"), to, CODE_LETTERS));
+    EXPECT(!code_normalise(S("abcd-efgh-jku\xC3"), to, CODE_LETTERS));
+    EXPECT(!code_normalise(str_of("ABCDEFGHJKM", 12), to, CODE_LETTERS)); /* a NUL inside */
 }
 
 TEST(nobody_is_let_in_without_the_code) {
