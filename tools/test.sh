@@ -12,6 +12,7 @@ mkdir -p build
 unset MAKEFLAGS MFLAGS MAKELEVEL # each suite is a make of its own, with its own -j
 passed=0 failed=0
 report=
+: >build/test-failed.txt
 
 suite() { # name, seconds, command...
     name=$1 seconds=$2
@@ -28,10 +29,28 @@ suite() { # name, seconds, command...
     if [ "$f" -ne 0 ]; then
         tail -60 "build/test-$name.log"
         echo "== $name: status $status; the whole output is build/test-$name.log"
+        failures "$name" >>build/test-failed.txt
     fi
     passed=$((passed + p)) failed=$((failed + f))
     report="$report$(printf '%-18s %6d passed %4d failed %5d s' "$name" "$p" "$f" "$took")
 "
+}
+# What failed and why, short enough to stand beside the closing table: of each failed test its line
+# and the last ten lines of its reasons; of a suite that names none, its last ten lines.
+failures() { # name
+    awk -v suite="$1" '
+        function flush() {
+            if (named) {
+                print suite ": " named
+                for (i = n > 10 ? n - 9 : 1; i <= n; i++) print "    " substr(held[i], 1, 200)
+            }
+            named = ""
+            n = 0
+        }
+        /^ *(FAILED|FAIL) / { flush(); named = $0; any = 1; next }
+        /^ *(ok|skipped) / { flush(); next }
+        { if (NF) held[++n] = $0 }
+        END { if (!any) named = "no test was named"; flush() }' "build/test-$1.log" | head -60
 }
 has() { [ -e "$1" ] || { echo "== $2: absent from this tree"; return 1; }; }
 m() { echo "${MAKE:-make} --no-print-directory $*"; }
@@ -51,6 +70,7 @@ has tests/integration/appliance.py integration && {
 }
 has tests/integration/power_cut.py test-power && suite test-power 900 $(m test-power)
 suite same 1200 $(m same)
+cat build/test-failed.txt
 printf '%s' "$report"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
