@@ -6,6 +6,7 @@ and speaks TLS with a certificate of an authority made for it.
         s.url("/x"); s.requests             what came: method, path, headers (lower case), body
     with Server(tls=True) as s: s.ca        PEM of the authority to trust
 """
+import datetime
 import gzip
 import http.server
 import os
@@ -18,6 +19,19 @@ import threading
 import time
 
 APPLIANCE_SEES = "10.0.2.2"  # this machine's loopback through the user-mode network
+AUTHORITY = """[ca]
+default_ca = here
+[here]
+dir = .
+database = index.txt
+new_certs_dir = .
+rand_serial = yes
+unique_subject = no
+default_md = sha256
+policy = names
+[names]
+commonName = supplied
+"""
 
 
 class Seen:
@@ -107,21 +121,31 @@ class Server:
         subprocess.run(("openssl",) + args, cwd=self.directory, check=True, input=text,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
 
-    def certificate(self, name, extension):
-        """A key and a certificate of our authority: two PEM texts."""
-        self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                      "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        with open(os.path.join(self.directory, f"{name}.ext"), "w") as f:
-            f.write(extension + "\n")
-        self._openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
-                      "-CAcreateserial", "-days", "30", "-extfile", f"{name}.ext", "-out", f"{name}.pem")
+    def _signed(self, name, extension, *by):
+        """A key and a certificate valid since yesterday: `openssl req -x509` and `x509 -req` make
+        them valid from this second on, and the appliance's clock may be a second behind ours."""
+        def write(file, text):
+            with open(os.path.join(self.directory, file), "w") as f:
+                f.write(text)
+        write("ca.conf", AUTHORITY)
+        write("index.txt", "")
+        write(f"{name}.ext", extension + "\n")
+        self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", f"{name}.key",
+                      "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        day = datetime.timedelta(days=1)
+        now = datetime.datetime.now(datetime.timezone.utc)
+        self._openssl("ca", "-batch", "-notext", "-config", "ca.conf", "-startdate", f"{now - day:%Y%m%d%H%M%SZ}",
+                      "-enddate", f"{now + 30 * day:%Y%m%d%H%M%SZ}", "-extfile", f"{name}.ext", "-in", f"{name}.csr",
+                      "-out", f"{name}.pem", *by)
         return [open(os.path.join(self.directory, f"{name}.{e}")).read() for e in ("pem", "key")]
 
+    def certificate(self, name, extension):
+        """A key and a certificate of our authority: two PEM texts."""
+        return self._signed(name, extension, "-cert", "ca.pem", "-keyfile", "ca.key")
+
     def _certify(self):
-        self._openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                      "-keyout", "ca.key", "-out", "ca.pem", "-days", "30", "-subj", "/CN=Test authority",
-                      "-addext", "basicConstraints=critical,CA:TRUE")
-        self.ca = open(os.path.join(self.directory, "ca.pem")).read()
+        self.ca, _ = self._signed("ca", "basicConstraints=critical,CA:TRUE\nsubjectKeyIdentifier=hash", "-selfsign",
+                                  "-keyfile", "ca.key")
         self.certificate(self.name, f"subjectAltName=DNS:{self.name},IP:{APPLIANCE_SEES},IP:127.0.0.1")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(os.path.join(self.directory, f"{self.name}.pem"),
