@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # app/deps.mk — cJSON (JSON trees), argon2 (password hashing), libyaml (YAML texts of policies),
-# libsodium (Ed25519), qrcodegen (pictures of secrets for phones), libxcrypt (bcrypt).
+# libsodium (Ed25519), qrcodegen (pictures of secrets for phones), libxcrypt (bcrypt), zxcvbn (how
+# easily a password is guessed).
 
-LIBS        += cjson argon2 yaml sodium qrcodegen xcrypt
+LIBS        += cjson argon2 yaml sodium qrcodegen xcrypt zxcvbn
 
 cjson_SRC   := cJSON
 cjson_INC   := -DCJSON_NESTING_LIMIT=64 -DCJSON_HIDE_SYMBOLS
@@ -33,7 +34,12 @@ xcrypt_INC  := -Iapp/auth/config -Ibuild/src/xcrypt/lib -DHAVE_CONFIG_H -DHAVE_S
                -DENDIANNESS_IS_LITTLE -DHAVE_STATIC_ASSERT_IN_ASSERT_H=1 -DHAVE_MAX_ALIGN_T
 xcrypt_CONFIG := app/auth/config/config.h app/auth/config/crypt.h app/auth/config/crypt-hashes.h
 
+# Its dictionary is made when it is built (app/rules.mk); its memory is app/auth/strength.c's.
+zxcvbn_SRC  := zxcvbn
+zxcvbn_INC  := -Ibuild/gen/zxcvbn -Dmalloc=zxcvbn_malloc -Dfree=zxcvbn_free
+zxcvbn_CONFIG := build/gen/zxcvbn/dict-src.h
+
 # mbedTLS's hashes and signatures are used by the application too (tokens), by its net/deps.mk path.
 INC_app     := -isystem build/src/cjson -isystem build/src/argon2/include \
                -isystem build/src/yaml/include -isystem build/src/sodium/src/libsodium/include \
-               -isystem build/src/qrcodegen/c
+               -isystem build/src/qrcodegen/c -isystem build/src/zxcvbn

@@ -21,3 +21,11 @@ build/gen/access_policy.c: tools/embed_text.py app/access/authz.rego
 	@mkdir -p $(@D)
 	$(call say,EMBED,app/access/authz.rego)
 	$Qtools/embed_text.py $@ access_policy_source app/access/authz.rego
+# zxcvbn's dictionary: leaked passwords, English words, first names. Its list of surnames would double
+# what the image carries for it.
+ZXCVBN_WORDS := words-10k-pass words-english words-female words-male
+build/gen/zxcvbn/dict-src.h: build/src/zxcvbn.stamp
+	@mkdir -p $(@D)
+	$(call say,GEN,$@)
+	$Qg++ -std=c++11 -O2 -w -o $(@D)/dictgen build/src/zxcvbn/dict-generate.cpp
+	$Q$(@D)/dictgen -o $@ $(ZXCVBN_WORDS:%=build/src/zxcvbn/%.txt) >/dev/null

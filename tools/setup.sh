@@ -7,7 +7,7 @@ set -eu
 export LC_ALL=C
 
 # Building both machines, and QEMU with the firmware and option ROMs its machines ask for.
-run='gcc libc6-dev make binutils meson ninja-build libslirp-dev patch xz-utils bzip2 python3 brotli curl
+run='gcc g++ libc6-dev make binutils meson ninja-build libslirp-dev patch xz-utils bzip2 python3 brotli curl
      qemu-system-x86 qemu-utils ipxe-qemu ovmf ca-certificates'
 # Fuzzers and the second compiler; clients that speak to the appliance; what reads its disks.
 test='clang libclang-rt-dev llvm openssl sqlite3 python3-jsonschema gdb iproute2 mtools dosfstools

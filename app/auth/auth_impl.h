@@ -94,6 +94,11 @@ str jwt_signed(struct arena *a, str unsigned_part, const u8 signature[ES256_SIGN
 
 /* The rule a new password breaks, as a sentence; NULL: fine. `email` may be empty. */
 const char *password_weakness(str password, str email);
+/* Is it guessed easily? *why NULL: no; otherwise what to do, as a sentence. At least fine by
+ * password_weakness. Parks as password_hash does, with the same errors. */
+rc_t password_strength(str password, str email, const char **why);
+/* Runs on a worker, in the memory of a slot: some work that is done with passwords only. */
+rc_t password_on_slot(void (*fn)(void *arg, u8 *memory, size_t room), void *arg);
 /* Fibers, or before the loop runs. Parks for one of a few slots of 19 MiB, then for a worker.
  * RC_LIMIT RC_NO_MEMORY: busy, answer 503; RC_CORRUPT: `phc` is not one of ours. */
 rc_t password_hash(str password, char phc[PHC_ROOM]);
@@ -195,6 +200,7 @@ void user_json(struct json_writer *w, const char *key, const struct user *user, 
 /* Members of a body: answers itself and returns false. */
 bool user_email_member(struct request *rq, const cJSON *body, bool required, str *out);
 bool user_role_member(struct request *rq, const cJSON *body, bool required, str *out);
+/* Rules and strength; false: answered, 422 with what to do about it. Parks. */
 bool user_password_acceptable(struct request *rq, str password, str email);
 /* Hashed into `phc`, which *out views; false: answered (503 when too many hash at once). */
 bool user_password_hash(struct request *rq, str password, char phc[PHC_ROOM], str *out);

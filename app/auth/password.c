@@ -296,6 +296,26 @@ rc_t password_hash(str password, char phc[PHC_ROOM]) {
     return RC_OK;
 }
 
+struct lending { /* handed to a worker whole */
+    struct slot *slot;
+    void (*fn)(void *arg, u8 *memory, size_t room);
+    void *arg;
+};
+
+static void lend_job(void *arg) {
+    struct lending *l = arg;
+    l->fn(l->arg, l->slot->memory, SLOT_BYTES);
+}
+
+rc_t password_on_slot(void (*fn)(void *arg, u8 *memory, size_t room), void *arg) {
+    struct lending l = {.fn = fn, .arg = arg};
+    rc_t rc = slot_take(&l.slot);
+    if (rc) return rc;
+    rc = worker_run(lend_job, &l);
+    slot_give(l.slot);
+    return rc;
+}
+
 /* ---- Hashes made elsewhere --------------------------------------------------------------------
  */
 

@@ -330,6 +330,7 @@ static rc_t configured_read(str *email, str *password, struct diag *why) {
     }
     *password = str_from_c(configured.password);
     const char *weak = password_weakness(*password, *email);
+    if (!weak && password_strength(*password, *email, &weak)) weak = NULL;
     if (weak) log_warn("auth", "admin.password is weak", "why=\"%s\"", weak);
     return RC_OK;
 }

@@ -192,8 +192,14 @@ bool user_role_member(struct request *rq, const cJSON *body, bool required, str 
 
 bool user_password_acceptable(struct request *rq, str password, str email) {
     const char *weak = password_weakness(password, email);
-    if (weak) reply_problem(rq, 422, "weak_password", "password: %s", weak);
-    return !weak;
+    rc_t rc = weak ? RC_OK : password_strength(password, email, &weak);
+    if (weak)
+        reply_problem(rq, 422, "weak_password", "password: %s", weak);
+    else if (rc == RC_LIMIT || rc == RC_NO_MEMORY)
+        password_busy(rq);
+    else if (rc)
+        reply_rc(rq, rc, "Judging the password");
+    return !weak && !rc;
 }
 
 /* ---- What several routes answer -------------------------------------------------------------- */
