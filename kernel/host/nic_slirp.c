@@ -7,7 +7,9 @@
  *
  * Frames from libslirp wait in a ring of FRAMES_MAX. While more than half of it is in use libslirp
  * is left alone, neither fed nor polled, so that a burst waits instead of being lost and sent again
- * a second later; only what it says beyond that in one breath is dropped. Frames for it wait in
+ * a second later; only what it says beyond that in one breath is dropped. Its listening sockets get
+ * a queue of their own length: libslirp asks for one connection, and what a burst of clients opens
+ * beyond that Linux makes wait for seconds without telling them. Frames for it wait in
  * `out` until the loop is about to sleep: libslirp needs more stack than a fiber has. Its
  * descriptors join each sleep of wait.c. */
 #include "kernel/host/host_impl.h"
@@ -15,10 +17,12 @@
 #include <slirp/libslirp.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #define FRAMES_MAX 1024u
 #define FRAMES_BUSY (FRAMES_MAX / 2)
 #define TIMERS_MAX 4u
+#define ACCEPT_QUEUE 4096 /* connections not yet accepted; Linux bounds it by net.core.somaxconn */
 
 struct frame {
     u16 length;
@@ -115,6 +119,16 @@ static void forward(int from, int to) {
         host_refuse("127.0.0.1 port %d cannot be used: %s", from, strerror(errno));
 }
 
+/* listen() once more changes the length of a listening socket's queue. */
+static int queue_lengthen(int fd, int events, void *opaque) {
+    int listening = 0;
+    socklen_t size = sizeof listening;
+    (void)events, (void)opaque;
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening)
+        (void)listen(fd, ACCEPT_QUEUE); /* refused: it stays as short as it was */
+    return -1;
+}
+
 /* Each connection is a socket of this process: as many as it may have. */
 static void raise_descriptor_limit(void) {
     struct rlimit limit;
@@ -152,6 +166,8 @@ static rc_t user_open(const char *argument, struct nic_info *out) {
     forward(host_options.https_port, 443);
     forward(host_options.http_port, 80);
     forward(host_options.resp_port, 6379);
+    u32 unused_ms = UINT32_MAX;
+    slirp_pollfds_fill(user.slirp, &unused_ms, queue_lengthen, NULL);
     return RC_OK;
 }
 

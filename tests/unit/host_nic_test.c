@@ -5,6 +5,7 @@
 #include "kernel/host/host_impl.h"
 #include "tests/test.h"
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -177,12 +178,22 @@ static const u8 who_has_gateway[42] = {
     0, 0, 0, 0, 0, 0, 10, 0, 2, 2,
 };
 
-TEST(libslirp_answers_arp_and_forwards_a_port) {
+/* libslirp with one forwarded port: once per process, and the port as it was. */
+static struct sockaddr_in user_net(void) {
+    static struct sockaddr_in at;
     struct nic_info info;
+    if (at.sin_port) return at;
     host_options = (struct host_options){.http_port = free_port()};
     host_wait_start();
     host_nic_start("user");
     EXPECT_OK(platform_nic_open(0, &info));
+    at = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)},
+                              .sin_port = htons((u16)host_options.http_port)};
+    return at;
+}
+
+TEST(libslirp_answers_arp_and_forwards_a_port) {
+    struct sockaddr_in at = user_net();
     EXPECT(platform_nic_up(0));
     EXPECT_OK(send_bytes(who_has_gateway, sizeof who_has_gateway));
     bool answered = false;
@@ -192,8 +203,6 @@ TEST(libslirp_answers_arp_and_forwards_a_port) {
     }
     EXPECT(answered);
     EXPECT(memcmp(frame + 28, who_has_gateway + 38, 4) == 0); /* by 10.0.2.2 itself */
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)},
-                             .sin_port = htons((u16)host_options.http_port)};
     int client = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     (void)!connect(client, (struct sockaddr *)&at, sizeof at);
     bool syn = false;
@@ -204,4 +213,33 @@ TEST(libslirp_answers_arp_and_forwards_a_port) {
     }
     EXPECT(syn);
     close(client);
+}
+
+/* How many connections wait to be accepted by this process's listening sockets; see tcp(7). */
+static u32 waiting_to_be_accepted(void) {
+    u32 waiting = 0;
+    for (int fd = 3; fd < 256; fd++) {
+        int listening = 0;
+        socklen_t n = sizeof listening;
+        if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &n) || !listening) continue;
+        struct tcp_info info = {0};
+        n = sizeof info;
+        EXPECT_EQ(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n), 0);
+        waiting += info.tcpi_unacked;
+    }
+    return waiting;
+}
+
+TEST(a_burst_of_clients_finds_a_queue_it_fits_into) {
+    enum { CLIENTS = 64 };
+    int client[CLIENTS];
+    struct sockaddr_in at = user_net();
+    u32 before = waiting_to_be_accepted();
+    for (u32 i = 0; i < CLIENTS; i++) { /* none is accepted meanwhile: the loop is elsewhere */
+        client[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        (void)!connect(client[i], (struct sockaddr *)&at, sizeof at);
+    }
+    /* Each is known to Linux, none has to try again. */
+    EXPECT_EQ(waiting_to_be_accepted() - before, CLIENTS);
+    for (u32 i = 0; i < CLIENTS; i++) close(client[i]);
 }
