@@ -44,6 +44,7 @@ static const char *const steps[] = {
     "ALTER TABLE auth_key ADD COLUMN active_ns INTEGER NOT NULL DEFAULT 0;"
     "UPDATE auth_key SET active_ns=created_ns;",
     OAUTH_TABLE "CREATE INDEX session_client ON session(client_id) WHERE client_id IS NOT NULL;",
+    PASSKEY_COLUMNS,
     NULL,
 };
 static const struct db_schema auth_schema = {.module = "auth", .steps = steps};

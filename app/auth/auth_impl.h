@@ -262,6 +262,7 @@ void user_sessions_get(struct request *rq), user_sessions_delete(struct request 
 str cookie_of(const struct request *rq); /* ptr NULL: none, or two */
 /* Same origin, as far as a browser tells; else false, and 403 is answered. */
 bool cookie_same_origin(struct request *rq, bool must_say);
+bool origin_is_own(const struct request *rq, str origin); /* "https://host:port" of the request */
 rc_t cookie_verify(struct request *rq, str cookie, struct actor *out, const char **why);
 void cookie_set(struct request *rq, str value, bool remember);
 void cookie_clear(struct request *rq);
@@ -350,12 +351,57 @@ struct factor_methods {
 rc_t factor_methods(struct db_txn *t, str user_id, struct factor_methods *out);
 /* An app's code or a recovery code, used up in `t`; a wrong one is counted there: commit it. */
 rc_t factor_check(struct db_txn *t, struct arena *a, str user_id, str code, bool *out_right);
+enum { RECOVERY_CODES = 10 };
+/* New ones instead of those there were, as shown ("ABCDE-FGHJK"), in the arena. */
+rc_t recovery_make(struct db_txn *t, struct arena *a, str user_id, str out[RECOVERY_CODES]);
+/* Tells its person and the audit log that something about their second factor changed. */
+rc_t factor_event(struct db_txn *t, struct request *rq, str user_id, const char *action);
 u64 factor_delay(struct request *rq, str user_id); /* as delay_take */
 void factor_delay_over(struct request *rq, str user_id);
 void mfa_get(struct request *rq), totp_post(struct request *rq);
 void totp_confirm_post(struct request *rq), totp_remove_post(struct request *rq);
 void recovery_codes_post(struct request *rq), user_mfa_delete(struct request *rq);
 void login_second_post(struct request *rq);
+
+/* ---- cbor.c, webauthn.c, passkey.c: keys in people's devices --------------------------------- */
+
+enum cbor_kind { /* RFC 8949's major types */
+    CBOR_UINT, CBOR_NEGATIVE, CBOR_BYTES, CBOR_TEXT, CBOR_ARRAY, CBOR_MAP, CBOR_TAG, CBOR_SIMPLE
+};
+struct cbor {
+    str rest; /* not read yet */
+};
+struct cbor_item {
+    enum cbor_kind kind;
+    u64 value; /* the number, or how many elements or pairs follow; negative: -1 - value */
+    str text;  /* of strings; a view */
+};
+rc_t cbor_next(struct cbor *r, struct cbor_item *out); /* RC_INVALID; elements are read next */
+rc_t cbor_skip(struct cbor *r, str *out); /* one item with all inside. RC_LIMIT: too deep */
+s64 cbor_int(const struct cbor_item *item);            /* INT64_MIN: not a number, or too large */
+
+enum { COSE_ES256 = -7, COSE_RS256 = -257, CREDENTIAL_ID_MAX = 1023, WEBAUTHN_KEY_MAX = 516 };
+struct webauthn_data { /* views of what was read */
+    str bytes;         /* of the authenticator data: what is signed, with the client's */
+    u8 site_hash[SHA256_BYTES];
+    u32 counter;
+    bool present, verified, backed_up; /* somebody was there; and it was them; kept elsewhere too */
+    str credential_id; /* of a new one, with its key */
+    s64 algorithm;
+    u8 key[WEBAUTHN_KEY_MAX];
+    size_t key_len;
+    str own_signature; /* over bytes and the hash of clientDataJSON; ptr NULL: none to check */
+};
+/* RC_INVALID, RC_LIMIT: not what an authenticator sends. `made`: with a new credential. */
+rc_t webauthn_data_read(str bytes, bool made, struct webauthn_data *out);
+rc_t webauthn_attestation_read(str bytes, struct webauthn_data *out);
+/* RC_DENIED: not by this key. Slow: on a worker. */
+rc_t webauthn_signed(s64 algorithm, str key, str message, str signature);
+#define PASSKEY_COLUMNS "ALTER TABLE passkey ADD COLUMN site TEXT NOT NULL DEFAULT '';"
+void passkeys_get(struct request *rq), passkeys_begin_post(struct request *rq);
+void passkeys_post(struct request *rq), passkey_put(struct request *rq);
+void passkey_delete(struct request *rq);
+void login_passkey_begin_post(struct request *rq), login_passkey_post(struct request *rq);
 
 /* ---- person.c: a person at a login, not a key ------------------------------------------------ */
 
@@ -436,6 +482,18 @@ void user_put(struct request *rq), user_delete(struct request *rq);
 void setup_get(struct request *rq), setup_post(struct request *rq);
 rc_t setup_start(struct diag *why); /* first admin: from the configuration, or a code to type */
 rc_t auth_phase(struct request *rq);
+/* Signs somebody in who has proved who they are without a password. `also` runs in the write that
+ * makes the session: RC_DENIED RC_NOT_FOUND: they have not, after all. Answers. */
+struct login_proof {
+    str user_id;
+    bool cookie, remember;
+    str ticket; /* of a password shown before: its second step; ptr NULL: none */
+    rc_t (*also)(struct db_txn *t, struct request *rq, void *arg);
+    void *arg;
+};
+void login_proved(struct request *rq, const struct login_proof *p);
+/* Whose second step a ticket is; RC_NOT_FOUND: nobody's. */
+rc_t login_ticket_user(struct db_txn *t, struct arena *a, str ticket, str *out_user_id);
 /* Issues and sends the token pair. */
 void session_answer(struct request *rq, int status, const struct user *user, str session_id,
                     str refresh_token);

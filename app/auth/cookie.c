@@ -32,7 +32,7 @@ str cookie_of(const struct request *rq) {
 }
 
 /* "https://host:port" of the request itself; plain HTTP may be the inside of somebody's TLS. */
-static bool is_own_origin(const struct request *rq, str origin) {
+bool origin_is_own(const struct request *rq, str origin) {
     str host = http_field(rq->http, S("Host"));
     if (str_starts(origin, S("https://")))
         return host.len && str_eq_nocase(str_skip(origin, 8), host);
@@ -45,7 +45,7 @@ bool cookie_same_origin(struct request *rq, bool must_say) {
     u32 at = 0;
     bool said = http_field_next(rq->http, S("Origin"), &at, &origin);
     bool fine =
-        said ? is_own_origin(rq, origin) && !http_field_next(rq->http, S("Origin"), &at, &second)
+        said ? origin_is_own(rq, origin) && !http_field_next(rq->http, S("Origin"), &at, &second)
              : !must_say;
     if (site.ptr && !str_eq(site, S("same-origin")) && !str_eq(site, S("none"))) fine = false;
     if (fine) return true;

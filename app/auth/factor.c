@@ -19,7 +19,6 @@
 
 enum {
     SECRET_BYTES = 20,
-    RECOVERY_CODES = 10,
     RECOVERY_LETTERS = 10,
     FAILURES_MAX = 100,
     PENDING_S = 900,
@@ -93,8 +92,11 @@ rc_t factor_check(struct db_txn *t, struct arena *a, str user_id, str code, bool
     s64 step = 0;
     *out_right = false;
     rc_t rc = totp_read(t, a, user_id, &totp);
-    if (rc) return rc == RC_NOT_FOUND ? RC_OK : rc;
-    if (!totp.confirmed_ns || totp.failures >= FAILURES_MAX) return RC_OK;
+    /* With passkeys alone there are recovery codes, and nothing else to type. */
+    if (rc == RC_NOT_FOUND || (rc == RC_OK && !totp.confirmed_ns))
+        return recovery_take(t, user_id, code, out_right);
+    if (rc) return rc;
+    if (totp.failures >= FAILURES_MAX) return RC_OK;
     if (totp_check(totp.secret, code, auth_now_ns() / NS_PER_S, totp.step, &step))
         *out_right = true;
     else if ((rc = recovery_take(t, user_id, code, out_right)))
@@ -223,8 +225,7 @@ void totp_post(struct request *rq) {
     reply_json(rq, 200, &w);
 }
 
-/* Ten new ones, instead of those there were; as shown, "ABCDE-FGHJK", into the arena. */
-static rc_t recovery_make(struct db_txn *t, struct arena *a, str user_id, str out[RECOVERY_CODES]) {
+rc_t recovery_make(struct db_txn *t, struct arena *a, str user_id, str out[RECOVERY_CODES]) {
     rc_t rc = db_run(t, "DELETE FROM factor_recovery WHERE user_id=?1", DB_TEXT(user_id));
     for (u32 i = 0; rc == RC_OK && i < RECOVERY_CODES; i++) {
         u8 hash[SHA256_BYTES];
@@ -239,7 +240,7 @@ static rc_t recovery_make(struct db_txn *t, struct arena *a, str user_id, str ou
     return rc;
 }
 
-static rc_t factor_event(struct db_txn *t, struct request *rq, str user_id, const char *action) {
+rc_t factor_event(struct db_txn *t, struct request *rq, str user_id, const char *action) {
     struct audit_event event = {
         .action = action,
         .resource = arena_printf(rq->arena, "user/%.*s", STR(user_id)),

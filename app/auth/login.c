@@ -395,6 +395,70 @@ static rc_t second_rows(struct db_txn *t, struct request *rq, str ticket, struct
     return right ? session_rows(t, rq, a, session, old) : stage_event(t, rq, a);
 }
 
+/* ---- Proved otherwise: by a passkey, by another provider ------------------------------------- */
+
+rc_t login_ticket_user(struct db_txn *t, struct arena *a, str ticket, str *out_user_id) {
+    struct once once;
+    rc_t rc = once_peek(t, a, S("second"), ticket, &once);
+    if (rc == RC_OK) *out_user_id = once.user_id;
+    return rc;
+}
+
+static rc_t proved_rows(struct db_txn *t, struct request *rq, const struct login_proof *p,
+                        struct attempt *a, struct session_start *session, str *old) {
+    struct once once;
+    rc_t rc = user_by_id(t, rq->arena, p->user_id, &a->user);
+    if (rc == RC_OK && !str_eq(a->user.state, S("active"))) rc = RC_DENIED;
+    if (rc == RC_OK && p->also) rc = p->also(t, rq, p->arg);
+    if (rc == RC_OK && p->ticket.ptr) {
+        rc = once_take(t, rq->arena, S("second"), p->ticket, &once);
+        if (rc == RC_OK && !str_eq(once.user_id, p->user_id)) rc = RC_DENIED;
+        a->cookie = rc == RC_OK && str_starts(once.data, S("c"));
+        a->remember = rc == RC_OK && str_eq(once.data, S("cr"));
+    }
+    if (rc == RC_OK) rc = stage_of(t, rq, a);
+    if (rc) return rc;
+    return a->stage == STAGE_IN ? session_rows(t, rq, a, session, old) : stage_event(t, rq, a);
+}
+
+static void proof_refused(struct request *rq, const struct login_proof *p) {
+    struct audit_event event = {
+        .action = "user.login",
+        .resource = arena_join(rq->arena, S("user/"), p->user_id),
+        .result = "failed",
+    };
+    metric_add(METRIC_LOGIN_FAILED, 1);
+    rc_t rc = audit_add_alone(rq, &event);
+    if (rc)
+        reply_rc(rq, rc, "Recording the login");
+    else
+        reply_problem(rq, 401, "login_failed", "The sign-in is over or was refused; begin again.");
+}
+
+void login_proved(struct request *rq, const struct login_proof *p) {
+    struct attempt a = {.cookie = p->cookie, .remember = p->remember, .second = true};
+    struct session_start session;
+    struct db_txn *t;
+    str old = {NULL, 0};
+    rc_t rc = db_write_begin(&t);
+    if (rc == RC_OK) rc = db_write_end(t, proved_rows(t, rq, p, &a, &session, &old));
+    if (rc == RC_DENIED || rc == RC_NOT_FOUND) {
+        proof_refused(rq, p);
+        return;
+    }
+    if (rc) {
+        reply_rc(rq, rc, "Recording the login");
+        return;
+    }
+    if (a.stage != STAGE_IN) {
+        stage_answer(rq, &a);
+        return;
+    }
+    if (session.ended_others) token_cache_drop_user(a.user.id);
+    if (old.ptr) token_cache_drop_session(old);
+    signed_in(rq, &a, &session);
+}
+
 void login_second_post(struct request *rq) {
     static const char *const members[] = {"mfa_token", "code", NULL};
     struct session_start session;

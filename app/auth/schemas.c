@@ -14,6 +14,10 @@
 #define TIME "{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"}"
 #define FLAG "{\"type\":\"boolean\"}"
 #define SCOPES "{\"type\":\"array\",\"minItems\":1,\"maxItems\":32,\"items\":{\"type\":\"string\"}}"
+/* As PublicKeyCredential.toJSON() makes it. */
+#define CREDENTIAL                                                                                 \
+    "{\"type\":\"object\",\"required\":[\"id\",\"response\"],\"properties\":{"                     \
+    "\"id\":" TEXT ",\"response\":{\"type\":\"object\"}}}"
 #define PAGE_OF(name)                                                                              \
     "{\"type\":\"object\",\"required\":[\"items\",\"total\",\"limit\",\"next\"],\"properties\":{"  \
     "\"items\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/" name "\"}},"       \
@@ -77,6 +81,18 @@ const struct module_schema auth_schemas[] = {
                    ",\"expires_in\":{\"type\":\"integer\"}}}"},
     {"RecoveryCodes", "{\"type\":\"object\",\"required\":[\"recovery_codes\"],\"properties\":{"
                       "\"recovery_codes\":{\"type\":\"array\",\"items\":" TEXT "}}}"},
+    {"PasskeyOptions", "{\"type\":\"object\",\"required\":[\"publicKey\"],\"properties\":{"
+                       "\"publicKey\":{\"type\":\"object\"}}}"},
+    {"NewPasskey", OBJECT("\"name\",\"credential\"", NAME ",\"credential\":" CREDENTIAL)},
+    {"PasskeyAsking", OBJECT("", "\"mfa_token\":" TEXT)},
+    {"PasskeyLogin", OBJECT("\"credential\"", "\"credential\":" CREDENTIAL ",\"mfa_token\":" TEXT
+                                              ",\"cookie\":" FLAG ",\"remember\":" FLAG)},
+    {"Passkey", "{\"type\":\"object\",\"required\":[\"id\",\"name\"],\"properties\":{\"id\":" TEXT
+                "," NAME ",\"algorithm\":" TEXT ",\"site\":" TEXT ",\"created_at\":" TIME
+                ",\"last_used_at\":" TIME ",\"recovery_codes\":{\"type\":\"array\",\"items\":" TEXT
+                "}}}"},
+    {"Passkeys", "{\"type\":\"object\",\"required\":[\"items\"],\"properties\":{\"items\":{"
+                 "\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Passkey\"}}}}"},
     {"Invite",
      "{\"type\":\"object\",\"required\":[\"id\",\"email\",\"role\"],\"properties\":{\"id\":" TEXT
      "," EMAIL "," ROLE ",\"created_at\":" TIME ",\"expires_at\":" TIME

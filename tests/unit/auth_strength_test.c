@@ -48,8 +48,10 @@ TEST(sentences_and_noise_pass) {
 /* What fills the pool most: every length of every position is a match of its own. */
 TEST(no_password_exhausts_the_pool) {
     char text[PASSWORD_MAX + 1];
-    static const char *const pieces[] = {"x",          "1",      "9876543210", "qwertyuiop", "l1i!|",
-                                         "01/02/2003", "4@3!0$", "password",   "\xff",       "aA"};
+    static const char *const pieces[] = {
+        "x",          "1",      "9876543210", "qwertyuiop", "l1i!|",
+        "01/02/2003", "4@3!0$", "password",   "\xff",       "aA",
+    };
     for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
         size_t n = strlen(pieces[i]);
         for (size_t k = 0; k < PASSWORD_MAX; k++) text[k] = pieces[i][k % n];
