@@ -61,6 +61,7 @@ static rc_t cache_start(struct diag *why) {
     settings_open();
     settings.debug = config_bool("cache.debug");
     commands_open();
+    cache_fixed_set(commands_bytes() + sizeof databases);
     keys_open();
     keys_hooks.changed = on_changed;
     keys_hooks.expired = on_expired;

@@ -60,6 +60,7 @@ struct client {
     bool dead;                 /* freed once nobody runs it */
     bool running;
     bool failed;               /* the current command answered an error */
+    bool refusing_exec;        /* EXEC itself is refused: say_error says what becomes of it */
     bool no_evict, no_touch, monitor;
     bool unused_touch;
 

@@ -175,6 +175,8 @@ static void row_read(struct command *cmd) {
         cmd->store_from = 5;
 }
 
+size_t commands_bytes(void) { return sizeof commands + sizeof slots; }
+
 void commands_open(void) {
     memset(slots, 0, sizeof slots);
     for (u32 n = 0; n < command_count; n++) {
@@ -185,9 +187,10 @@ void commands_open(void) {
         cmd->container = cmd->run == cmd_container;
         row_read(cmd);
         if (word.len < name.len) {
-            struct command *parent = find_pair(word, (str){0});
+            const struct command *parent = find_pair(word, (str){0});
             CHECK(parent && parent < cmd); /* sorted: a container comes before its subcommands */
             cmd->parent = (s16)parent->id;
+            commands[parent->id].container = true; /* COMMAND has both: itself and these */
         }
         u32 i = hash_pair(name, (str){0}) % SLOTS;
         while (slots[i]) i = (i + 1) % SLOTS;
@@ -257,7 +260,7 @@ s64 command_keys(const struct command *cmd, u32 argc, const str *argv, struct ke
     struct found f = {.to = to, .room = room};
     for (u32 i = 0; i < cmd->spec_count; i++) {
         const struct key_spec *s = &cmd->specs[i];
-        if (s->unknown || s->not_key) continue;
+        if (s->unknown || s->not_key || (s->word && cmd->store_from)) continue;
         if (!spec_keys(s, argc, argv, &f)) return -1;
     }
     if (cmd->store_from) store_keys(cmd, argc, argv, &f);

@@ -78,6 +78,7 @@ extern struct command commands[];
 extern const u32 command_count;
 
 void commands_open(void);
+size_t commands_bytes(void); /* what the tables take */
 /* By name, or by container and subcommand when `argv` has one. NULL: unknown. */
 const struct command *command_find(u32 argc, const str *argv);
 struct command *command_by_name(str name); /* "client|list", "get" */
@@ -95,6 +96,7 @@ bool command_has_channels(const struct command *cmd, u32 argc, u32 *first, u32 *
 
 void command_dispatch(struct client *c);        /* argc and argv are set */
 void command_call(struct client *c, const struct command *cmd); /* the function, measured */
+bool command_running(void); /* some command's function is on the stack */
 void command_error_count(const char *line);
 struct queued *queued_new(const struct client *c); /* copies the words; free: queued_free */
 void queued_free(struct queued *q);
@@ -126,6 +128,8 @@ static inline struct entry *entry_of(struct object *o) { return CONTAINER_OF(o, 
 bool arg_integer(struct client *c, u32 i, s64 *out);
 bool arg_integer_or(struct client *c, u32 i, s64 *out, const char *error);
 bool arg_range(struct client *c, u32 i, s64 least, s64 most, s64 *out, const char *error);
+/* How many at random; negative: with repetitions, at most CACHE_RANDOM_MAX of them. */
+bool arg_random_count(struct client *c, u32 i, s64 most, s64 *out);
 bool arg_double(struct client *c, u32 i, double *out, const char *error);
 bool arg_timeout(struct client *c, u32 i, s64 *out_until_ms, bool milliseconds); /* 0: for ever */
 static inline bool arg_is(const struct client *c, u32 i, const char *word) {

@@ -97,12 +97,6 @@ static bool refused(struct client *c, const struct command *cmd) {
     bool grows = cmd->flags & CMD_MEMORY ||
                  (cmd->run == cmd_exec && c->multi_denied_oom);
     if (!evict_make_room() && grows) {
-        if (cmd->run == cmd_exec) { /* nothing of it runs, and it is over */
-            transaction_close(c);
-            say_error(c, "EXECABORT Transaction discarded because of: OOM command not allowed when "
-                         "used memory > 'maxmemory'.");
-            return true;
-        }
         say_error(c, "OOM command not allowed when used memory > 'maxmemory'.");
         return true;
     }
@@ -126,12 +120,19 @@ static bool only_listening(struct client *c, const struct command *cmd) {
 
 /* ---- Running --------------------------------------------------------------------------------- */
 
+static u32 depth; /* of commands inside commands: EXEC, those that are served */
+
+bool command_running(void) { return depth > 0; }
+
 void command_call(struct client *c, const struct command *cmd) {
     struct command *counted = &commands[cmd->id];
     u64 started = platform_clock_ns();
     c->failed = false;
     c->command = cmd;
+    depth++;
     cmd->run(c);
+    depth--;
+    monitor_show(c, cmd);
     u64 us = (platform_clock_ns() - started) / NS_PER_US;
     if (c->held & HELD_WAITING) return; /* counted when it has been served */
     u32 bucket = us ? (u32)(64 - __builtin_clzll(us)) : 0;
@@ -150,7 +151,11 @@ void command_dispatch(struct client *c) {
     c->command = NULL;
     if (c->reply == REPLY_SKIP) c->reply = REPLY_ON;
     if (c->reply == REPLY_SKIP_NEXT) c->reply = REPLY_SKIP;
-    if (refused(c, cmd)) {
+    c->refusing_exec = cmd && cmd->run == cmd_exec;
+    bool no = refused(c, cmd);
+    if (no && c->refusing_exec) transaction_close(c); /* nothing of it runs, and it is over */
+    c->refusing_exec = false;
+    if (no) {
         if (c->in_multi) c->multi_broken = true;
         if (cmd && c->command) commands[cmd->id].rejected++;
         return;
@@ -164,7 +169,6 @@ void command_dispatch(struct client *c) {
         return;
     }
     if (pause_holds(c, cmd)) return;
-    monitor_show(c, cmd);
     c->last_command = cmd;
     c->commands++;
     command_call(c, cmd);

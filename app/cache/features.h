@@ -65,6 +65,7 @@ s64 tracking_redirect(const struct client *c);
     watching over: client.c and info -------------------------------------------------- */
 
 bool pause_holds(struct client *c, const struct command *cmd);
+u32 pause_count(void); /* clients held by it */
 void monitor_show(struct client *c, const struct command *cmd);
 void slowlog_trim(void);
 void slowlog_see(struct client *c, const struct command *cmd, u64 us);

@@ -15,6 +15,7 @@ LIMIT(CACHE_BLOCK_BYTES, 16384, 512)        /* of replies not yet sent */
 LIMIT(CACHE_SHARE_BYTES, 16384, 512)        /* longer values are sent from where they lie */
 LIMIT(CACHE_BURST_BYTES, 262144, 4096)      /* replies made before the first are sent */
 LIMIT(CACHE_SLICE_COMMANDS, 256, 8)         /* of one client before others have their turn */
+LIMIT(CACHE_RANDOM_MAX, 1048576, 65536)     /* random elements with repetitions, in one reply */
 LIMIT(CACHE_SEGMENT, 512, 8)                /* buckets of a hash table that come and go together */
 LIMIT(CACHE_LAZY_ITEMS, 64, 4)              /* larger values are freed in slices */
 LIMIT(CACHE_EMBED_MAX, 64, 64)              /* longer strings lie beside their key's block */

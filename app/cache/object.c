@@ -173,7 +173,7 @@ const char *object_type_name(enum object_type t) {
 const char *object_encoding_name(const struct object *o) {
     switch (o->encoding) {
     case ENC_INT: return "int";
-    case ENC_EMBED: return "embstr";
+    case ENC_EMBED: return o->embed.len <= 44 ? "embstr" : "raw"; /* as Redis divides them */
     case ENC_TEXT: return o->text->len <= 44 && o->text->room == o->text->len ? "embstr" : "raw";
     case ENC_QUICK: return "quicklist";
     case ENC_INTS: return "intset";

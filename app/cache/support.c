@@ -54,6 +54,21 @@ bool arg_range(struct client *c, u32 i, s64 least, s64 most, s64 *out, const cha
     return true;
 }
 
+bool arg_random_count(struct client *c, u32 i, s64 most, s64 *out) {
+    if (!arg_integer(c, i, out)) return false;
+    if (*out < -most || *out > most) {
+        if (most == INT64_MAX)
+            say_errorf(c, "ERR value is out of range, value must between %lld and %lld",
+                       (long long)-most, (long long)most);
+        else
+            say_error(c, "ERR value is out of range");
+        return false;
+    }
+    if (*out >= -(s64)CACHE_RANDOM_MAX) return true;
+    say_errorf(c, "ERR value is out of range, at most %u with repetitions", CACHE_RANDOM_MAX);
+    return false;
+}
+
 bool arg_double(struct client *c, u32 i, double *out, const char *error) {
     if (double_parse(c->argv[i], out)) return true;
     say_error(c, error);

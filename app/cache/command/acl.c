@@ -259,6 +259,7 @@ void cmd_acl_genpass(struct client *c) {
     s64 bits = 256;
     u8 bytes[512];
     char hex[1025];
+    if (c->argc == 3 && !arg_integer(c, 2, &bits)) return;
     if (c->argc == 3 &&
         !arg_range(c, 2, 1, 4096, &bits,
                    "ERR ACL GENPASS argument must be the number of bits for the output password, a "

@@ -34,7 +34,7 @@ static void flags_text(const struct client *c, char to[16]) {
     if (c->monitor) *p++ = 'O';
     if (pubsub_count(c)) *p++ = 'P';
     if (c->in_multi) *p++ = 'x';
-    if (c->held & HELD_WAITING) *p++ = 'b';
+    if (c->held) *p++ = 'b';
     p = tracking_letters(c, p);
     if (c->multi_dirty) *p++ = 'd';
     if (c->closing) *p++ = 'c';
@@ -303,6 +303,13 @@ bool pause_holds(struct client *c, const struct command *cmd) {
     return true; /* the words stay where they are: the command is read again */
 }
 
+u32 pause_count(void) {
+    u32 n = 0;
+    for (struct client *o = paused.until_ns ? clients : NULL; o; o = o->next)
+        n += (o->held & HELD_PAUSED) != 0;
+    return n;
+}
+
 void cmd_client_pause(struct client *c) {
     s64 until;
     bool all = true;
@@ -350,6 +357,7 @@ static bool secret_arg(const struct command *cmd, u32 i) {
 void monitor_show(struct client *c, const struct command *cmd) {
     struct buf line;
     bool any = false;
+    if (wait_running_again(c)) return; /* shown when it began to wait */
     for (struct client *o = clients; o && !any; o = o->next) any = o->monitor;
     if (!any || cmd->flags & (CMD_SKIP_MONITOR | CMD_ADMIN)) return;
     char address[64];

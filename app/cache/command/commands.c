@@ -100,7 +100,7 @@ static void say_command(struct client *c, const struct command *cmd) {
     char name[64];
     u64 n = 0;
     if (!cmd) {
-        say_null_array(c);
+        say_null(c);
         return;
     }
     say_array(c, 10);
@@ -202,7 +202,6 @@ void cmd_command_list(struct client *c) {
     struct block *later = say_later(c);
     for (u32 i = 0; !by_module && i < command_count; i++) {
         const struct command *cmd = &commands[i];
-        if (all && cmd->parent >= 0) continue;
         str full = command_full_name(cmd, name);
         if (by_category && !(category < CATEGORY_COUNT
                              && cmd->categories >> category & 1)) continue;

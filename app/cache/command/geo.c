@@ -216,7 +216,11 @@ static bool common_option(struct client *c, u32 *i, struct search *s, bool *told
     else if (arg_is(c, *i, "asc")) s->sort = 1;
     else if (arg_is(c, *i, "desc")) s->sort = -1;
     else if (arg_is(c, *i, "count") && *i + 1 < c->argc) {
-        *told = !arg_range(c, ++*i, 1, INT64_MAX, &s->most, "ERR COUNT must be > 0");
+        *told = !arg_integer(c, ++*i, &s->most);
+        if (!*told && s->most <= 0) {
+            say_error(c, "ERR COUNT must be > 0");
+            *told = true;
+        }
         s->counted = true;
         return !*told;
     } else {

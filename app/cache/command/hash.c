@@ -232,11 +232,7 @@ void cmd_hrandfield(struct client *c) {
         return;
     }
     values = c->argc == 4;
-    if (c->argc > 2 && !arg_integer(c, 2, &n)) return;
-    if (n == INT64_MIN || (values && (n < -(INT64_MAX / 2) || n > INT64_MAX / 2))) {
-        say_error(c, "ERR value is out of range");
-        return;
-    }
+    if (c->argc > 2 && !arg_random_count(c, 2, values ? INT64_MAX / 2 : INT64_MAX, &n)) return;
     struct object *o = hash_look(c, c->argv[1], false, &bad);
     if (bad) return;
     if (c->argc == 2) {

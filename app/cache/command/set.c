@@ -172,8 +172,7 @@ void cmd_srandmember(struct client *c) {
         say_error(c, SYNTAX_ERROR);
         return;
     }
-    if (c->argc == 3 && !arg_range(c, 2, -INT64_MAX, INT64_MAX, &n, "ERR value is out of range"))
-        return;
+    if (c->argc == 3 && !arg_random_count(c, 2, INT64_MAX, &n)) return;
     struct object *o = look_read(c, c->argv[1], OBJECT_SET, &bad);
     if (bad) return;
     if (c->argc == 2) {

@@ -31,6 +31,7 @@ struct setting {
     enum kind kind;
     void *at;
     s64 least, most;
+    bool hidden;       /* from patterns: only its whole name finds it */
     const char *fixed; /* FIXED: the only value; more after '|' are accepted too */
     void (*get)(char *to, size_t room);
     bool (*set)(str value, bool try_only, char why[128]);
@@ -212,7 +213,7 @@ static const struct setting table[] = {
     {.name = "appendfsync", .kind = FIXED, .fixed = "no|always|everysec"},
     {.name = "auto-aof-rewrite-percentage", .kind = FIXED, .fixed = "0"},
     {.name = "rdb-key-save-delay", .kind = FIXED, .fixed = "0"},
-    {.name = "key-load-delay", .kind = FIXED, .fixed = "0"},
+    {.name = "key-load-delay", .kind = FIXED, .fixed = "0", .hidden = true},
     {.name = "hz", .kind = FIXED, .fixed = "10"},
     {.name = "activedefrag", .kind = FIXED, .fixed = "no"},
     {.name = "activerehashing", .kind = FIXED, .fixed = "yes|no"},
@@ -221,6 +222,10 @@ static const struct setting table[] = {
     {.name = "busy-reply-threshold", .kind = FIXED, .fixed = "5000"},
     {.name = "lua-time-limit", .kind = FIXED, .fixed = "5000"},
     {.name = "cluster-enabled", .kind = FIXED, .fixed = "no"},
+    {.name = "bind", .kind = FIXED, .fixed = ""},
+    {.name = "replicaof", .kind = FIXED, .fixed = ""},
+    {.name = "slaveof", .kind = FIXED, .fixed = ""},
+    {.name = "daemonize", .kind = FIXED, .fixed = "no"},
     {.name = "io-threads", .kind = FIXED, .fixed = "1"},
 };
 
@@ -280,7 +285,7 @@ static bool setting_apply(const struct setting *s, str v, bool try_only, char wh
         return true;
     case FIXED:
         if (fixed_accepts(s->fixed, v)) return true;
-        (void)snprintf(why, 128, "this cache has no such setting to change");
+        (void)snprintf(why, 128, "can't set immutable config");
         return false;
     default: return s->set(v, try_only, why);
     }
@@ -303,7 +308,8 @@ void cmd_config_get(struct client *c) {
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         bool wanted = false;
         for (u32 j = 2; j < c->argc; j++)
-            wanted |= glob_match(c->argv[j], str_from_c(table[i].name), true);
+            wanted |= table[i].hidden ? arg_is(c, j, table[i].name)
+                                      : glob_match(c->argv[j], str_from_c(table[i].name), true);
         if (!wanted) continue;
         setting_text(&table[i], text, sizeof text);
         say_cstr(c, table[i].name);

@@ -352,12 +352,12 @@ void cmd_xsetid(struct client *c) {
     }
     struct feed *f = o->feed;
     struct feed_at at;
-    if (id_compare(id, f->max_deleted) < 0) {
-        say_error(c, "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id");
-        return;
-    }
     if (feed_seek(f, ID_MOST, true, &at) && id_compare(id, at.id) < 0) {
         say_error(c, "ERR The ID specified in XSETID is smaller than the target stream top item");
+        return;
+    }
+    if (id_compare(id, f->max_deleted) < 0) {
+        say_error(c, "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id");
         return;
     }
     if (added >= 0 && (u64)added < f->length) {

@@ -552,7 +552,8 @@ void cmd_xinfo_stream(struct client *c) {
     u64 n = 0;
     if (full && (!arg_is(c, 3, "full") || (c->argc > 4 && (c->argc != 6 || !arg_is(c, 4,
             "count"))))) {
-        say_error(c, SYNTAX_ERROR);
+        say_error(c, "ERR unknown subcommand or wrong number of arguments for 'STREAM'. Try XINFO "
+                     "HELP.");
         return;
     }
     if (c->argc == 6 && !arg_integer(c, 5, &most)) return;

@@ -13,14 +13,11 @@ struct read {
 };
 
 static bool streams_read(struct client *c, struct read *r, u32 i) {
-    char name[64];
-    str full = command_full_name(c->command, name);
+    bool group = c->command->run == cmd_xreadgroup;
     u32 left = c->argc - i - 1;
     if (!left || left % 2) {
-        say_errorf(c,
-                   "ERR Unbalanced '%.*s' list of streams: for each stream key an ID or '%s' "
-                   "must be "
-                      "specified.", STR(full), r->group || full.len > 5 ? ">" : "$");
+        say_errorf(c, "ERR Unbalanced %s list of streams: for each stream key an ID or '%s' must "
+                      "be specified.", group ? "XREADGROUP" : "XREAD", group ? ">" : "$");
         return false;
     }
     r->streams = i + 1;

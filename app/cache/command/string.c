@@ -21,7 +21,10 @@ static bool set_options_read(struct client *c, struct set_options *o) {
         if (flag) {
             bool clash = (flag == SET_NX && o->flags & SET_XX) ||
                          (flag == SET_XX && o->flags & SET_NX) || (flag == SET_KEEP && o->end.unit);
-            if (clash) break;
+            if (clash) {
+                say_error(c, SYNTAX_ERROR);
+                return false;
+            }
             o->flags |= flag;
             continue;
         }
@@ -29,11 +32,6 @@ static bool set_options_read(struct client *c, struct set_options *o) {
             say_error(c, SYNTAX_ERROR);
             return false;
         }
-    }
-    u32 clash = o->flags & (SET_NX | SET_XX);
-    if (clash == (SET_NX | SET_XX) || (o->flags & SET_KEEP && o->end.unit)) {
-        say_error(c, SYNTAX_ERROR);
-        return false;
     }
     return true;
 }

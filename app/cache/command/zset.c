@@ -361,11 +361,7 @@ void cmd_zrandmember(struct client *c) {
         say_error(c, SYNTAX_ERROR);
         return;
     }
-    if (c->argc > 2 && !arg_integer(c, 2, &n)) return;
-    if (n == INT64_MIN || (scores && (n < -(INT64_MAX / 2) || n > INT64_MAX / 2))) {
-        say_error(c, "ERR value is out of range");
-        return;
-    }
+    if (c->argc > 2 && !arg_random_count(c, 2, scores ? INT64_MAX / 2 : INT64_MAX, &n)) return;
     struct object *o = look_read(c, c->argv[1], OBJECT_ZSET, &bad);
     if (bad) return;
     if (c->argc == 2) {

@@ -84,9 +84,9 @@ static bool options_read(struct client *c, struct zrange *z) {
             i += 2;
         } else if (!z->fixed_by && arg_is(c, i, "rev")) {
             z->reversed = true;
-        } else if (!z->fixed_by && arg_is(c, i, "bylex")) {
+        } else if (!z->fixed_by && z->by == BY_RANK && arg_is(c, i, "bylex")) {
             z->by = BY_NAME;
-        } else if (!z->fixed_by && arg_is(c, i, "byscore")) {
+        } else if (!z->fixed_by && z->by == BY_RANK && arg_is(c, i, "byscore")) {
             z->by = BY_SCORE;
         } else {
             say_error(c, SYNTAX_ERROR);

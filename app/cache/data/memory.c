@@ -20,7 +20,7 @@
 #define OVERHEAD 8u /* the allocator's own, per block */
 
 static struct {
-    size_t used, peak, charged, limit;
+    size_t used, peak, charged, limit, fixed;
     void *reserve;
 } m;
 
@@ -39,6 +39,8 @@ size_t cache_memory_budget(void) {
 
 void cache_memory_limit(size_t bytes_max) { m.limit = bytes_max; }
 size_t cache_memory_limit_get(void) { return m.limit; }
+void cache_fixed_set(size_t bytes) { m.fixed = bytes; }
+size_t cache_fixed(void) { return m.fixed; }
 size_t cache_used(void) { return m.used; }
 size_t cache_used_peak(void) { return m.peak; }
 void cache_used_peak_reset(void) { m.peak = m.used; }

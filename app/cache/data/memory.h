@@ -16,6 +16,9 @@ void *cache_resize(void *p, size_t n);    /* p NULL: as cache_alloc */
 void cache_free(void *p);                 /* NULL is fine */
 size_t cache_size(const void *p);         /* what it really takes */
 
+/* What the cache takes besides, whatever it holds: its tables. INFO and the limit count it. */
+void cache_fixed_set(size_t bytes);
+size_t cache_fixed(void);
 size_t cache_used(void);                  /* bytes, the allocator's own included */
 size_t cache_used_peak(void);
 void cache_used_peak_reset(void);

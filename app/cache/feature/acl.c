@@ -399,13 +399,15 @@ static void user_insert(struct cache_user *u) {
 }
 
 /* Rules that came in several words because of a selector's blanks are joined: "(+get", "~x)". */
-static const char *rules_apply(struct cache_user *u, const str *rules, u32 count, str *at_rule) {
+static const char *rules_apply(struct cache_user *u, const str *rules, u32 count,
+                               struct diag *shown) {
     struct buf joined;
     const char *why = NULL;
     bool inside = false;
+    str at_rule = S("");
     buf_open(&joined, MIB(1));
     for (u32 i = 0; !why && i < count; i++) {
-        str rule = *at_rule = rules[i];
+        str rule = at_rule = rules[i];
         bool opens = rule.len && rule.ptr[0] == '(';
         if (!inside && !opens) {
             why = user_rule(u, rule);
@@ -416,26 +418,26 @@ static const char *rules_apply(struct cache_user *u, const str *rules, u32 count
         inside = !rule.len || rule.ptr[rule.len - 1] != ')';
         if (inside) continue;
         why = user_rule(u, buf_str(&joined));
+        if (why) break; /* the whole of it is told: joined is kept for that */
         buf_clear(&joined);
     }
-    if (!why && inside) {
-        why = "Unmatched parenthesis in acl selector starting at";
-    }
+    if (!why && inside) why = "Unmatched parenthesis in acl selector starting at";
+    if (why && joined.len && !inside) diag_set(shown, "%.*s", STR(str_take(buf_str(&joined), 80)));
+    else diag_set(shown, "%.*s", STR(str_take(at_rule, 100)));
     buf_close(&joined);
     return why;
 }
 
 rc_t acl_user_set(str name, const str *rules, u32 count, struct diag *why) {
     struct cache_user *u = acl_user(name), *trial = user_new(name);
-    str at = S("");
+    struct diag at = {0};
     if (u) user_copy(trial, u);
     const char *refused = rules_apply(trial, rules, count, &at);
     if (refused) {
         if (strncmp(refused, "Unmatched", 9) == 0)
-            diag_set(why, "ERR %s '%.*s'.", refused, STR(str_take(at, 100)));
+            diag_set(why, "ERR %s '%s'.", refused, at.text);
         else
-            diag_set(why, "ERR Error in ACL SETUSER modifier '%.*s': %s", STR(str_take(at, 80)),
-                     refused);
+            diag_set(why, "ERR Error in ACL SETUSER modifier '%s': %s", at.text, refused);
         user_free(trial);
         return RC_INVALID;
     }

@@ -145,7 +145,7 @@ static bool fits(void) {
     u64 used = cache_used();
     u64 budget = cache_memory_budget();
     budget -= budget / 32; /* what one command may add without asking */
-    return used <= budget && (!ev.limit || used <= ev.limit);
+    return used <= budget && (!ev.limit || used + cache_fixed() <= ev.limit);
 }
 
 bool evict_make_room(void) {

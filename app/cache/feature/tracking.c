@@ -4,6 +4,9 @@
  *   default    key -> clients that read it          told once, then forgotten
  *   BCAST      prefix -> clients                    told of every change below it
  *
+ * Of BCAST, the keys below one prefix that one command (or transaction) changed go in one message.
+ * Who names no prefix has the empty one.
+ *
  * Messages go to the client itself (RESP3 pushes) or to the one it named with REDIRECT, as messages
  * of the channel __redis__:invalidate. They are gathered while a command runs and sent after its
  * reply, so that a client never sees the news of its own write before the write's answer. When more
@@ -23,8 +26,21 @@ struct tracked_key {
     u32 count, room;
     char key[];
 };
+/* News that waits until the current command has answered. */
+struct news {
+    struct news *next;
+    u64 reader;
+    bool all;
+    u32 len;
+    char key[];
+};
+static struct news *news_first, **news_last = &news_first;
+static bool prefixes_have_news;
+
 struct prefix {
     struct prefix *next;
+    struct news *first, **last; /* keys below it that changed meanwhile */
+    u32 news;
     u32 len;
     char text[];
 };
@@ -62,8 +78,8 @@ void tracking_totals_get(struct tracking_totals *out) {
 
 /* ---- Telling --------------------------------------------------------------------------------- */
 
-/* keys NULL: all of them. */
-static void tell(struct client *c, const str *key) {
+/* `news` NULL: all keys. */
+static void tell(struct client *c, const struct news *news, u32 count) {
     struct client *to = target_of(c);
     if (!to) {
         if (!c->tracking->redirect_broken && c->resp >= 3) {
@@ -89,32 +105,47 @@ static void tell(struct client *c, const str *key) {
         say_cstr(to, "message");
         say_cstr(to, "__redis__:invalidate");
     }
-    if (key) {
-        say_array(to, 1);
-        say_bulk(to, *key);
-    } else {
-        say_null(to);
-    }
+    if (!news) say_null(to);
+    else say_array(to, count);
+    for (; news; news = news->next) say_bulk(to, str_of(news->key, news->len));
     to->pushing = false;
     client_flush_soon(to);
 }
 
-/* News that waits until the current command has answered. */
-struct news {
-    struct news *next;
-    u64 reader;
-    bool all;
-    u32 len;
-    char key[];
-};
-static struct news *news_first, **news_last = &news_first;
 
-static void news_add(u64 reader, const str *key) {
+static struct news *news_new(u64 reader, const str *key) {
     struct news *n = cache_alloc(sizeof *n + (key ? key->len : 0));
     *n = (struct news){.reader = reader, .all = !key, .len = key ? (u32)key->len : 0};
     if (key && key->len) memcpy(n->key, key->ptr, key->len);
+    return n;
+}
+
+static void news_add(u64 reader, const str *key) {
+    struct news *n = news_new(reader, key);
     *news_last = n;
     news_last = &n->next;
+}
+
+/* Once, though a transaction changes the same key again and again. */
+static void prefix_news_add(struct client *c, struct prefix *p, str key) {
+    if (p->first && str_eq(str_of(CONTAINER_OF(p->last, struct news, next)->key,
+                                  CONTAINER_OF(p->last, struct news, next)->len), key))
+        return;
+    struct news *n = news_new(c->id, &key);
+    if (!p->first) p->last = &p->first;
+    *p->last = n;
+    p->last = &n->next;
+    p->news++;
+    prefixes_have_news = true;
+}
+
+static void prefix_news_drop(struct prefix *p) {
+    while (p->first) {
+        struct news *n = p->first;
+        p->first = n->next;
+        cache_free(n);
+    }
+    p->news = 0;
 }
 
 static void news_send(void) {
@@ -122,11 +153,18 @@ static void news_send(void) {
         struct news *n = news_first;
         news_first = n->next;
         if (!news_first) news_last = &news_first;
+        n->next = NULL;
         struct client *c = client_find(n->reader);
-        str key = str_of(n->key, n->len);
-        if (c && c->tracking) tell(c, n->all ? NULL : &key);
+        if (c && c->tracking) tell(c, n->all ? NULL : n, 1);
         cache_free(n);
     }
+    if (!prefixes_have_news) return;
+    prefixes_have_news = false;
+    for (struct client *c = clients; c; c = c->next)
+        for (struct prefix *p = c->tracking ? c->tracking->prefixes : NULL; p; p = p->next) {
+            if (p->first) tell(c, p->first, p->news);
+            prefix_news_drop(p);
+        }
 }
 
 /* ---- Readers --------------------------------------------------------------------------------- */
@@ -202,12 +240,10 @@ void tracking_key_changed(struct client *by, str key) {
     for (struct client *c = broadcasting ? clients : NULL; c; c = c->next) {
         struct tracking *t = c->tracking;
         if (!t || !t->broadcast || (by == c && t->no_loop)) continue;
-        bool below = !t->prefixes;
         for (struct prefix *p = t->prefixes; p; p = p->next)
-            below |= str_starts(key, str_of(p->text, p->len));
-        if (below) news_add(c->id, &key);
+            if (str_starts(key, str_of(p->text, p->len))) prefix_news_add(c, p, key);
     }
-    if (!by) news_send();
+    if (!by && !command_running()) news_send(); /* else with what the command changed */
 }
 
 void tracking_flushed(struct keys *k) {
@@ -227,6 +263,7 @@ void tracking_close(struct client *c) {
         struct prefix *p = t->prefixes;
         t->prefixes = p->next;
         totals.prefixes--;
+        prefix_news_drop(p);
         cache_free(p);
     }
     broadcasting -= t->broadcast;
@@ -253,7 +290,7 @@ static bool prefixes_fit(struct client *c, const str *more, u32 count) {
             if (overlap(more[i], more[j])) {
                 say_errorf(c, "ERR Prefix '%.*s' overlaps with another provided prefix '%.*s'. "
                               "Prefixes for a single client must not overlap.",
-                           STR(str_take(more[i], 100)), STR(str_take(more[j], 100)));
+                           STR(str_take(more[j], 100)), STR(str_take(more[i], 100)));
                 return false;
             }
     }
@@ -275,7 +312,7 @@ static bool wishes_read(struct client *c, struct wishes *w) {
                 say_error(c, "ERR A client can only redirect to a single other client");
                 return false;
             }
-            if (!arg_integer_or(c, ++i, &id, "ERR Invalid client ID")) return false;
+            if (!arg_integer(c, ++i, &id)) return false;
             if (!client_find((u64)id)) {
                 say_error(c, "ERR The client ID you want redirect to does not exist");
                 return false;
@@ -308,11 +345,20 @@ static const char *wishes_refused(const struct client *c, const struct wishes *w
                "and then re-enabling it with a different mode.";
     if (w->t.broadcast && (w->t.opt_in || w->t.opt_out))
         return "ERR OPTIN and OPTOUT are not compatible with BCAST";
-    if (w->t.opt_in && w->t.opt_out) return "ERR You can't use both OPTIN and OPTOUT";
+    if (w->t.opt_in && w->t.opt_out) return "ERR You can't specify both OPTIN mode and OPTOUT mode";
     if (t && ((w->t.opt_in && t->opt_out) || (w->t.opt_out && t->opt_in)))
         return "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, "
                "and then re-enabling it with a different mode.";
     return NULL;
+}
+
+static void prefix_add(struct tracking *t, str text) {
+    struct prefix *p = cache_alloc(sizeof *p + text.len), **at = &t->prefixes;
+    *p = (struct prefix){.len = (u32)text.len};
+    if (p->len) memcpy(p->text, text.ptr, p->len);
+    while (*at) at = &(*at)->next;
+    *at = p;
+    totals.prefixes++;
 }
 
 static void tracking_on(struct client *c, const struct wishes *w) {
@@ -324,13 +370,8 @@ static void tracking_on(struct client *c, const struct wishes *w) {
     }
     *c->tracking = w->t;
     c->tracking->prefixes = kept;
-    for (u32 i = 0; i < w->count; i++) {
-        struct prefix *p = cache_alloc(sizeof *p + w->prefixes[i].len);
-        *p = (struct prefix){.next = c->tracking->prefixes, .len = (u32)w->prefixes[i].len};
-        if (p->len) memcpy(p->text, w->prefixes[i].ptr, p->len);
-        c->tracking->prefixes = p;
-        totals.prefixes++;
-    }
+    for (u32 i = 0; i < w->count; i++) prefix_add(c->tracking, w->prefixes[i]);
+    if (w->t.broadcast && !c->tracking->prefixes) prefix_add(c->tracking, S(""));
 }
 
 void cmd_client_tracking(struct client *c) {

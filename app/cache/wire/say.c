@@ -215,7 +215,9 @@ static bool has_code(const char *text) {
 
 void say_error(struct client *c, const char *text) {
     char line[512];
-    int n = snprintf(line, sizeof line - 2, "-%s%s", has_code(text) ? "" : "ERR ", text);
+    const char *before = has_code(text) ? "" : "ERR ";
+    if (c->refusing_exec) before = "EXECABORT Transaction discarded because of: ";
+    int n = snprintf(line, sizeof line - 2, "-%s%s", before, text);
     if (n > (int)sizeof line - 3) n = (int)sizeof line - 3;
     for (int i = 0; i < n; i++)
         if (line[i] == '\r' || line[i] == '\n') line[i] = ' ';
