@@ -196,7 +196,7 @@ class Appliance:
 
     def __init__(self, *, target=None, config=None, disk=None, machine=None, boot=None, memory=None,
                  cpus=None, net="user", append=None, qemu_args=(), accel=None, wait=True,
-                 env=None, keep=False, host="127.0.0.1"):
+                 env=None, keep=False, host="127.0.0.1", resp=False):
         self.target = target or TARGET
         self.directory = tempfile.mkdtemp(prefix="openpolicy-test-")
         self.disk = disk or os.path.join(self.directory, "data.img")
@@ -208,6 +208,7 @@ class Appliance:
         self.accel = accel or os.environ.get("OPENPOLICY_ACCEL")
         self.wait, self.env, self.keep = wait, dict(env or {}), keep
         self.host, self.http_port, self.https_port = host, None, None
+        self.resp, self.resp_port = resp, None
         self.process = self.console = None
         self._qmp = None
         self._opening = threading.Lock()
@@ -235,6 +236,9 @@ class Appliance:
                    "--disk", self.disk, "--config", config_file, "--net", self.net]
         if self.net == "user":
             command += ["--http", str(self.http_port), "--https", str(self.https_port)]
+            if self.resp:
+                self.resp_port = free_port()
+                command += ["--resp", str(self.resp_port)]
         for name in ("machine", "boot", "memory", "cpus", "append", "accel"):
             value = getattr(self, name)
             if value is not None and (self.target == "guest" or name not in ("machine", "boot", "accel")):

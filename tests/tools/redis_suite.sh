@@ -57,7 +57,7 @@ for f in $files; do
     (cd "$work" && timeout "${SECONDS_MAX:-400}" ./runtest --host 127.0.0.1 --port $port \
         --clients 1 --baseport $((10000 + RANDOM % 8000)) \
         --skipfile skip.txt --durable --timeout 60 \
-        --tags "-needs:repl -needs:debug -needs:pfdebug -needs:save -slow -cli ${TAGS:-}" \
+        --tags "-needs:repl -needs:pfdebug -needs:save -slow -cli ${TAGS:-}" \
         --ignore-encoding --ignore-digest --single "$f") 2>&1 | sed "s/\x1b\[[0-9;]*m//g" >"$log"
     ok=$(grep -c '\[ok\]' "$log") bad=$(grep -c '\[err\]\|\[exception\]' "$log")
     grep -q 'All tests passed' "$log" || [ "$bad" -gt 0 ] || bad=1
