@@ -113,6 +113,34 @@ TEST(strict_mode) {
     EXPECT_BODY("package a\nf(_, y) := y", 0, "true", .strict = true);
 }
 
+TEST(an_argument_only_hidden_by_a_comprehension_is_unused) {
+    EXPECT_ERRORS(
+        "package a\nm := {1}\nf(k) := {k | k := 2; m[k]} if input.b",
+        "3:1 rego_compile_error unused argument k. (hint: use _ (wildcard variable) instead)",
+        .strict = true);
+    EXPECT_BODY("package a\nf(k) := [v | v := [1, 2][k]] if input.b", 0,
+                "input.b; __local3__ = [__local1__ | __local2__ = [1, 2]; __local1__ = "
+                "__local2__[__local0__]]",
+                .strict = true);
+}
+
+TEST(what_takes_no_arguments_is_no_function_even_replaced) {
+    EXPECT_ERRORS("package a\none() := 1\ntwo() := 2\np if one() with one as two",
+                  "4:6 rego_type_error undefined function data.a.one");
+}
+
+TEST(of_two_packages_the_upper_ones_rule_is_told) {
+    struct compile_case t;
+    case_open(&t);
+    case_add(&t, "package a.b\nc.d if true");
+    case_add(&t, "package a\n\nb.c.d(_) := 2");
+    EXPECT_RC(case_run(&t), RC_INVALID);
+    REQUIRE(t.errors.count == 1);
+    EXPECT_STR(t.errors.items[0].message, S("conflicting rules data.a.b.c.d found"));
+    EXPECT_EQ(t.errors.items[0].at.row, 3);
+    case_close(&t);
+}
+
 TEST(shadowing) {
     EXPECT_ERRORS("package a\ninput := 1",
                   "2:1 rego_compile_error rules must not shadow input (use a different rule name)");

@@ -437,9 +437,8 @@ TEST(errors_of_packages_and_imports) {
     EXPECT_FAULTS(0, "import future.keywords.xyz",
                   ONE("2", "unexpected keyword, must be one of [contains every if in not]\n"
                            "\timport future.keywords.xyz\n\t       ^"));
-    EXPECT_FAULTS(0, "import future.keywords.and",
-                  ONE("2", "unexpected keyword, must be one of [contains every if in not]\n"
-                           "\timport future.keywords.and\n\t       ^"));
+    EXPECT_RULES(0, "import future.keywords.and\np if 1 and 2",
+                 "import future.keywords.and\n\np = true if { 1 and 2 }");
     EXPECT_FAULTS(LOGICAL, "import future.keywords.x",
                   ONE("2", "unexpected keyword, must be one of [and contains every if in not or]\n"
                            "\timport future.keywords.x\n\t       ^"));
@@ -466,6 +465,10 @@ TEST(errors_of_the_lexer) {
         ONE("2",
             "unexpected number token: expected number without leading zero\n\tp if 01\n\t     ^"));
     EXPECT_FAULTS(0, "p if 1e99999", ONE("2", "number too big\n\tp if 1e99999\n\t     ^"));
+    EXPECT_FAULTS(0, "p if 1e2147483640",
+                  ONE("2", "number too big\n\tp if 1e2147483640\n\t     ^"));
+    EXPECT_FAULTS(0, "p if 1e2147483648",
+                  ONE("2", "unexpected number token: invalid float\n\tp if 1e2147483648\n\t     ^"));
     EXPECT_FAULTS(0, "p if \"\\ud8\\n\"",
                   ONE("2", "illegal string literal: \"\\ud8\\n\"\n\tp if \"\\ud8\\n\"\n\t     ^"));
     EXPECT_FAULTS(0, "p if - x.",

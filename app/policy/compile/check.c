@@ -58,7 +58,9 @@ static void check_arguments(struct checker *k, struct type_env *env, const struc
     if (wrong) problem_args(k, &e->at, e->terms[0], wrong, have, n, f, true);
 }
 
-static void check_call(struct checker *k, struct type_env *env, const struct ast_expr *e) {
+/* `bare`: without what `with` replaces, which makes no rule a function. */
+static void check_call(struct checker *k, struct type_env *env, struct type_env *bare,
+                       const struct ast_expr *e) {
     const struct ast_term *op = e->terms[0];
     if (is_equality(e)) {
         check_eq(k, env, e);
@@ -66,6 +68,10 @@ static void check_call(struct checker *k, struct type_env *env, const struct ast
     }
     const struct builtin *b = builtin_of_ref(k->c, op);
     const struct type *f = b ? builtin_type(k->c, b) : env_ref(k, env, op, op->count);
+    if (type_is_anything(f) && bare != env) {
+        const struct type *own = env_ref(k, bare, op, op->count);
+        if (own && own->kind != TYPE_FUNCTION) f = own;
+    }
     if (type_is_anything(f)) return; /* a rule with an error, or not known here */
     if (!f || f->kind != TYPE_FUNCTION) {
         str name = compile_term_text(k->c, op);
@@ -163,7 +169,7 @@ static void check_expr(struct checker *k, struct type_env *env, struct ast_expr 
     walk_expr(&w, e);
     check_refs(k, own, e);
     u32 told = k->found.count;
-    if (check_withs(k, env, e) && e->kind == AST_EXPR_CALL) check_call(k, own, e);
+    if (check_withs(k, env, e) && e->kind == AST_EXPR_CALL) check_call(k, own, env, e);
     for (u32 i = told; i < k->found.count; i++) {
         struct policy_error *p = &k->found.items[i];
         if (!caused_by_unknown(p)) continue;

@@ -283,12 +283,16 @@ static const struct type *type_of_closure(struct checker *k, struct type_env *en
     u32 before = k->found.count;
     struct type_env *own = env_push(k, env);
     check_body(k, own, t->comprehension.body);
-    if (k->found.count > before) return NULL;
-    const struct type *of = env_get(k, own, t->comprehension.head);
+    bool wrong = k->found.count > before;
+    if (wrong && !k->outermost) return NULL;
+    if (wrong) k->found.count = before; /* it finds nothing, but is there */
+    const struct type *of = wrong ? &type_any : env_get(k, own, t->comprehension.head);
     switch (t->kind) {
     case AST_ARRAY_COMPREHENSION: return type_array(c->heap, NULL, 0, of);
     case AST_SET_COMPREHENSION: return type_set(c->heap, of);
-    default: return type_object(c->heap, NULL, 0, env_get(k, own, t->comprehension.key), of);
+    default:
+        return type_object(c->heap, NULL, 0,
+                           wrong ? &type_any : env_get(k, own, t->comprehension.key), of);
     }
 }
 

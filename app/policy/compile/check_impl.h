@@ -33,6 +33,7 @@ struct checker {
         const struct type *type;
     } * memo;
     u32 memo_count, memo_mask; /* closures whose bodies were checked, by address */
+    bool outermost;            /* errors within comprehensions do not count */
     u32 quiet;                 /* errors found now are told elsewhere */
 };
 

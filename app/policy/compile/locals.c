@@ -667,8 +667,16 @@ static void hide_builtins(struct stack *s, struct ast_rule *r) {
     }
 }
 
-/* One branch of a rule: `args` is a copy of the scope of its arguments. */
-static void locals_rule(struct stack *s, struct ast_rule *r) {
+static void not_unused(struct compiler *c, struct varset *unused, const struct ast_term *t) {
+    struct varset given;
+    varset_open(&given, &c->scratch);
+    vars_of_term(c, &given, t, 0);
+    for (u32 i = unused->count; i-- > 0;)
+        if (varset_has(&given, unused->items[i])) varset_remove(unused, unused->items[i]);
+}
+
+/* One branch of a rule; what its value has of `unused` leaves it. */
+static void locals_rule(struct stack *s, struct ast_rule *r, struct varset *unused) {
     struct varset used;
     struct walk w = {.c = s->c, .arg = s};
     bool plain = head_is_plain(r->head);
@@ -681,6 +689,7 @@ static void locals_rule(struct stack *s, struct ast_rule *r) {
             vars_of_term(s->c, &used, r->head->ref->terms[i], 0);
         if (r->head->key) vars_of_term(s->c, &used, r->head->key, 0);
         if (r->head->value) vars_of_term(s->c, &used, r->head->value, 0);
+        if (r->head->value && unused->count) not_unused(s->c, unused, r->head->value);
     }
     s->errors = 0;
     hide_builtins(s, r);
@@ -726,16 +735,11 @@ void rewrite_locals(struct compiler *c, struct ast_rule *first) {
     for (u32 i = 0; i < first->head->arg_count; i++) declare_argument(&s, first->head->args[i]);
     for (struct ast_rule *r = first; r && !compile_stopped(c); r = r->otherwise) {
         struct scope own;
-        struct varset given;
-        varset_open(&given, &c->scratch);
-        if (unused.count && r->head->value) vars_of_term(c, &given, r->head->value, 0);
         s.top = NULL;
         copy_scope(&s, &own, &args);
-        locals_rule(&s, r);
-        for (u32 i = unused.count; i-- > 0;) {
-            str arg = unused.items[i];
-            if (varset_has(&given, arg) || count_of(&s, arg) > 1) varset_remove(&unused, arg);
-        }
+        locals_rule(&s, r, &unused);
+        for (u32 i = unused.count; i-- > 0;)
+            if (count_of(&s, unused.items[i]) > 1) varset_remove(&unused, unused.items[i]);
     }
     if (c->options->strict) unused_arguments(&s, first, &unused);
 }

@@ -45,10 +45,19 @@ void residual_close(struct residual *r) {
     if (r) compile_return(r->c);
 }
 
+/* What can never hold inside a `not { }`, an `every` or a comprehension still lets the body hold. */
 bool residual_may_hold(struct residual *r, const struct ast_body *b) {
     struct compiler *c = r->c;
-    struct checker k = {.c = c};
-    check_body(&k, env_push(&k, c->types), b);
+    struct checker k = {.c = c, .outermost = true};
+    struct type_env *env = env_push(&k, c->types);
+    for (u32 i = 0; i < b->count; i++) {
+        const struct ast_expr *e = b->exprs[i];
+        u32 before = k.found.count;
+        check_body(&k, env, &(struct ast_body){.exprs = &b->exprs[i], .count = 1});
+        bool within = e->kind == AST_EXPR_NOT || e->kind == AST_EXPR_LOGICAL ||
+                      e->kind == AST_EXPR_EVERY;
+        if (within) k.found.count = before;
+    }
     bool holds = !k.found.count || compile_stopped(c);
     c->too_deep = false;
     heap_rewind(&c->scratch);

@@ -127,6 +127,7 @@ static struct place *place_at(struct compiler *c, struct trie_node *n) {
     return n->thing;
 }
 
+/* Rules of packages further up come first, as the reference walks the tree of packages. */
 static void add_rule(struct compiler *c, struct place *p, struct ast_rule *r, u32 ground) {
     if (p->node.rule_count == p->rule_room) {
         u32 room = p->rule_room ? p->rule_room * 2 : 2;
@@ -136,7 +137,10 @@ static void add_rule(struct compiler *c, struct place *p, struct ast_rule *r, u3
         p->node.rules = rules;
         p->rule_room = room;
     }
-    p->node.rules[p->node.rule_count++] = r;
+    u32 at = p->node.rule_count++;
+    for (; at && p->node.rules[at - 1]->module->package->count > r->module->package->count; at--)
+        p->node.rules[at] = p->node.rules[at - 1];
+    p->node.rules[at] = r;
     if (ground < r->head->ref->count) p->node.has_ref_rules = true;
 }
 

@@ -19,15 +19,18 @@ static struct ast_term *scalar_at(struct parser *p, struct ast_location at, valu
 /* log2 of the largest magnitude the reference reads; it refuses 2^100000 and more, and as small. */
 #define NUMBER_LOG2_MAX 100000.0
 
-static bool number_too_big(str s) {
+/* `*unread`: its exponent of two has no 32 bits, so that the reference cannot read it at all. */
+static bool number_too_big(str s, bool *unread) {
     double log10_of = 0, lead = 0;
-    s64 exponent = 0, point = 0;
+    s64 exponent = 0, point = 0, counted = 0, behind = 0;
     bool digits = false, fraction = false;
     for (size_t i = 0; i < s.len; i++) {
         char c = s.ptr[i];
         if (c == '.') fraction = true;
         else if (c >= '0' && c <= '9') {
+            behind += fraction;
             if (digits || c != '0') {
+                counted++;
                 if (!digits) lead = c - '0';
                 digits = true;
                 point += !fraction;
@@ -44,6 +47,8 @@ static bool number_too_big(str s) {
         }
     }
     if (!digits) return false; /* zero, whatever the exponent */
+    double exponent2 = (double)(exponent - behind) + (double)counted * 3.321928094887362;
+    *unread = exponent2 > INT32_MAX || exponent2 < INT32_MIN;
     log10_of = (double)(point - 1 + exponent) + (lead >= 5 ? 0.7 : lead >= 2 ? 0.3 : 0);
     double log2_of = log10_of * 3.321928094887362;
     return log2_of > NUMBER_LOG2_MAX || log2_of < -NUMBER_LOG2_MAX;
@@ -73,7 +78,9 @@ struct ast_term *parse_number(struct parser *p) {
     if (minus || dot) s = parse_print(p, "%s%s%.*s", minus ? "-" : "", dot ? "0." : "", STR(s));
     if (dot && str_find_byte(str_skip(s, 3), '.') < s.len - 3)
         return number_failed(p, "invalid float");
-    value v = number_too_big(s) ? UNDEFINED : value_number(p->heap, s);
+    bool unread = false, big = number_too_big(s, &unread);
+    if (unread) return number_failed(p, "invalid float");
+    value v = big ? UNDEFINED : value_number(p->heap, s);
     if (!value_defined(v)) {
         parse_error_at(p, parse_here(p), "number too big");
         return NULL;

@@ -149,7 +149,6 @@ static void import_future(struct parser *p, const struct ast_import *imp) {
     }
     for (size_t i = 0; i < ARRAY_LEN(words); i++) {
         if (!str_eq(part_name(path, 2), str_from_c(words[i].name))) continue;
-        if ((words[i].bit & (KEYWORD_AND | KEYWORD_OR)) && !logical) break;
         p->s.lexer.keywords |= words[i].bit;
         if (!words[i].bit) p->not_bodies = true;
         return;
