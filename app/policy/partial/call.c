@@ -125,6 +125,16 @@ static void call_builtin(struct partial *p, struct site at, const struct builtin
 
 /* ---- The policy's functions ---- */
 
+/* Whether the call gave this very value before, under no condition: a function has one value,
+ * however many of its bodies hold, and a list that asks for it gets it once. */
+static bool given_before(struct partial *p, struct ruling *r, value v) {
+    for (const struct given *o = r->given; o; o = o->older)
+        if (value_equal(o->v, v)) return true;
+    struct given *made = partial_alloc(p, sizeof *made);
+    if (made) *made = (struct given){r->given, v}, r->given = made;
+    return false;
+}
+
 static void function_go(struct partial *p, struct goal *g) {
     struct ruling *r = g->arg;
     struct env *env = g->at.visit->env;
@@ -139,7 +149,9 @@ static void function_go(struct partial *p, struct goal *g) {
     }
     r->found = r->any = true;
     struct ast_term *t = bind_plug(p, result);
-    if (!captured && t && term_value(p, t, &v) && value_is_false(v)) return;
+    bool known = t && term_value(p, t, &v);
+    if (!captured && known && value_is_false(v)) return;
+    if (known && p->now.query == r->asked && given_before(p, r, v)) return;
     goal_next(p, k);
 }
 
@@ -255,7 +267,7 @@ static void call_rules(struct partial *p, struct site at, const struct rule_node
     if (!r) return;
     struct env *env = at.visit->env;
     r->terms = terms, r->term_count = count, r->arity = n->rules[0]->head->arg_count;
-    r->reading.at = at, r->then = k;
+    r->reading.at = at, r->then = k, r->asked = p->now.query;
     r->chains = r->fallback = true;
     r->enter = function_enter, r->finish = function_done;
     if (r->rules.has_else && unknown_in_expr(p, site_expr(at), env)) {

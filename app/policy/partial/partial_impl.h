@@ -300,6 +300,11 @@ struct ruling {
     struct goal *then;
     struct ast_term *const *terms; /* of a call */
     u32 term_count, arity;
+    const struct saved *asked; /* what was saved when the function was called, */
+    struct given {             /* and what it gave with no more than that */
+        const struct given *older;
+        value v;
+    } * given;
 };
 struct ruling *ruling_make(struct partial *p, const struct rule_node *n);
 void ruling_start(struct partial *p, struct ruling *r);
