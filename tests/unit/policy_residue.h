@@ -153,10 +153,11 @@ static bool residue_evaluate(struct residue *t, str query) {
 
 /* The program with the rules of support. NULL: they do not load, which is told. */
 static struct policy_program *residue_load(struct residue *t, struct buf *why) {
-    struct policy_source sources[32] = {{S("t.rego"), buf_str(&t->grower.text)}};
-    char names[32][16];
+    struct policy_source sources[256] = {{S("t.rego"), buf_str(&t->grower.text)}};
+    char names[256][24];
     u32 count = 1;
-    for (u32 i = 0; i < t->left.support_count && count < ARRAY_LEN(sources); i++) {
+    t->refused = t->left.support_count >= ARRAY_LEN(sources);
+    for (u32 i = 0; i < t->left.support_count && !t->refused; i++) {
         value text = residue_module(t, t->left.support[i]);
         if (text.kind != VALUE_STRING) return NULL;
         snprintf(names[count], sizeof names[count], "s%u.rego", i);
@@ -166,6 +167,7 @@ static struct policy_program *residue_load(struct residue *t, struct buf *why) {
     struct policy_program *p = NULL;
     struct policy_load_options o = {0};
     t->errors.count = 0;
+    if (t->refused) return NULL;
     if (policy_load(sources, count, &o, &p, &t->errors) == RC_OK) return p;
     t->refused = errors_of_types(&t->errors);
     if (t->refused) return NULL;

@@ -7,7 +7,7 @@ struct parse_options {
     enum rego_version version;   /* REGO_V1 unless the caller says v0 */
     bool all_future_keywords;    /* as if each were imported (v0) */
     bool not_keyword;            /* as if future.keywords.not were imported */
-    bool logical_keywords;       /* importing all keywords brings the experimental `and`, `or` too */
+    bool logical_keywords;       /* importing all keywords brings `and` and `or` too */
     bool annotations;            /* read METADATA comments */
     bool skip_rules;             /* package and imports alone */
 };

@@ -350,6 +350,15 @@ static bool contained(const struct copy *c, const struct ast_term *what) {
     return x.found;
 }
 
+/* Expressions before the equation keep its variable: without it they would know nothing of each
+ * other. */
+static bool mentioned(const struct copy *c, str name) {
+    struct mention m = {name, false};
+    struct ast_walk w = {.term = mention_term, .arg = &m};
+    for (u32 i = 0; i < c->out_count && !m.found; i++) ast_walk_expr(&w, c->out[i]);
+    return m.found;
+}
+
 static u32 missing(const struct residual_names *need, const struct residual_names *have) {
     u32 count = 0;
     for (u32 i = 0; i < need->count; i++) count += !names_has(have, need->items[i]);
@@ -397,7 +406,7 @@ static bool bring_back(struct copy *c) {
         bool helps = after < unsafe;
         bool alone = by->kind == AST_REF && by->count == 1 && by->terms[0]->kind == AST_VAR &&
                      names_has(&safe, by->terms[0]->var);
-        if (!helps && (alone || contained(c, by))) continue;
+        if (!helps && (alone || contained(c, by)) && !mentioned(c, c->taken[i].name)) continue;
         append(c, e);
         safe = with;
         unsafe = after;
