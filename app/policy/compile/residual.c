@@ -45,7 +45,7 @@ void residual_close(struct residual *r) {
     if (r) compile_return(r->c);
 }
 
-/* What can never hold inside a `not { }`, an `every` or a comprehension still lets the body hold. */
+/* What never holds inside a `not { }`, an `every` or a comprehension still lets the body hold. */
 bool residual_may_hold(struct residual *r, const struct ast_body *b) {
     struct compiler *c = r->c;
     struct checker k = {.c = c, .outermost = true};
