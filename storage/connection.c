@@ -28,7 +28,7 @@ static const char *const fixed_sql[FIXED_COUNT] = {
 
 rc_t rc_from_sqlite(int code) {
     if (code == SQLITE_IOERR_NOMEM) return RC_NO_MEMORY;
-    if (code == SQLITE_IOERR_CORRUPTFS) return RC_CORRUPT;
+    if (code == SQLITE_IOERR_CORRUPTFS || code == SQLITE_IOERR_DATA) return RC_CORRUPT;
     switch (code & 0xFF) {
     case SQLITE_OK:
     case SQLITE_ROW:

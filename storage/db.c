@@ -13,6 +13,7 @@
 #include "kernel/core/memory.h"
 #include "kernel/platform.h"
 #include "storage/db_impl.h"
+#include "storage/sum.h"
 
 static struct db the_db;
 struct db *const db = &the_db;
@@ -67,6 +68,13 @@ void db_bounds_set(void) {
     db->log_frames = db->checkpoint_frames * 3;
 }
 
+static bool is_summed(void) {
+    struct layout_sqlite_header h;
+    bool is_short;
+    return !pages_read(&db->store.pages, 0, &h, sizeof h, &is_short) && !is_short &&
+           h.reserved_bytes == SUM_BYTES;
+}
+
 /* Another program may have had this database. Pages of another size would not fit what lies below,
  * and without the log there would have to be a rollback journal, for which there is no place. */
 static rc_t check_shape(struct diag *why) {
@@ -76,6 +84,10 @@ static rc_t check_shape(struct diag *why) {
     if (!rc) rc = connection_text_is(&db->writer, "PRAGMA journal_mode", "wal", &wal);
     if (rc) {
         diag_set(why, "the database cannot be read: %s", db->writer.error);
+    } else if (!is_summed()) {
+        diag_set(why, "the database's pages have no sums: another program made it; restore a "
+                      "backup");
+        rc = RC_CORRUPT;
     } else if (page_bytes != LAYOUT_PAGE_BYTES) {
         diag_set(
             why,
@@ -88,6 +100,18 @@ static rc_t check_shape(struct diag *why) {
                       "journal_mode=WAL there, or restore a backup");
         rc = RC_CORRUPT;
     }
+    return rc;
+}
+
+/* Recovery takes a damaged log for one that ends there. */
+static rc_t check_log(struct diag *why) {
+    u32 frame = 0;
+    rc_t rc = wal_look_past(&db->store.wal, vfs_wal_frames(), &frame);
+    if (rc == RC_CORRUPT)
+        diag_set(why, "the log is damaged at frame %u and acknowledged changes are behind it: "
+                      "restore a backup onto another disk", frame);
+    else if (rc)
+        diag_set(why, "the log cannot be read (%s): check the disk", rc_name(rc));
     return rc;
 }
 
@@ -112,7 +136,7 @@ rc_t db_writer_open(struct diag *why) {
     u64 committed = vfs_wal_committed_end();
     wal_recovered(&db->store.wal, committed);
     if (committed) log_info("storage", "log recovered", "frames=%u", vfs_wal_frames());
-    if ((rc = check_shape(why))) return rc;
+    if ((rc = check_log(why)) || (rc = check_shape(why))) return rc;
     rc = db_page_limit_set(db->pages_soft);
     if (rc) diag_set(why, "the database cannot be used: %s", db->writer.error);
     db->writer.limit_ns = (u64)DB_QUERY_DEADLINE_MS * NS_PER_MS;
@@ -224,6 +248,7 @@ void db_status_get(struct db_status *out) {
     repair_watch();
     *out = db->counts;
     out->open = db->open;
+    out->damaged = s->damaged;
     out->healthy = db->open && db->healthy && !db->store.failed;
     out->page_bytes = LAYOUT_PAGE_BYTES;
     out->free_pages = db->free_pages;

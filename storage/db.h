@@ -94,6 +94,7 @@ struct db_status {
     u64 pages, page_bytes, free_pages, wal_frames, wal_frames_max, bytes_max;
     u64 commits, groups, rollbacks, checkpoints, reads, busy_waits, slow_queries, errors;
     u64 statements_hit, statements_miss, flush_us_total;
+    u64 damaged; /* reads of pages that were not as they were written */
     s64 schema_version;
 };
 void db_status_get(struct db_status *out); /* and has the disk tried, every 5 s at most */

@@ -8,6 +8,7 @@
  * disk is volume.c's question, because the answer differs for a disk that shrank. Knows no disk:
  * fuzzed as it stands. */
 #include "storage/gpt.h"
+#include "storage/sum.h"
 
 static const u8 part_types[VOLUME_PART_COUNT][16] = {
     [VOLUME_DATABASE] = LAYOUT_TYPE_DATABASE,
@@ -266,12 +267,14 @@ void gpt_database_page_write(void *page) {
                                      .page_bytes = {LAYOUT_PAGE_BYTES >> 8, 0},
                                      .write_version = 2,
                                      .read_version = 2,
+                                     .reserved_bytes = SUM_BYTES,
                                      .max_fraction = 64,
                                      .min_fraction = 32,
                                      .leaf_fraction = 32,
                                      .application_id = {'O', 'P', 'O', 'L'},
                                      .leaf_type = 13,
-                                     .leaf_content = {LAYOUT_PAGE_BYTES >> 8, 0}};
+                                     .leaf_content = {(LAYOUT_PAGE_BYTES - SUM_BYTES) >> 8,
+                                                      (LAYOUT_PAGE_BYTES - SUM_BYTES) & 255}};
     put_be32(h.change_counter, 1);
     put_be32(h.page_count, 1);
     put_be32(h.schema_format, 4);
@@ -280,4 +283,5 @@ void gpt_database_page_write(void *page) {
     put_be32(h.library_version, 3051003); /* the oldest we accept */
     memset(page, 0, LAYOUT_PAGE_BYTES);
     memcpy(page, &h, sizeof h);
+    page_sum_set(page);
 }

@@ -114,7 +114,7 @@ struct __attribute__((packed)) layout_sqlite_header {
     char magic[16]; /* "SQLite format 3\0" */
     u8 page_bytes[2];
     u8 write_version, read_version; /* 2: WAL */
-    u8 reserved_bytes, max_fraction, min_fraction, leaf_fraction; /* 0 64 32 32 */
+    u8 reserved_bytes, max_fraction, min_fraction, leaf_fraction; /* 8 64 32 32 */
     u8 change_counter[4];
     u8 page_count[4];
     u8 first_free[4], free_count[4];

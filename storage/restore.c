@@ -22,6 +22,7 @@
 #include "storage/backup.h"
 #include "storage/db_impl.h"
 #include "storage/gpt.h"
+#include "storage/sum.h"
 
 #define RUN_BYTES (16u * LAYOUT_PAGE_BYTES)
 #define RESTORE_CACHE_KIB 512u
@@ -93,7 +94,8 @@ static rc_t look_at_header(const struct db_restore *r, struct diag *why) {
     memcpy(&h, r->run, sizeof h);
     if (memcmp(h.magic, "SQLite format 3", 16) != 0)
         diag_set(why, "this is not a SQLite database");
-    else if ((h.page_bytes[0] << 8 | h.page_bytes[1]) != LAYOUT_PAGE_BYTES || h.reserved_bytes)
+    else if ((h.page_bytes[0] << 8 | h.page_bytes[1]) != LAYOUT_PAGE_BYTES ||
+             h.reserved_bytes != SUM_BYTES)
         diag_set(why, "its pages are not %u bytes: it was not made by this appliance",
                  LAYOUT_PAGE_BYTES);
     else if (be32(h.page_count) != r->page_count)
@@ -109,6 +111,12 @@ static rc_t run_write(struct db_restore *r, size_t n, struct diag *why) {
     if (page == 0) {
         rc_t rc = look_at_header(r, why);
         if (rc) return rc;
+    }
+    for (size_t at = 0; at < n; at += LAYOUT_PAGE_BYTES) {
+        if (page_sum_right(r->run + at)) continue;
+        diag_set(why, "page %llu is not as the backup had it: it is damaged or was changed",
+                 (unsigned long long)(page + at / LAYOUT_PAGE_BYTES) + 1);
+        return RC_CORRUPT;
     }
     rc_t rc = pages_move(&db->store.pages.at, r->first_page + page, r->run, n, true);
     if (rc) diag_set(why, "the disk took no more at byte %llu", (unsigned long long)r->written);
@@ -148,6 +156,7 @@ rc_t restore_read(u64 at, void *to, size_t n, bool *out_short) {
     if (!whole) return RC_NO_MEMORY;
     rc_t rc =
         pages_move(&db->store.pages.at, r->first_page + page, whole, LAYOUT_PAGE_BYTES, false);
+    if (!rc && !page_sum_right(whole)) rc = RC_CORRUPT;
     if (!rc) memcpy(to, whole + offset, n);
     memory_free(MEMORY_SQL, whole);
     return rc;

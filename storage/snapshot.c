@@ -12,6 +12,7 @@
 #include "storage/backup.h"
 #include "storage/db_impl.h"
 #include "kernel/base/log.h"
+#include "storage/sum.h"
 
 #define SNAPSHOT_CACHE_KIB 64u
 
@@ -85,6 +86,7 @@ static rc_t page_read(struct db_snapshot *s, u8 *to) {
     const void *page = sqlite3_column_blob(s->page, 0);
     if (!page) return RC_NO_MEMORY;
     memcpy(to, page, LAYOUT_PAGE_BYTES);
+    page_sum_set(to); /* out of the log it has the sum of an older one */
     s->next++;
     return RC_OK;
 }

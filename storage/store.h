@@ -34,7 +34,8 @@ struct pages {
 rc_t pages_open(struct pages *p, const struct volume *v, size_t cache_bytes);
 void pages_place(struct pages *p, const struct volume *v); /* its partition may have grown */
 void pages_close(struct pages *p);
-/* `at` and `n` within one page. Beyond the size: zeroes, and *out_short is true. */
+/* `at` and `n` within one page. Beyond the size: zeroes, and *out_short is true. RC_CORRUPT: the
+ * page is not as it was written. */
 rc_t pages_read(struct pages *p, u64 at, void *to, size_t n, bool *out_short);
 rc_t pages_write(struct pages *p, u64 at, const void *from, size_t n); /* one whole page; RC_FULL */
 void pages_gather(struct pages *p);   /* from here to pages_put writes may wait for neighbours */
@@ -67,6 +68,13 @@ rc_t wal_write(struct wal *w, u64 at, const void *from, size_t n);
 rc_t wal_sync(struct wal *w);   /* what was written is durable */
 rc_t wal_forget(struct wal *w); /* the log is empty, durably */
 rc_t wal_cut(struct wal *w, u64 at); /* durably no frame begins at byte `at` of the disk's log */
+/* wal_check.c. The page of a committed frame, from the disk; RC_CORRUPT: it is not as written. */
+rc_t wal_read_proved(struct wal *w, u32 frame, void *to);
+/* After recovery, which believes `committed` frames: RC_CORRUPT if there were more which somebody
+ * was told are durable, *out_frame the first of them that is damaged (0: the log's header). */
+rc_t wal_look_past(struct wal *w, u32 committed, u32 *out_frame);
+/* Through the window, as wal_read does, but without the file's end. */
+rc_t wal_read_raw(const struct wal *w, u64 at, void *to, size_t n);
 static inline u64 wal_frame_offset(u64 frame) { /* of frame 1, 2, ... */
     return WAL_HEADER_BYTES + (frame - 1) * WAL_FRAME_BYTES;
 }
@@ -82,7 +90,7 @@ struct store {
     struct wal wal;
     /* the first device error of a write or flush; nothing is written while it is set */
     rc_t failed;
-    u64 read_errors;
+    u64 read_errors, damaged; /* damaged: pages that were not as they were written */
     bool full;   /* the device said ENOSPC */
     void (*on_error)(void); /* a device error was seen; called once per error, must not park */
 };

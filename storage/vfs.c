@@ -63,6 +63,12 @@ static struct file *file_of(sqlite3_file *f) { return (struct file *)(void *)f; 
 static int read_result(rc_t rc, const char *what, u64 at) {
     if (!rc) return SQLITE_OK;
     if (rc == RC_NO_MEMORY) return SQLITE_IOERR_NOMEM;
+    if (rc == RC_CORRUPT) { /* the disk did as it was told: trying it says nothing */
+        log_error("storage", "a page is not as it was written: replace the disk, restore a backup",
+                  "of=%s at=%llu", what, (unsigned long long)at);
+        vfs->store->damaged++;
+        return SQLITE_IOERR_DATA;
+    }
     log_error("storage", "a read failed: check the disk", "of=%s at=%llu rc=%s", what,
               (unsigned long long)at, rc_name(rc));
     vfs->store->read_errors++;
@@ -93,11 +99,22 @@ void store_fail(struct store *s, rc_t rc, const char *what, const char *verb) {
 
 /* ---- Reading, writing, flushing -------------------------------------------------------------- */
 
+/* What is in the window was written or recovered by this process. A page of a committed frame that
+ * comes from the disk is proved; other reads are recovery's, which proves what it reads itself, and
+ * a writer's of its own frames, whose sums come with the commit. */
+static rc_t frames_read(struct wal *w, u64 at, void *to, size_t n, bool *out_short) {
+    u64 past = at - WAL_HEADER_BYTES, frame = past / WAL_FRAME_BYTES + 1;
+    bool near = w->recovering || (at >= w->start && at + n <= w->end);
+    bool page = n == LAYOUT_PAGE_BYTES && past % WAL_FRAME_BYTES == WAL_FRAME_BYTES - n;
+    if (near || !page || frame > vfs_wal_frames()) return wal_read(w, at, to, n, out_short);
+    return wal_read_proved(w, (u32)frame, to);
+}
+
 static int file_read(sqlite3_file *f, void *to, int n, sqlite3_int64 at) {
     bool is_short = false;
     struct store *s = vfs->store;
     bool log = file_of(f)->kind == FILE_WAL;
-    rc_t rc = log ? wal_read(&s->wal, (u64)at, to, (size_t)n, &is_short)
+    rc_t rc = log ? frames_read(&s->wal, (u64)at, to, (size_t)n, &is_short)
                   : pages_read(&s->pages, (u64)at, to, (size_t)n, &is_short);
     if (rc) return read_result(rc, log ? "wal" : "database", (u64)at);
     return is_short ? SQLITE_IOERR_SHORT_READ : SQLITE_OK;

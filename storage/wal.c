@@ -22,6 +22,7 @@
 #include "kernel/core/memory.h"
 
 #define READ_AHEAD_BYTES (64u * 1024)
+#define SECTOR_BYTES 512u
 
 static u64 block_down(const struct wal *w, u64 at) { return at & ~(u64)(w->at.block_bytes - 1); }
 static u64 block_up(const struct wal *w, u64 at) {
@@ -171,7 +172,7 @@ static rc_t read_ahead(struct wal *w, u64 at) {
     return rc;
 }
 
-static rc_t read_disk(struct wal *w, u64 at, u8 *to, size_t n) {
+rc_t wal_read_raw(const struct wal *w, u64 at, void *to, size_t n) {
     u64 from = block_down(w, at), upto = block_up(w, at + n);
     u8 *blocks = memory_alloc(MEMORY_SQL, (size_t)(upto - from));
     if (!blocks) return RC_NO_MEMORY;
@@ -181,7 +182,7 @@ static rc_t read_disk(struct wal *w, u64 at, u8 *to, size_t n) {
     if (rc) return rc;
     /* What the window has of it is newer. */
     u64 low = MAX(at, w->start), high = MIN(at + n, w->end);
-    if (low < high) window_copy_out(w, low, to + (low - at), (size_t)(high - low));
+    if (low < high) window_copy_out(w, low, (u8 *)to + (low - at), (size_t)(high - low));
     return RC_OK;
 }
 
@@ -202,7 +203,7 @@ rc_t wal_read(struct wal *w, u64 at, void *to, size_t n, bool *out_short) {
         at += have, p += have, n -= have;
     }
     if (n == 0) return RC_OK;
-    if (at < w->start || at + n > w->end) return read_disk(w, at, p, n);
+    if (at < w->start || at + n > w->end) return wal_read_raw(w, at, p, n);
     window_copy_out(w, at, p, n);
     return RC_OK;
 }
@@ -238,11 +239,14 @@ rc_t wal_sync(struct wal *w) {
     return rc;
 }
 
+/* Only the sector of the header changes, so a cut leaves the whole log or none: half of one would
+ * look as a damaged log does (wal_check.c). */
 rc_t wal_forget(struct wal *w) {
     w->start = w->end = w->dirty_from = w->dirty_to = 0;
     w->size = w->synced = 0;
-    memset(w->window, 0, LAYOUT_PAGE_BYTES);
-    rc_t rc = log_disk_write(w, 0, w->window, LAYOUT_PAGE_BYTES);
+    rc_t rc = log_disk_read(w, 0, w->window, LAYOUT_PAGE_BYTES);
+    memset(w->window, 0, SECTOR_BYTES);
+    if (!rc) rc = log_disk_write(w, 0, w->window, w->at.block_bytes);
     return rc ? rc : disk_flush(w->at.disk);
 }
 

@@ -33,6 +33,11 @@ static enum health_state look_database(struct diag *detail) {
         diag_set(detail, "the disk gave an error; writes are refused until a probe succeeds");
         return HEALTH_FAILED;
     }
+    if (db.damaged) {
+        diag_set(detail, "pages of the database are not as they were written; replace the disk and "
+                         "restore a backup");
+        return HEALTH_DEGRADED;
+    }
     if (db.full) {
         diag_set(detail, "the disk is full; reads work, writes answer 507");
         return HEALTH_DEGRADED;

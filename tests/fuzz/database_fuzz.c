@@ -6,7 +6,9 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     fuzz_start(false);
     sim_disk_load(0, fuzz_base);
-    fuzz_edit(sim_disk_bytes(0) + fuzz_part(VOLUME_DATABASE), 60 * LAYOUT_PAGE_BYTES, data, size);
+    u8 *pages = sim_disk_bytes(0) + fuzz_part(VOLUME_DATABASE);
+    fuzz_edit(pages, 60 * LAYOUT_PAGE_BYTES, data, size);
+    fuzz_sum(pages, 60 * LAYOUT_PAGE_BYTES);
     fuzz_run(fuzz_open_and_use, NULL);
     return 0;
 }

@@ -10,6 +10,7 @@
 #include "kernel/core/memory.h"
 #include "kernel/host/sim.h"
 #include "storage/db_impl.h"
+#include "storage/sum.h"
 #include <stdlib.h>
 
 #define FUZZ_DISK_BYTES MIB(16)
@@ -95,6 +96,11 @@ static inline void fuzz_edit(u8 *region, u32 room, const u8 *data, size_t size) 
         memcpy(region + at, data, MIN(n, (size_t)(room - at)));
         data += n, size -= n;
     }
+}
+
+/* As one would who damages a page and knows of the sums: what is above them has to cope. */
+static inline void fuzz_sum(u8 *pages, u32 bytes) {
+    for (u32 at = 0; at < bytes; at += LAYOUT_PAGE_BYTES) page_sum_set(pages + at);
 }
 
 static inline void fuzz_use(void *arg) {

@@ -3,11 +3,26 @@
 get in, and the plug pulled in between."""
 import os
 import sqlite3
+import struct
 import tempfile
 import threading
 import unittest
 
 from appliance import AppliancePerClass
+
+
+
+def pages(database):
+    return [database[at:at + 4096] for at in range(0, len(database), 4096)]
+
+
+def summed(page):
+    """With the sum at its end that SQLite's cksumvfs extension sets."""
+    a = b = 0
+    for even, odd in struct.iter_unpack("<II", page[:-8]):
+        a = (a + even + b) & 0xffffffff
+        b = (b + odd + a) & 0xffffffff
+    return page[:-8] + struct.pack("<II", a, b)
 
 
 class Backup(AppliancePerClass):
@@ -70,6 +85,7 @@ class Backup(AppliancePerClass):
         for one in data:
             db = self.opened(one)
             self.assertEqual(db.execute("PRAGMA integrity_check").fetchall(), [("ok",)])
+            self.assertEqual([n for n, page in enumerate(pages(one), 1) if page != summed(page)], [])
             counts.append(db.execute("SELECT count(*) FROM policy").fetchone()[0])
             self.assertEqual(db.execute("SELECT count(*) FROM policy WHERE title LIKE 'Document 000%'").fetchone(), (20,))
             db.close()
@@ -118,7 +134,11 @@ class Backup(AppliancePerClass):
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         db.close()
         with open(path, "rb") as f:
-            r = self.restore(f.read())
+            changed = f.read()
+        r = self.restore(changed)
+        self.assertEqual(r.status, 422, r)
+        self.assertIn("not as the backup had it", r.json()["detail"])
+        r = self.restore(b"".join(summed(page) for page in pages(changed)))
         self.assertEqual(r.status, 422, r)
         self.assertIn("administrator", r.json()["detail"])
         self.assertEqual(self.titles(), before)

@@ -459,6 +459,7 @@ TEST(a_database_of_another_shape_is_refused) {
                  {16, {0x20, 0x00}, ""},
                  {16, {0x00, 0x01}, ""},
                  {18, {0x01, 0x01}, "not in WAL mode"},
+                 {20, {0x00, 0x40}, "have no sums"},
                  {0, {'X', 'X'}, "not a database"}};
     for (u32 i = 0; i < ARRAY_LEN(edits); i++) {
         struct volume v;
@@ -469,6 +470,7 @@ TEST(a_database_of_another_shape_is_refused) {
         EXPECT_OK(volume_open(&v, &why));
         u8 *page = sim_disk_bytes(0) + v.parts[VOLUME_DATABASE].first_block * v.info.block_bytes;
         memcpy(page + edits[i].at, edits[i].bytes, 2);
+        page_sum_set(page);
         log_console_level_set(LOG_ERROR + 1);
         rc_t rc = db_open(&v, storage_schemas, &why);
         log_console_level_set(LOG_WARN);
@@ -514,6 +516,12 @@ TEST(sqlite3_opens_the_partition_after_a_clean_stop) {
             pread(fd, sim_disk_bytes(0) + part->first_block * v.info.block_bytes, bytes, 0);
         close(fd);
         EXPECT(got >= 4096);
+        log_console_level_set(LOG_ERROR + 1); /* it set no sums: they are not ours any more */
+        EXPECT(storage_open() || storage_number("SELECT count(*) FROM item") != 301);
+        db_close();
+        log_console_level_set(LOG_WARN);
+        for (u64 at = 0; at < (u64)got; at += LAYOUT_PAGE_BYTES)
+            page_sum_set(sim_disk_bytes(0) + part->first_block * v.info.block_bytes + at);
         EXPECT_OK(storage_open());
         EXPECT_EQ(storage_number("SELECT count(*) FROM item"), 301);
         EXPECT_OK(storage_put_one(7, 7));
