@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-# net/deps.mk — which lwIP, mbedTLS and zlib files we build, and their flags.
-# Settings: net/config/lwipopts.h, net/config/arch/cc.h, net/config/mbedtls_config.h.
+# net/deps.mk — which lwIP, mbedTLS, zlib and nghttp2 files we build, and their flags.
+# Settings: net/config/lwipopts.h, net/config/arch/cc.h, net/config/mbedtls_config.h,
+# net/config/nghttp2_config.h.
 
-LIBS        += lwip mbedtls zlib
+LIBS        += lwip mbedtls zlib nghttp2
 
 lwip_SRC    := $(addprefix src/core/, def dns inet_chksum init ip mem memp netif pbuf raw stats sys \
                  tcp tcp_in tcp_out timeouts udp) \
@@ -35,6 +36,14 @@ mbedtls_CONFIG := net/config/mbedtls_config.h net/config/threading_alt.h
 
 zlib_SRC    := adler32 compress crc32 deflate inffast inflate inftrees trees uncompr zutil
 
+# Frames and header compression; no sockets of its own. Its clock (nghttp2_time) is in net/http2.c.
+nghttp2_SRC := $(addprefix lib/nghttp2_, alpn buf callbacks debug extpri frame hd hd_huffman hd_huffman_data \
+                 helper http map mem option outbound_item pq priority_spec queue ratelim rcbuf \
+                 session stream submit version) lib/sfparse
+nghttp2_INC := -include net/config/nghttp2_config.h -Ibuild/src/nghttp2/lib/includes -DNGHTTP2_STATICLIB \
+               -DNDEBUG
+nghttp2_CONFIG := net/config/nghttp2_config.h
+
 INC_net     := -isystem net/config -isystem build/src/lwip/src/include -isystem build/src/mbedtls/include \
-               -isystem $(EVEREST) -isystem build/src/zlib \
+               -isystem $(EVEREST) -isystem build/src/zlib -isystem build/src/nghttp2/lib/includes \
                -DMBEDTLS_CONFIG_FILE='<mbedtls_config.h>'

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* http.h — HTTP/1.1 messages in and out (RFC 9110, 9112), written for hostile clients.
+/* http.h — HTTP/1.1 and HTTP/2 messages in and out (RFC 9110, 9112, 9113), written for hostile
+ * clients. Above this header nobody sees which of the two a client speaks.
  *
  * The server reads heads on the loop without a fiber; a complete, unambiguous head starts one, and
  * that fiber calls the handler once. An exchange is one request and its one answer. All bytes of
@@ -33,7 +34,7 @@ struct http_request {
     str host;  /* Host, lower case, without port */
     const struct http_field *fields;
     u32 field_count;
-    u8 version_minor; /* 0 or 1 */
+    u8 version_major, version_minor; /* 1.0, 1.1 or 2.0 */
     bool secure;      /* over TLS */
     bool has_body;
     s64 content_length; /* -1: chunked or none */
@@ -93,7 +94,7 @@ rc_t http_answer_begin(struct http_exchange *x, int status, str content_type, s6
 rc_t http_answer_write(struct http_exchange *x, str bytes);
 rc_t http_answer_end(struct http_exchange *x);
 bool http_answered(const struct http_exchange *x); /* an answer began */
-void http_close_after(struct http_exchange *x);    /* answer, then close the connection */
+void http_close_after(struct http_exchange *x); /* answer, then close (HTTP/2: the stream alone) */
 
 /* Static bytes with ETag, 304, Range (single and multi), If-Range, precompressed variants. */
 struct http_static {
@@ -107,6 +108,8 @@ const char *http_status_text(int status);
 
 struct http_stats {
     u64 connections, requests, refused_busy, bad_requests, timeouts, bytes_in, bytes_out;
+    u64 connections_http2, requests_http2; /* of them */
+    u64 floods; /* HTTP/2 connections ended for asking much and wanting nothing */
     u32 open, active; /* connections; exchanges running */
 };
 void http_stats_get(struct http_stats *out);

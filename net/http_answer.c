@@ -8,6 +8,7 @@
  * and values from handlers are checked: a CR or LF in one would be a second answer (RFC 9110 5.5).
  * HEAD, 1xx, 204 and 304 never carry a body (RFC 9112 6.3); a body shorter than it promised closes
  * the connection, because the peer still waits for the rest. */
+#include "net/http2_impl.h"
 #include "net/http_impl.h"
 #include "kernel/platform.h"
 #include <stdio.h>
@@ -150,11 +151,16 @@ static bool status_has_no_body(int status) {
     return status < 200 || status == 204 || status == 304;
 }
 
+static void note_status(struct http_active *a, int status) {
+    a->answer_no_body |= status_has_no_body(status) || a->request.method == HTTP_HEAD;
+    a->x.status = status;
+}
+
 /* The head into `to` (HEAD_OWN_MAX + content type + extra). length -1: chunked or until close. */
 static char *put_head(struct http_active *a, int status, str content_type, s64 length, char *to) {
     char *p = put_common(put_status_line(to, status), a->id);
     if (content_type.len) p = put(put(put(p, S("Content-Type: ")), content_type), S("\r\n"));
-    bool close = a->conn->close;
+    bool close = a->close;
     a->answer_chunked = false;
     if (status < 200 || status == 204) {
         a->answer_no_body = true; /* and no length either: RFC 9110 8.6 */
@@ -164,7 +170,7 @@ static char *put_head(struct http_active *a, int status, str content_type, s64 l
         p = put(p, S("Transfer-Encoding: chunked\r\n"));
         a->answer_chunked = true;
     } else {
-        close = a->conn->close =
+        close = a->close =
             true; /* HTTP/1.0: the end of the connection is the end of the body */
     }
     if (close)
@@ -172,8 +178,7 @@ static char *put_head(struct http_active *a, int status, str content_type, s64 l
     else if (a->request.version_minor == 0)
         p = put(p, S("Connection: keep-alive\r\n"));
     p = put(put(p, a->lines), str_of(a->extra, a->extra_len));
-    a->answer_no_body |= status_has_no_body(status) || a->request.method == HTTP_HEAD;
-    a->x.status = status;
+    note_status(a, status);
     return put(p, S("\r\n"));
 }
 
@@ -189,6 +194,7 @@ static bool content_type_fits(str t) {
 
 static rc_t send_bytes(struct http_active *a, str bytes) {
     if (a->answer_failed) return RC_CLOSED;
+    if (a->http2) return http2_send(a, bytes, a->answer_sized && !a->answer_left);
     size_t took = 0;
     rc_t rc = stream_write_some(a->conn->stream, bytes, &took);
     if (!rc && (took < bytes.len || stream_is_tls(a->conn->stream))) {
@@ -199,7 +205,7 @@ static rc_t send_bytes(struct http_active *a, str bytes) {
     }
     if (rc) {
         a->answer_failed = true;
-        a->conn->close = true;
+        a->close = true;
         if (rc == RC_TIMEOUT) http_counters.timeouts++;
         return rc;
     }
@@ -211,11 +217,18 @@ void http_answer(struct http_exchange *x, int status, str content_type, str body
     struct http_active *a = active_of(x);
     if (a->answer != ANSWER_NONE) return; /* once per exchange */
     if (!content_type_fits(content_type)) content_type = S("application/octet-stream");
+    if (a->http2) {
+        a->answer = ANSWER_DONE;
+        note_status(a, status);
+        x->bytes_sent = a->answer_no_body ? 0 : body.len;
+        http2_answer(a, content_type, body);
+        return;
+    }
     bool one_piece = body.len <= ONE_PIECE_MAX;
     char *head = head_room(a, content_type, one_piece ? body.len : 0);
     a->answer = ANSWER_DONE;
     if (!head) {
-        a->conn->close = a->answer_failed = true;
+        a->close = a->answer_failed = true;
         return;
     }
     char *end = put_head(a, status, content_type, (s64)body.len, head);
@@ -234,11 +247,15 @@ rc_t http_answer_begin(struct http_exchange *x, int status, str content_type, s6
     struct http_active *a = active_of(x);
     if (a->answer != ANSWER_NONE) return RC_CONFLICT;
     if (!content_type_fits(content_type)) return RC_INVALID;
-    char *head = head_room(a, content_type, 0);
-    if (!head) return RC_NO_MEMORY;
+    char *head = a->http2 ? NULL : head_room(a, content_type, 0);
+    if (!head && !a->http2) return RC_NO_MEMORY;
     a->answer = ANSWER_STREAMING;
     a->answer_sized = length >= 0;
     a->answer_left = length >= 0 ? (u64)length : 0;
+    if (a->http2) {
+        note_status(a, status);
+        return http2_begin(a, content_type, length);
+    }
     char *end = put_head(a, status, content_type, length, head);
     return send_bytes(a, str_of(head, (size_t)(end - head)));
 }
@@ -266,9 +283,10 @@ rc_t http_answer_end(struct http_exchange *x) {
     if (a->answer != ANSWER_STREAMING) return RC_CONFLICT;
     a->answer = ANSWER_DONE;
     if (a->answer_sized && a->answer_left && !a->answer_no_body) {
-        a->conn->close = a->answer_failed = true;
+        a->close = a->answer_failed = true;
         return RC_INVALID;
     }
+    if (a->http2) return http2_end(a);
     if (!a->answer_chunked || a->answer_no_body) return a->answer_failed ? RC_CLOSED : RC_OK;
     return send_bytes(a, S("0\r\n\r\n"));
 }
@@ -278,7 +296,7 @@ bool http_answered(const struct http_exchange *x) {
 }
 
 void http_close_after(struct http_exchange *x) {
-    active_of(x)->conn->close = true;
+    active_of(x)->close = true;
 }
 
 /* A handler that answered nothing has failed; one that did not end its stream was cut short. */
@@ -286,7 +304,7 @@ void http_answer_finish(struct http_active *a) {
     if (a->answer == ANSWER_DONE) return;
     if (a->answer == ANSWER_STREAMING) {
         if (a->answer_no_body || (a->answer_sized && !a->answer_left)) return;
-        a->conn->close = a->answer_failed = true;
+        a->close = a->answer_failed = true;
         return;
     }
     char body[512];

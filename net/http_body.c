@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* http_body.c — the body of a request, read by the handler's fiber: counted by Content-Length or
- * decoded from chunks. "100 Continue" is sent when somebody first wants the body, so a request that
- * is refused unread costs its sender nothing. A body that breaks ends the connection: where the
- * next request would begin, nobody can know. */
+ * decoded from chunks (HTTP/2's comes out of its frames: http2_request.c). "100 Continue" is sent
+ * when somebody first wants the body, so a request that is refused unread costs its sender nothing.
+ * A body that breaks ends the connection: where the next request would begin, nobody can know. */
+#include "net/http2_impl.h"
 #include "net/http_impl.h"
 #include "kernel/platform.h"
 
@@ -10,7 +11,7 @@
 
 static rc_t broken(struct http_active *a, rc_t rc) {
     a->body_broken = true;
-    a->conn->close = true;
+    a->close = true;
     return rc;
 }
 
@@ -56,6 +57,7 @@ rc_t http_body_read(struct http_exchange *x, void *to, size_t room, size_t *got)
     *got = 0;
     if (a->body_broken) return RC_INVALID;
     if (a->body_done || room == 0) return RC_OK;
+    if (a->http2) return http2_body_read(a, to, room, got);
     rc_t rc = body_begin(a);
     u64 stall = HTTP_STALL_TIMEOUT_MS * NS_PER_MS;
     size_t seen = 0;

@@ -10,7 +10,14 @@
 #define HTTP_ID_LEN 26
 #define HTTP_EXTRA_MAX 4096u /* fields a handler adds to its answer */
 
-enum http_conn_state { CONN_IDLE, CONN_HEAD, CONN_EARLY_BODY, CONN_STARVED, CONN_ACTIVE };
+enum http_conn_state {
+    CONN_IDLE,
+    CONN_HEAD,
+    CONN_EARLY_BODY,
+    CONN_STARVED,
+    CONN_ACTIVE,
+    CONN_HTTP2 /* for good: http2.c has it */
+};
 
 /* Connections without an exchange, longest there first. */
 struct http_conn_queue {
@@ -25,12 +32,13 @@ struct http_conn {
     struct http_conn_queue *queue; /* idle or reading; NULL: active */
     struct timer timer;
     enum http_conn_state state;
-    bool close, blank_skipped;
+    bool blank_skipped;
     struct http_scan scan;
     u32 requests;
     size_t need;    /* EARLY_BODY: bytes that must wait before a fiber is started */
     u64 started_ns; /* first byte of the current head */
     struct http_active *active;
+    struct http2 *http2; /* CONN_HTTP2 */
 };
 
 enum http_answer_state { ANSWER_NONE, ANSWER_STREAMING, ANSWER_DONE };
@@ -40,11 +48,13 @@ struct http_active {
     struct http_exchange x; /* first: handlers hold a pointer to it */
     struct http_request request;
     struct http_conn *conn;
+    struct http2_stream *http2; /* NULL: HTTP/1 */
     struct http_active *next_free;
     struct arena arena;
     struct http_active *wait_prev, *wait_next; /* those parked for the peer, longest first */
     u64 wait_since_ns;                         /* 0: not parked */
     bool slow_body;                            /* counted in http_slow_bodies */
+    bool close;                                /* the connection ends with this exchange */
     bool expect_continue, chunked, body_started, body_broken;
     u64 body_left; /* with a length: bytes not yet read */
     bool body_done;
@@ -76,6 +86,17 @@ void http_id_next(char id[HTTP_ID_LEN + 1]); /* http_id.c */
 str http_date_now(void);                     /* http_date.c: "Sat, 01 Jan ..."; empty: unknown */
 rc_t http_date_parse(str text, u64 *out_seconds);
 void http_date_format(u64 seconds, char to[30]);
+
+/* http_server.c, for http2.c too */
+struct http_active *http_active_new(void); /* NULL: no memory */
+void http_active_free(struct http_active *a);
+rc_t http_active_start(struct http_active *a); /* its handler on a fiber; RC_LIMIT: none is free */
+bool http_fiber_granted(struct http_active *a, bool complete);
+enum http_method http_method_of(str m);
+str http_host_plain(struct arena *arena, str host); /* lower case, without port */
+rc_t http_request_target(struct http_active *a, str target); /* into path and query */
+void http_conn_free(struct http_conn *c, bool abort);
+void http_conn_rest(struct http_conn *c, bool idle); /* in the queue of idle ones, or in none */
 
 /* http_answer.c */
 size_t http_problem_format(int status, const char *detail, const char *id, char *to, size_t room);

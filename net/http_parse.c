@@ -73,6 +73,12 @@ bool http_is_field_value(str s) {
     return skip_value(s.ptr, s.ptr + s.len) == s.ptr + s.len;
 }
 
+bool http_is_target(str s) {
+    for (size_t i = 0; i < s.len; i++)
+        if (!is(s.ptr[i], TARGET)) return false;
+    return s.len > 0;
+}
+
 /* ---- Lines ----------------------------------------------------------------------------------- */
 
 /* After the bytes of a line: exactly CR LF. RC_AGAIN: not all here. */
@@ -205,7 +211,7 @@ static rc_t transfer_encoding(struct http_head *h, str value, struct http_refusa
 }
 
 /* RFC 3986 3.2.2 and 3.2.3: a name or an address, then perhaps a port. */
-static bool host_is_valid(str v) {
+bool http_host_is_valid(str v) {
     const char *p = v.ptr, *end = p + v.len;
     if (v.len && *p == '[') {
         for (p++; p < end && (is(*p, HEX) || *p == ':' || *p == '.'); p++) continue;
@@ -242,7 +248,7 @@ static rc_t framing_field(struct http_head *h, const struct http_field *f,
     case 4:
         if (!str_eq_nocase(f->name, S("Host"))) break;
         if (h->host.ptr) return refuse(no, 400, "Host is given twice."); /* RFC 9112 3.2 */
-        if (!host_is_valid(f->value)) return refuse(no, 400, "Host is not a host name.");
+        if (!http_host_is_valid(f->value)) return refuse(no, 400, "Host is not a host name.");
         h->host = f->value;
         break;
     case 6:
@@ -339,7 +345,7 @@ rc_t http_target_check(const struct http_head *h, str *origin, struct http_refus
     str rest = str_skip(t, scheme + 3);
     size_t slash = MIN(str_find_byte(rest, '/'), str_find_byte(rest, '?'));
     str authority = str_take(rest, slash);
-    if (!host_is_valid(authority) || (h->host.ptr && !str_eq_nocase(authority, h->host)))
+    if (!http_host_is_valid(authority) || (h->host.ptr && !str_eq_nocase(authority, h->host)))
         return refuse(no, 400,
                       "The authority in the request target is not the Host's."); /* 3.2.2 */
     *origin = slash == rest.len ? S("/") : str_skip(rest, slash);

@@ -74,3 +74,5 @@ rc_t http_field_line(const char **at, const char *end, struct http_field *f, boo
 
 bool http_is_token(str s); /* RFC 9110 5.6.2 */
 bool http_is_field_value(str s);
+bool http_is_target(str s);     /* no byte that must be escaped */
+bool http_host_is_valid(str v); /* RFC 3986 3.2.2, 3.2.3: a name or an address, perhaps a port */

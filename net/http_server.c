@@ -16,6 +16,7 @@
  *
  * Always true: a connection is in the queue of its state, and in none while ACTIVE; `active` is
  * set only in ACTIVE; a connection is freed only with its stream closed. */
+#include "net/http2_impl.h"
 #include "net/http_impl.h"
 #include "net/url.h"
 #include "kernel/base/log.h"
@@ -39,8 +40,9 @@ static struct loop_post starved_post = {.fn = starved_run};
 
 static void on_timer(void *arg);
 static void on_readable(void *arg);
+static void on_writable(void *arg);
 static void on_closed(void *arg, rc_t why);
-static const struct stream_events conn_events = {on_readable, NULL, on_closed};
+static const struct stream_events conn_events = {on_readable, on_writable, on_closed};
 
 void http_stats_get(struct http_stats *out) {
     *out = http_counters;
@@ -48,7 +50,7 @@ void http_stats_get(struct http_stats *out) {
 
 /* ---- Pools and lists ------------------------------------------------------------------------- */
 
-static struct http_active *active_new(void) {
+struct http_active *http_active_new(void) {
     struct http_active *a = spare;
     if (a) {
         spare = a->next_free;
@@ -63,7 +65,7 @@ static struct http_active *active_new(void) {
     return a;
 }
 
-static void active_free(struct http_active *a) {
+void http_active_free(struct http_active *a) {
     arena_close(&a->arena);
     http_counters.active--;
     if (spare_count < ACTIVE_SPARE_MAX) {
@@ -95,9 +97,10 @@ static void queue_join(struct http_conn *c, struct http_conn_queue *q) {
     q->last = c;
 }
 
-static void conn_free(struct http_conn *c, bool abort) {
+void http_conn_free(struct http_conn *c, bool abort) {
     struct http_server *s = c->server;
     CHECK(!c->active);
+    if (c->http2) http2_free(c->http2);
     queue_leave(c);
     timer_stop(&c->timer);
     if (c->prev)
@@ -111,6 +114,11 @@ static void conn_free(struct http_conn *c, bool abort) {
         stream_close(c->stream);
     http_counters.open--;
     memory_free(MEMORY_CONNECTIONS, c);
+}
+
+void http_conn_rest(struct http_conn *c, bool idle) {
+    if (idle) queue_join(c, &c->server->idle);
+    else queue_leave(c);
 }
 
 static void conn_rest(struct http_conn *c) {
@@ -136,7 +144,7 @@ static void conn_refuse(struct http_conn *c, int status, const char *detail) {
         http_counters.bad_requests++;
     if (stream_write_some(c->stream, answer, &took) == RC_OK) http_counters.bytes_out += took;
     log_debug("http", "request refused", "status=%d why=\"%s\"", status, detail);
-    conn_free(c, false);
+    http_conn_free(c, false);
 }
 
 static void conn_busy(struct http_conn *c, const struct http_head *head) {
@@ -148,7 +156,7 @@ static void conn_busy(struct http_conn *c, const struct http_head *head) {
     http_counters.refused_busy++;
     rc_t rc = stream_write_some(c->stream, answer, &took);
     if (rc || took < answer.len || close) {
-        conn_free(c, rc != RC_OK);
+        http_conn_free(c, rc != RC_OK);
         return;
     }
     stream_consume(c->stream, head->length);
@@ -161,16 +169,21 @@ static void conn_busy(struct http_conn *c, const struct http_head *head) {
 static void exchange_end(struct http_active *a) {
     struct http_conn *c = a->conn;
     http_answer_finish(a);
-    if (!a->answer_failed && !http_body_skip(a)) c->close = true;
+    if (!a->http2 && !a->answer_failed && !http_body_skip(a)) a->close = true;
     if (c->server->options.logged)
         c->server->options.logged(&a->x, platform_clock_ns() - a->x.started_ns);
-    bool failed = a->answer_failed && a->answer != ANSWER_NONE;
+    bool failed = a->answer_failed && a->answer != ANSWER_NONE, close = a->close;
     http_slow_body_end(a);
+    /* this fiber is free once it has returned */
+    if (starved.first || http2_starved()) loop_post(&starved_post);
+    if (a->http2) {
+        http2_exchange_over(a);
+        return;
+    }
     c->active = NULL;
-    active_free(a);
-    if (starved.first) loop_post(&starved_post); /* this fiber is free once it has returned */
-    if (c->close || c->server->draining) {
-        conn_free(c, failed);
+    http_active_free(a);
+    if (close || c->server->draining) {
+        http_conn_free(c, failed);
         return;
     }
     conn_rest(c);
@@ -185,9 +198,14 @@ static void exchange_run(void *arg) {
     exchange_end(a);
 }
 
+rc_t http_active_start(struct http_active *a) {
+    struct fiber *f;
+    return fiber_start("http", exchange_run, a, &f);
+}
+
 /* ---- From a head to an exchange -------------------------------------------------------------- */
 
-static enum http_method method_of(str m) {
+enum http_method http_method_of(str m) {
     switch (m.len) {
     case 3:
         if (memcmp(m.ptr, "GET", 3) == 0) return HTTP_GET;
@@ -212,7 +230,7 @@ static str moved(str view, const char *from, const char *to) {
     return view.ptr ? str_of(to + (view.ptr - from), view.len) : view;
 }
 
-static str host_plain(struct arena *arena, str host) {
+str http_host_plain(struct arena *arena, str host) {
     bool literal = host.len && host.ptr[0] == '[';
     char *to = arena_alloc(arena, host.len + 1);
     size_t n = 0;
@@ -223,6 +241,20 @@ static str host_plain(struct arena *arena, str host) {
         if (c == ']') literal = false; /* a port may follow */
     }
     return str_of(to, n);
+}
+
+rc_t http_request_target(struct http_active *a, str target) {
+    struct http_request *r = &a->request;
+    r->target = target;
+    size_t path = str_find_byte(target, '?');
+    r->query = path == target.len ? S("") : str_skip(target, path + 1);
+    if (str_eq(target, S("*"))) {
+        r->path = target;
+        return RC_OK;
+    }
+    char *plain = arena_alloc(&a->arena, path + 1);
+    if (!plain) return RC_NO_MEMORY;
+    return url_path_plain(str_take(target, path), plain, &r->path);
 }
 
 /* The head's bytes move to the request's arena, and every view with them: what the stream holds may
@@ -239,24 +271,15 @@ static rc_t request_fill(struct http_active *a, const struct http_head *h, str b
     }
     bool inside = origin.ptr >= from && origin.ptr < from + h->length;
     r->method_text = moved(h->method, from, to);
-    r->method = method_of(r->method_text);
-    r->target = inside ? moved(origin, from, to) : origin;
-    r->host = host_plain(&a->arena, h->host);
+    r->method = http_method_of(r->method_text);
+    r->host = http_host_plain(&a->arena, h->host);
     r->fields = a->fields;
     r->field_count = h->field_count;
+    r->version_major = 1;
     r->version_minor = (u8)h->version_minor;
     r->has_body = h->chunked || (h->has_length && h->content_length);
     r->content_length = h->has_length ? (s64)h->content_length : -1;
-    size_t path = str_find_byte(r->target, '?');
-    r->query = str_skip(r->target, path + 1);
-    if (path == r->target.len) r->query = S("");
-    if (str_eq(r->target, S("*"))) {
-        r->path = r->target;
-        return RC_OK;
-    }
-    char *plain = arena_alloc(&a->arena, path + 1);
-    if (!plain) return RC_NO_MEMORY;
-    return url_path_plain(str_take(r->target, path), plain, &r->path);
+    return http_request_target(a, inside ? moved(origin, from, to) : origin);
 }
 
 static void exchange_begin(struct http_conn *c, struct http_active *a, const struct http_head *h) {
@@ -273,7 +296,7 @@ static void exchange_begin(struct http_conn *c, struct http_active *a, const str
     a->x = (struct http_exchange){
         .request = &a->request, .arena = &a->arena, .started_ns = c->started_ns};
     bool keep = h->version_minor ? !h->close : h->keep_alive && !h->close;
-    c->close = !keep || s->draining || ++c->requests >= HTTP_REQUESTS_PER_CONNECTION;
+    a->close = !keep || s->draining || ++c->requests >= HTTP_REQUESTS_PER_CONNECTION;
     http_counters.requests++;
     http_counters.bytes_in += h->length;
 }
@@ -297,8 +320,7 @@ static void starved_join(struct http_conn *c) {
 }
 
 /* May this request have a fiber? See http_wait.c. */
-static bool fiber_granted(struct http_active *a, const struct http_head *h, size_t here) {
-    bool complete = !h->chunked && (!h->has_length || here - h->length >= h->content_length);
+bool http_fiber_granted(struct http_active *a, bool complete) {
     u32 capacity = fiber_capacity();
     if (fiber_count() * 4 >= capacity * 3) (void)http_wait_relieve(NS_PER_S);
     if (complete) return true;
@@ -313,7 +335,7 @@ static void on_head(struct http_conn *c, str bytes, struct http_active *a,
     str origin;
     rc_t rc = http_target_check(h, &origin, &no);
     if (!rc && early_body_missing(c, h, bytes.len)) {
-        active_free(a);
+        http_active_free(a);
         if (stream_complete(c->stream)) {
             conn_refuse(c, 400, "The body of the request was cut short.");
             return;
@@ -327,16 +349,16 @@ static void on_head(struct http_conn *c, str bytes, struct http_active *a,
         no = (struct http_refusal){rc == RC_INVALID ? 400 : 503,
                                    "The path of the request target is malformed."};
     if (rc) {
-        active_free(a);
+        http_active_free(a);
         conn_refuse(c, no.status, no.why);
         return;
     }
     exchange_begin(c, a, h);
-    struct fiber *f;
-    bool granted = fiber_granted(a, h, bytes.len);
-    if (!granted || fiber_start("http", exchange_run, a, &f)) {
+    bool here = !h->chunked && (!h->has_length || bytes.len - h->length >= h->content_length);
+    bool granted = http_fiber_granted(a, here);
+    if (!granted || http_active_start(a)) {
         http_slow_body_end(a);
-        active_free(a);
+        http_active_free(a);
         if (granted) starved_join(c);
         else conn_busy(c, h);
         return;
@@ -347,20 +369,35 @@ static void on_head(struct http_conn *c, str bytes, struct http_active *a,
     c->state = CONN_ACTIVE;
 }
 
+/* What opens HTTP/2 to those who know that we speak it (RFC 9113 3.3): RC_OK, RC_AGAIN: the
+ * beginning of it, RC_PASS: something else. */
+static rc_t http2_preface(const struct http_conn *c, str bytes) {
+    str preface = S("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    size_t n = MIN(bytes.len, preface.len);
+    if (c->requests || stream_is_tls(c->stream)) return RC_PASS;
+    if (memcmp(bytes.ptr, preface.ptr, n)) return RC_PASS;
+    return n == preface.len ? RC_OK : RC_AGAIN;
+}
+
 static void conn_try_head(struct http_conn *c, str bytes) {
     struct http_refusal no = {0};
     struct http_head head;
-    struct http_active *a = active_new();
+    rc_t two = bytes.ptr[0] == 'P' ? http2_preface(c, bytes) : RC_PASS;
+    if (two == RC_OK) {
+        if (http2_open(c)) http_conn_free(c, true);
+        return;
+    }
+    struct http_active *a = http_active_new();
     if (!a) {
         conn_refuse(c, 503, "There is no memory for another request; try again in a moment.");
         return;
     }
-    rc_t rc = http_head_parse(bytes, &head, a->fields, &no);
+    rc_t rc = two == RC_AGAIN ? RC_AGAIN : http_head_parse(bytes, &head, a->fields, &no);
     if (rc == RC_OK) {
         on_head(c, bytes, a, &head);
         return;
     }
-    active_free(a);
+    http_active_free(a);
     if (rc == RC_INVALID) {
         conn_refuse(c, no.status, no.why);
         return;
@@ -384,6 +421,7 @@ static void starved_run(void *arg) {
         queue_leave(c);
         conn_try_head(c, stream_peek(c->stream));
     }
+    http2_starved_run();
 }
 
 /* It has waited long enough. */
@@ -399,10 +437,14 @@ static void starved_end(struct http_conn *c) {
 
 static void on_readable(void *arg) {
     struct http_conn *c = arg;
+    if (c->state == CONN_HTTP2) {
+        http2_readable(c->http2);
+        return;
+    }
     if (c->state >= CONN_STARVED) return; /* it has, or waits for, a fiber; what is ahead waits */
     str bytes = stream_peek(c->stream);
     if (!bytes.len) {
-        if (stream_ended(c->stream)) conn_free(c, false);
+        if (stream_ended(c->stream)) http_conn_free(c, false);
         return;
     }
     if (c->state == CONN_IDLE) {
@@ -415,7 +457,7 @@ static void on_readable(void *arg) {
             bytes = stream_peek(c->stream);
         }
         if (!bytes.len || (blank && bytes.len == 1 && bytes.ptr[0] == '\r')) {
-            if (stream_complete(c->stream)) conn_free(c, false);
+            if (stream_complete(c->stream)) http_conn_free(c, false);
             /* nothing of a request yet: its idle time runs on */
             else queue_join(c, &c->server->idle);
             return;
@@ -434,25 +476,33 @@ static void on_readable(void *arg) {
         conn_refuse(c, 400, "The head of the request was cut short.");
 }
 
+static void on_writable(void *arg) {
+    struct http_conn *c = arg;
+    if (c->state == CONN_HTTP2) http2_writable(c->http2);
+}
+
 static void on_closed(void *arg, rc_t why) {
     struct http_conn *c = arg;
     (void)why;
-    if (c->state == CONN_ACTIVE)
-        c->close = true; /* its fiber sees it and cleans up */
+    if (c->state == CONN_HTTP2)
+        http2_closed(c->http2);
+    else if (c->state == CONN_ACTIVE)
+        c->active->close = true; /* its fiber sees it and cleans up */
     else
-        conn_free(c, true);
+        http_conn_free(c, true);
 }
 
 static void on_timer(void *arg) {
     struct http_conn *c = arg;
     switch (c->state) {
-    case CONN_IDLE: conn_free(c, false); return;
+    case CONN_IDLE: http_conn_free(c, false); return;
     case CONN_HEAD: conn_refuse(c, 408, "The head of the request did not come in time."); return;
     case CONN_EARLY_BODY:
         conn_refuse(c, 408, "The body of the request did not come in time.");
         return;
     case CONN_STARVED: starved_end(c); return;
     case CONN_ACTIVE: return; /* the exchange has its own deadlines */
+    case CONN_HTTP2: http2_timer(c->http2); return;
     }
 }
 
@@ -475,10 +525,12 @@ static void on_accepted(void *arg, struct stream *stream) {
     http_counters.open++;
     conn_rest(c);
     if (!timer_waiting(&c->timer)) { /* every timer is in use: then so is every connection */
-        conn_free(c, true);
+        http_conn_free(c, true);
         return;
     }
     stream_events_set(stream, &conn_events, c);
+    if (s->options.tls && str_eq(stream_alpn(stream), S("h2")) && http2_open(c))
+        http_conn_free(c, true);
 }
 
 /* The connection idle longest makes room; none idle: the one whose request has been coming longest,
@@ -487,7 +539,7 @@ static bool on_shed(void *arg) {
     struct http_server *s = arg;
     struct http_conn *c = s->idle.first ? s->idle.first : s->reading.first;
     if (!c || (c->queue == &s->reading && loop_now_ns() - c->started_ns < NS_PER_S)) return false;
-    conn_free(c, true);
+    http_conn_free(c, true);
     return true;
 }
 
@@ -512,8 +564,12 @@ void http_server_drain(struct http_server *s) {
     s->draining = true;
     stream_unlisten(s->listener);
     s->listener = NULL;
-    while (s->idle.first) conn_free(s->idle.first, false);
-    while (s->reading.first) conn_free(s->reading.first, false);
+    for (struct http_conn *c = s->conns, *next; c; c = next) {
+        next = c->next;
+        if (c->state == CONN_HTTP2) http2_drain(c->http2);
+    }
+    while (s->idle.first) http_conn_free(s->idle.first, false);
+    while (s->reading.first) http_conn_free(s->reading.first, false);
 }
 
 bool http_server_drained(const struct http_server *s) {

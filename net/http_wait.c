@@ -6,6 +6,7 @@
  * rules: exchanges whose body has not all come have at most half of the fibers, and when three
  * quarters are in use the one that has waited longest (at least a second) gives its fiber back: its
  * parked call returns RC_TIMEOUT. So a complete request finds a fiber, however many are slow. */
+#include "net/http2_impl.h"
 #include "net/http_impl.h"
 #include "kernel/core/loop.h"
 
@@ -41,9 +42,10 @@ bool http_wait_relieve(u64 parked_ns_min) {
     struct http_active *a = first;
     if (!a || loop_now_ns() - a->wait_since_ns < parked_ns_min) return false;
     http_wait_end(a);
-    a->conn->close = true;
+    a->close = true;
     http_counters.timeouts++;
-    stream_give_up(a->conn->stream);
+    if (a->http2) http2_give_up(a);
+    else stream_give_up(a->conn->stream);
     return true;
 }
 

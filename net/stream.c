@@ -260,3 +260,6 @@ bool stream_is_tls(const struct stream *s) {
 str stream_tls_version(const struct stream *s) {
     return s->tls ? tls_session_version(s) : S("");
 }
+str stream_alpn(const struct stream *s) {
+    return s->tls ? tls_session_alpn(s) : S("");
+}

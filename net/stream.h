@@ -77,5 +77,6 @@ struct net_address stream_peer(const struct stream *s);
 struct net_address stream_local(const struct stream *s);
 bool stream_is_tls(const struct stream *s);
 str stream_tls_version(const struct stream *s); /* "TLSv1.3"; empty on plain */
+str stream_alpn(const struct stream *s); /* what both sides chose to speak: "h2"; empty: nothing */
 u32 stream_count(void);
 u32 stream_max(void); /* CONNECTION_MAX, or fewer on a small machine */

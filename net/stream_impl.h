@@ -92,3 +92,4 @@ bool tls_session_complete(const struct stream *s);
 rc_t tls_session_write(struct stream *s, str bytes, size_t *took);
 bool tls_session_flush(struct stream *s); /* ciphertext that found no room; true: none is left */
 str tls_session_version(const struct stream *s);
+str tls_session_alpn(const struct stream *s);

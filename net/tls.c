@@ -153,7 +153,8 @@ rc_t tls_settings_init(mbedtls_ssl_config *s, int endpoint) {
                                           MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA512,
                                           MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA512,
                                           MBEDTLS_TLS1_3_SIG_NONE};
-    static const char *protocols[] = {"http/1.1", NULL};
+    static const char *served[] = {"h2", "http/1.1", NULL}, *asked[] = {"http/1.1", NULL};
+    const char **protocols = endpoint == MBEDTLS_SSL_IS_SERVER ? served : asked;
     mbedtls_ssl_config_init(s);
     if (mbedtls_ssl_config_defaults(s, endpoint, MBEDTLS_SSL_TRANSPORT_STREAM,
                                     MBEDTLS_SSL_PRESET_DEFAULT))

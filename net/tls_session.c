@@ -454,3 +454,8 @@ str tls_session_version(const struct stream *s) {
     const char *v = s->tls->ready ? mbedtls_ssl_get_version(&s->tls->ssl) : "";
     return str_from_c(v);
 }
+
+str tls_session_alpn(const struct stream *s) {
+    const char *name = s->tls->ready ? mbedtls_ssl_get_alpn_protocol(&s->tls->ssl) : NULL;
+    return name ? str_from_c(name) : S("");
+}

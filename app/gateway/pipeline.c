@@ -245,6 +245,7 @@ static void access_line(struct request *rq, u64 duration_ns) {
     line_number(&l, S(" status="), (u64)rq->x->status);
     line_number(&l, S(" bytes="), rq->x->bytes_sent);
     line_number(&l, S(" us="), duration_ns / NS_PER_US);
+    if (rq->http->version_major > 1) line_put(&l, S(" proto=h2"), S(""));
     if (rq->actor.user_id.len) line_put(&l, S(" user="), rq->actor.user_id); /* ours: a UUID */
     line_put(&l, S(" peer="), net_address_text(&rq->http->peer, peer, sizeof peer));
     log_write_ready(LOG_INFO, "http", "request", str_of(l.text, l.len));
