@@ -29,7 +29,7 @@
 #define GOODBYE_MS 100u /* between the warning and the last word: requests on their way come in */
 
 static nghttp2_session_callbacks *callbacks;
-static nghttp2_option *options;
+static nghttp2_option *library_options;
 
 /* ---- What the library asks of a machine ------------------------------------------------------ */
 
@@ -215,7 +215,7 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *f, void 
 static rc_t library_open(void) {
     if (callbacks) return RC_OK;
     if (nghttp2_session_callbacks_new(&callbacks)) return RC_NO_MEMORY;
-    if (nghttp2_option_new(&options)) {
+    if (nghttp2_option_new(&library_options)) {
         nghttp2_session_callbacks_del(callbacks);
         callbacks = NULL;
         return RC_NO_MEMORY;
@@ -227,9 +227,9 @@ static rc_t library_open(void) {
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
-    nghttp2_option_set_no_auto_window_update(options, 1);
-    nghttp2_option_set_stream_reset_rate_limit(options, HTTP2_RESETS_BURST, HTTP2_RESETS_PER_S);
-    nghttp2_option_set_glitch_rate_limit(options, HTTP2_FRAMES_BURST, HTTP2_FRAMES_PER_S);
+    nghttp2_option_set_no_auto_window_update(library_options, 1);
+    nghttp2_option_set_stream_reset_rate_limit(library_options, HTTP2_RESETS_BURST, HTTP2_RESETS_PER_S);
+    nghttp2_option_set_glitch_rate_limit(library_options, HTTP2_FRAMES_BURST, HTTP2_FRAMES_PER_S);
     return RC_OK;
 }
 
@@ -261,7 +261,7 @@ rc_t http2_open(struct http_conn *c) {
     h->frames_ns = loop_now_ns();
     h->frame_left = NGHTTP2_CLIENT_MAGIC_LEN;
     if (library_open() ||
-        nghttp2_session_server_new3(&h->session, callbacks, h, options, &memory)) {
+        nghttp2_session_server_new3(&h->session, callbacks, h, library_options, &memory)) {
         memory_free(MEMORY_CONNECTIONS, h);
         return RC_NO_MEMORY;
     }
