@@ -286,6 +286,22 @@ TEST(machine_limits) {
     world_close(&w);
 }
 
+/* The query is gone when its errors are told. */
+TEST(machine_errors_outlive_the_query) {
+    struct world w;
+    struct policy_query *q = NULL;
+    char query[64];
+    world_open(&w, "package t\n");
+    snprintf(query, sizeof query, "x = [1, 2");
+    EXPECT_RC(policy_prepare(w.program, str_from_c(query), &q, &w.errors), RC_INVALID);
+    memset(query, '!', sizeof query);
+    policy_errors_write(&w.text, &w.errors);
+    EXPECT_STR(buf_str(&w.text),
+               S("1 error occurred: 1:9: rego_parse_error: unexpected eof token: expected \",\" or "
+                 "\"]\"\n\tx = [1, 2\n\t        ^"));
+    world_close(&w);
+}
+
 /* However little memory there is, the answer is an error or right. */
 TEST(machine_survives_any_heap) {
     struct world w;

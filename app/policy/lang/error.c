@@ -84,8 +84,11 @@ void policy_error_show_line(struct policy_errors *e, struct policy_error *error,
     while (tabs < line.len && line.ptr[tabs] == '\t') tabs++;
     size_t indent = index > tabs ? index - tabs : 0;
     char *caret = heap_alloc(e->heap, indent + 1);
+    char *copy = heap_alloc(e->heap, line.len + 1); /* the text may go before the error is told */
     str *lines = heap_alloc(e->heap, 2 * sizeof(*lines));
-    if (!caret || !lines) return;
+    if (!caret || !lines || !copy) return;
+    memcpy(copy, line.ptr, line.len);
+    line.ptr = copy;
     memset(caret, ' ', indent);
     caret[indent] = '^';
     lines[0] = str_skip(line, tabs), lines[1] = str_of(caret, indent + 1);
