@@ -82,6 +82,7 @@ struct actor {
     str scopes;               /* ptr NULL: unbounded. Else only what these cover (app/scope.h), and
                                * only as far as the policy lets the user do it */
     str groups;               /* names of the groups they are in; may be empty */
+    str roles;                /* that those groups give, besides `role`; may be empty */
     str org_id;               /* the organisation they act in; empty: none */
     enum actor_kind kind;
     bool mfa;                 /* a second factor was shown at this login */

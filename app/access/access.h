@@ -23,6 +23,12 @@ void access_decide_for(const struct request *rq, const struct access_question *q
 /* Asks for the current request's actor; not allowed: answers 401 or 403 with the reason, audits
  * the denial, returns false. */
 bool access_check(struct request *rq, str permission, str resource_id, str owner, str state);
+/* Organisations: what belongs to one is reached by its members, and by administrators who are in
+ * none; what belongs to none, by everybody the policy lets. */
+static inline bool access_reaches(const struct actor *who, str org_id) {
+    if (!org_id.len || str_eq(who->org_id, org_id)) return true;
+    return !who->org_id.len && str_eq(who->role, S("admin"));
+}
 bool access_known(str permission); /* does the shipped policy grant it to anybody? */
 /* At start: a route whose permission no rule names would be shut to everyone. RC_INVALID names it.
  */

@@ -60,6 +60,15 @@ shipped_roles := {
 		{"permission": "policies:document:delete", "own": true, "why": "authors delete their own drafts"},
 		{"permission": "policies:document:submit", "own": true, "why": "authors submit their own documents"},
 	],
+	"manager": [
+		{"permission": "auth:user:list", "why": "managers look after the accounts of their organisation"},
+		{"permission": "auth:user:read", "why": "managers look after the accounts of their organisation"},
+		{"permission": "auth:user:create", "why": "managers look after the accounts of their organisation"},
+		{"permission": "auth:user:update", "why": "managers look after the accounts of their organisation"},
+		{"permission": "auth:user:delete", "why": "managers look after the accounts of their organisation"},
+		{"permission": "auth:group:*", "why": "managers look after the groups of their organisation"},
+		{"permission": "audit:log:read", "why": "managers read what their organisation did"},
+	],
 	"admin": [
 		{"permission": "policies:document:read", "why": "administrators read every document"},
 		{"permission": "policies:document:update", "why": "administrators edit every document"},
@@ -67,6 +76,8 @@ shipped_roles := {
 		{"permission": "policies:document:submit", "why": "administrators submit every document"},
 		{"permission": "policies:document:review", "why": "administrators approve, publish and archive"},
 		{"permission": "auth:user:*", "why": "administrators manage accounts"},
+		{"permission": "auth:organisation:*", "why": "administrators look after organisations"},
+		{"permission": "auth:group:*", "why": "administrators look after groups"},
 		{"permission": "access:*", "why": "administrators look after who may do what"},
 		{"permission": "audit:*", "why": "administrators read the audit log"},
 		{"permission": "rego:policy:write", "why": "administrators change policies and data"},
@@ -123,6 +134,10 @@ holds contains role if {
 	input.actor.id in group.members
 	some role in group.roles
 }
+
+# METADATA
+# title: The groups that identity keeps give their roles
+holds contains role if some role in input.actor.roles
 
 # METADATA
 # title: A group that the token names gives its roles
@@ -214,7 +229,7 @@ refusals contains [3, rego.metadata.rule().title] if {
 
 # METADATA
 # title: only an administrator may do this
-refusals contains [4, rego.metadata.rule().title] if able == {"admin"}
+refusals contains [4, rego.metadata.rule().title] if count(able - {"admin", "manager"}) == 0
 
 # METADATA
 # title: your role does not allow this

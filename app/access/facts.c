@@ -55,6 +55,7 @@ static void of_actor(struct facts *f, const struct actor *who) {
     f->text[FACT_ACTOR_EMAIL] = or_empty(who->email);
     f->text[FACT_ACTOR_ROLE] = someone ? or_empty(who->role) : S("");
     f->text[FACT_ACTOR_GROUPS] = or_empty(who->groups);
+    f->text[FACT_ACTOR_ROLES] = or_empty(who->roles);
     f->text[FACT_ACTOR_ORG] = or_empty(who->org_id);
     f->text[FACT_ACTOR_TOKEN] = proofs[who->kind];
     f->text[FACT_ACTOR_SCOPES] = or_empty(who->scopes);

@@ -15,6 +15,7 @@ enum { EXPORT_ROWS = 64, ANSWER_MAX = 1 << 20 };
 static bool filter_read(struct request *rq, struct filter *f) {
     str action = {0}, actor = {0}, resource = {0}, result = {0};
     filter_open(f, rq->arena);
+    if (rq->actor.org_id.len) filter_add(f, "org_id=?", DB_TEXT(rq->actor.org_id));
     if (!request_query_text(rq, "action", 64, &action) ||
         !request_query_text(rq, "actor", 256, &actor) ||
         !request_query_text(rq, "resource", 256, &resource) ||

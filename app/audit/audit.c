@@ -20,6 +20,8 @@ static const char *const steps[] = {
     " BEGIN SELECT RAISE(ABORT,'the audit log is append-only'); END;"
     "CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit"
     " BEGIN SELECT RAISE(ABORT,'the audit log is append-only'); END;",
+    /* Whose member acted: who may read the row. Beside the chain, which tells what happened. */
+    "ALTER TABLE audit ADD COLUMN org_id TEXT NOT NULL DEFAULT '';",
     NULL,
 };
 static const struct db_schema audit_schema = {.module = "audit", .steps = steps};
@@ -88,15 +90,16 @@ static rc_t head(struct db_txn *t, s64 *out_id, u8 out_hash[AUDIT_HASH_BYTES]) {
     return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
-static rc_t insert(struct db_txn *t, const struct audit_row *row, const u8 hash[AUDIT_HASH_BYTES]) {
+static rc_t insert(struct db_txn *t, const struct audit_row *row, str org_id,
+                   const u8 hash[AUDIT_HASH_BYTES]) {
     return db_run(t,
-                  "INSERT INTO audit(" AUDIT_COLUMNS ")"
-                  " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)",
+                  "INSERT INTO audit(" AUDIT_COLUMNS ",org_id)"
+                  " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)",
                   DB_INT(row->id), DB_INT(row->at_ns), DB_TEXT(row->actor_id), DB_TEXT(row->actor),
                   DB_TEXT(row->role), DB_TEXT(row->action), DB_TEXT(row->resource),
                   DB_TEXT(row->result), DB_TEXT(row->address), DB_TEXT(row->client),
                   DB_TEXT(row->request_id), DB_TEXT(row->detail),
-                  DB_BLOB(str_of((const char *)hash, AUDIT_HASH_BYTES)));
+                  DB_BLOB(str_of((const char *)hash, AUDIT_HASH_BYTES)), DB_TEXT(org_id));
 }
 
 static str or_empty(str s) {
@@ -139,7 +142,7 @@ rc_t audit_add(struct db_txn *t, struct request *rq, const struct audit_event *e
     row.id++;
     audit_row_hash(hash, &row, hash);
     newest.id = 0;
-    if ((rc = insert(t, &row, hash))) return rc;
+    if ((rc = insert(t, &row, rq ? or_empty(rq->actor.org_id) : S(""), hash))) return rc;
     newest.id = row.id;
     newest.undone = db_undone();
     memcpy(newest.hash, hash, sizeof hash);

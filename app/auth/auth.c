@@ -45,6 +45,7 @@ static const char *const steps[] = {
     "UPDATE auth_key SET active_ns=created_ns;",
     OAUTH_TABLE "CREATE INDEX session_client ON session(client_id) WHERE client_id IS NOT NULL;",
     PASSKEY_COLUMNS,
+    ORG_TABLES,
     NULL,
 };
 static const struct db_schema auth_schema = {.module = "auth", .steps = steps};

@@ -143,7 +143,7 @@ rc_t delay_start(void);                                                        /
 
 struct token_proof { /* views live until the next change of the cache: copy before parking */
     str token, user_id, session_id, token_id, role, email;
-    str scopes, groups, org_id; /* as in struct actor */
+    str scopes, groups, roles, org_id; /* as in struct actor */
     enum actor_kind kind;
     bool mfa;
     u64 expires_ns; /* wall clock */
@@ -169,7 +169,7 @@ rc_t code_draw(char *to, size_t letters); /* at random, 5 bits a letter; no NUL 
 /* ---- user.c ---------------------------------------------------------------------------------- */
 
 struct user { /* texts in the arena given */
-    str id, email, name, role, state, phc;
+    str id, email, name, role, state, phc, org_id; /* org_id: empty, or of their organisation */
     u64 created_ns, updated_ns, password_ns, login_ns, locked_ns, verified_ns; /* 0: never */
     s64 failures, version;
 };
@@ -190,10 +190,17 @@ void row_remove(struct request *rq, const struct removal *r);
 rc_t user_read(struct db_rows *r, struct arena *a, struct user *out); /* a row of USER_COLUMNS */
 #define USER_COLUMNS                                                                               \
     "id,email,name,role,state,password,created_ns,updated_ns,password_ns,login_ns,locked_ns,"      \
-    "failures,version,verified_ns"
-#define USER_COLUMN_COUNT 14
+    "failures,version,verified_ns,org_id"
+#define USER_COLUMN_COUNT 15
 /* Fills id and times. RC_CONFLICT: the address is taken. */
 rc_t user_insert(struct db_txn *t, struct arena *a, struct user *user);
+/* May whoever asks look after this account? Whoever is in an organisation: only its own. */
+bool user_reached(const struct request *rq, const struct user *user);
+/* The same of the account in the route; false: answered 404. */
+bool user_route_reached(struct request *rq);
+/* An administrator of the appliance is in no organisation, and nobody of one makes others
+ * administrators; false: answered. */
+bool user_role_fits(struct request *rq, str role, str org_id);
 rc_t user_other_admins(struct db_txn *t, str except_id, s64 *out); /* active admins but this one */
 rc_t user_set_password(struct db_txn *t, str id, str phc);
 void user_json(struct json_writer *w, const char *key, const struct user *user, bool for_admin);
@@ -211,6 +218,33 @@ bool user_create(struct request *rq, struct user *user, struct audit_event *even
                  const char *what);
 void user_answer(struct request *rq, int status, const struct user *user, bool for_admin);
 void user_email_taken(struct request *rq);
+
+/* ---- org.c, group.c: organisations, and groups that give roles ------------------------------- */
+
+#define ORG_TABLES                                                                                 \
+    "CREATE TABLE org(id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, title TEXT NOT NULL,"        \
+    " created_ns INTEGER NOT NULL, version INTEGER NOT NULL DEFAULT 1) STRICT, WITHOUT ROWID;"     \
+    "ALTER TABLE user ADD COLUMN org_id TEXT NOT NULL DEFAULT '';"                                 \
+    "CREATE INDEX user_org ON user(org_id);"                                                       \
+    "CREATE TABLE auth_group(id TEXT PRIMARY KEY, org_id TEXT NOT NULL, name TEXT NOT NULL,"       \
+    " roles TEXT NOT NULL, created_ns INTEGER NOT NULL, version INTEGER NOT NULL DEFAULT 1,"       \
+    " UNIQUE(org_id,name)) STRICT, WITHOUT ROWID;"                                                 \
+    "CREATE TABLE auth_member(user_id TEXT NOT NULL REFERENCES user(id) ON DELETE CASCADE,"        \
+    " group_id TEXT NOT NULL REFERENCES auth_group(id) ON DELETE CASCADE,"                         \
+    " PRIMARY KEY(user_id,group_id)) STRICT, WITHOUT ROWID;"                                       \
+    "CREATE INDEX auth_member_group ON auth_member(group_id);"
+/* Into groups, roles and org_id of the proof. */
+rc_t membership_fill(struct db_txn *t, struct arena *a, const struct user *user,
+                     struct token_proof *out);
+/* An organisation's id by its id or name, from a body's member; absent: as it was. "": none. False:
+ * answered. */
+bool org_member(struct request *rq, const cJSON *body, str *out_id);
+bool short_name_valid(str name); /* [a-z0-9] and -, 2 to 40: of groups and organisations */
+void orgs_get(struct request *rq), orgs_post(struct request *rq), org_get(struct request *rq);
+void org_put(struct request *rq), org_delete(struct request *rq);
+void groups_get(struct request *rq), groups_post(struct request *rq), group_get(struct request *rq);
+void group_put(struct request *rq), group_delete(struct request *rq);
+void group_member_put(struct request *rq), group_member_delete(struct request *rq);
 
 /* ---- session.c: one per login, ended by logout, carried by a rotating refresh token ---------- */
 

@@ -62,6 +62,8 @@ static rc_t read_session(struct request *rq, str cookie, struct token_proof *out
     rc_t rc = db_read_begin(&t);
     if (rc) return rc;
     rc = session_by_cookie(t, rq->arena, cookie, &user, &state);
+    *out = (struct token_proof){0};
+    if (rc == RC_OK) rc = membership_fill(t, rq->arena, &user, out);
     db_read_end(t);
     if (rc) return rc;
     u64 now = auth_now_ns(), expires = state.expires_ns;
@@ -75,6 +77,9 @@ static rc_t read_session(struct request *rq, str cookie, struct token_proof *out
                                 .session_id = state.session_id,
                                 .role = user.role,
                                 .email = user.email,
+                                .groups = out->groups,
+                                .roles = out->roles,
+                                .org_id = out->org_id,
                                 .kind = ACTOR_USER,
                                 .mfa = state.mfa,
                                 .expires_ns = MIN(expires, now + PROOF_KEPT_S * NS_PER_S)};

@@ -394,6 +394,7 @@ static rc_t help_rows(struct db_txn *t, struct request *rq, str user_id) {
     s64 ended;
     struct user user;
     rc_t rc = user_by_id(t, rq->arena, user_id, &user);
+    if (rc == RC_OK && !user_reached(rq, &user)) rc = RC_NOT_FOUND;
     if (rc == RC_OK) rc = turn_off(t, user_id);
     if (rc == RC_OK) rc = db_run(t, "DELETE FROM passkey WHERE user_id=?1", DB_TEXT(user_id));
     if (rc == RC_OK) rc = session_end_all(t, user_id, S(""), &ended);

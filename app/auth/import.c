@@ -35,7 +35,8 @@ static bool one_read(struct request *rq, const cJSON *item, int at, struct user 
     struct foreign f;
     str typed;
     char *to = arena_alloc(rq->arena, EMAIL_MAX + 1);
-    *user = (struct user){.role = S("user"), .state = S("active")};
+    *user = (struct user){
+        .role = S("user"), .state = S("active"), .org_id = rq->actor.org_id};
     if (!to) {
         reply_rc(rq, RC_NO_MEMORY, "Importing");
         return false;
@@ -52,6 +53,7 @@ static bool one_read(struct request *rq, const cJSON *item, int at, struct user 
         (!text_of(item, "role", 16, &user->role) ||
          !(str_eq(user->role, S("admin")) || str_eq(user->role, S("user")))))
         return wrong(rq, at, "role is admin or user");
+    if (!user_role_fits(rq, user->role, user->org_id)) return false;
     if (!text_of(item, "password_hash", PHC_ROOM - 1, &user->phc))
         return wrong(rq, at, "password_hash is a text of 1 to 159 bytes");
     why = foreign_parse(user->phc, &f);

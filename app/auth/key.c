@@ -55,6 +55,9 @@ static rc_t proof_find(struct arena *a, str text, u64 now, struct token_proof *o
     if (rc == RC_OK) rc = db_next(r);
     if (rc == RC_OK) rc = proof_read(r, a, out);
     db_done(r);
+    struct user owner;
+    if (rc == RC_OK) rc = user_by_id(t, a, out->user_id, &owner);
+    if (rc == RC_OK) rc = membership_fill(t, a, &owner, out);
     db_read_end(t);
     return rc == RC_NOT_FOUND ? RC_DENIED : rc;
 }
@@ -148,10 +151,7 @@ void keys_get(struct request *rq) {
     list(rq, rq->actor.user_id);
 }
 void user_keys_get(struct request *rq) {
-    if (id_valid(rq->params[0]))
-        list(rq, rq->params[0]);
-    else
-        reply_problem(rq, 404, "user_not_found", "There is no account with this id.");
+    if (user_route_reached(rq)) list(rq, rq->params[0]);
 }
 
 void key_get(struct request *rq) {
@@ -314,5 +314,5 @@ void key_delete(struct request *rq) {
     if (person_only(rq)) key_remove(rq, rq->actor.user_id, rq->params[0]);
 }
 void user_key_delete(struct request *rq) {
-    key_remove(rq, rq->params[0], rq->params[1]);
+    if (user_route_reached(rq)) key_remove(rq, rq->params[0], rq->params[1]);
 }

@@ -208,6 +208,7 @@ static rc_t session_rows(struct db_txn *t, struct request *rq, struct attempt *a
     rq->actor = (struct actor){.user_id = a->user.id,
                                .email = a->user.email,
                                .role = a->user.role,
+                               .org_id = a->user.org_id,
                                .kind = ACTOR_USER,
                                .mfa = a->second};
     struct audit_event event = {

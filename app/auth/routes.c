@@ -9,6 +9,7 @@ static const struct route_param users_query[] = {
     {"role", "string", "admin or user."},
     {"state", "string", "active or disabled."},
     {"q", "string", "Part of the name or the address."},
+    {"organisation", "string", "Its id: only its accounts."},
     {"limit", "integer", "1 to 100; 20."},
     {"offset", "integer", "Accounts to skip."},
     {NULL, NULL, NULL},
@@ -96,6 +97,11 @@ static const struct route_param authorize_query[] = {
     ROUTE(verb, path, handler, ACCESS_PUBLIC, NULL, text, group, __VA_ARGS__)
 #define SELF(verb, path, handler, may, text, group, ...)                                           \
     ROUTE(verb, path, handler, ACCESS_USER, "auth:self:" may, text, group, __VA_ARGS__)
+#define ORG(verb, path, handler, may, text, ...)                                                   \
+    ROUTE(verb, path, handler, ACCESS_ADMIN, "auth:organisation:" may, text, "organisations",      \
+          __VA_ARGS__)
+#define GROUP(verb, path, handler, may, text, ...)                                                 \
+    ROUTE(verb, path, handler, ACCESS_ADMIN, "auth:group:" may, text, "groups", __VA_ARGS__)
 #define ADMIN(verb, path, handler, may, text, group, ...)                                          \
     ROUTE(verb, path, handler, ACCESS_ADMIN, "auth:user:" may, text, group, __VA_ARGS__)
 
@@ -262,6 +268,30 @@ const struct route auth_routes[] = {
           .body_schema = "#NewClient", .answer_schema = "#Client"),
     ADMIN(DELETE, "/api/v1/auth/clients/{id}", oauth_client_delete, "clients",
           "Remove an application; its tokens end", "oauth", .success = 204),
+    ORG(GET, "/api/v1/auth/organisations", orgs_get, "list", "List the organisations",
+        .query = page_query, .answer_schema = "#OrganisationPage"),
+    ORG(POST, "/api/v1/auth/organisations", orgs_post, "create", "Make an organisation",
+        .success = 201, .body_schema = "#NewOrganisation", .answer_schema = "#Organisation"),
+    ORG(GET, "/api/v1/auth/organisations/{id}", org_get, "read", "Read an organisation",
+        .answer_schema = "#Organisation"),
+    ORG(PUT, "/api/v1/auth/organisations/{id}", org_put, "update", "Rename an organisation",
+        .body_schema = "#OrganisationChange", .answer_schema = "#Organisation"),
+    ORG(DELETE, "/api/v1/auth/organisations/{id}", org_delete, "delete",
+        "Remove an organisation that has neither accounts nor documents", .success = 204),
+    GROUP(GET, "/api/v1/auth/groups", groups_get, "list", "List the groups", .query = page_query,
+          .answer_schema = "#GroupPage"),
+    GROUP(POST, "/api/v1/auth/groups", groups_post, "create", "Make a group", .success = 201,
+          .body_schema = "#NewGroup", .answer_schema = "#Group"),
+    GROUP(GET, "/api/v1/auth/groups/{id}", group_get, "read", "Read a group and its members",
+          .answer_schema = "#Group"),
+    GROUP(PUT, "/api/v1/auth/groups/{id}", group_put, "update", "Change a group's name or roles",
+          .body_schema = "#GroupChange", .answer_schema = "#Group"),
+    GROUP(DELETE, "/api/v1/auth/groups/{id}", group_delete, "delete", "Remove a group",
+          .success = 204),
+    GROUP(PUT, "/api/v1/auth/groups/{id}/members/{user}", group_member_put, "update",
+          "Put somebody into a group", .success = 204),
+    GROUP(DELETE, "/api/v1/auth/groups/{id}/members/{user}", group_member_delete, "update",
+          "Take somebody out of a group", .success = 204),
     SELF(GET, "/api/v1/auth/sessions", sessions_get, "read", "Where I am signed in", "sessions",
          .query = page_query, .answer_schema = "#SessionPage"),
     SELF(DELETE, "/api/v1/auth/sessions/{id}", session_delete, "update", "End one of my sessions",

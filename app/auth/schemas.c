@@ -12,6 +12,9 @@
 #define ROLE "\"role\":{\"type\":\"string\",\"enum\":[\"admin\",\"user\"]}"
 #define STATE "\"state\":{\"type\":\"string\",\"enum\":[\"active\",\"disabled\"]}"
 #define TIME "{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"}"
+#define MAYBE "{\"type\":[\"string\",\"null\"]}"
+#define SHORT "\"name\":{\"type\":\"string\",\"pattern\":\"^[a-z0-9][a-z0-9-]{1,39}$\"}"
+#define ROLES "{\"type\":\"array\",\"maxItems\":16,\"items\":{\"type\":\"string\"}}"
 #define FLAG "{\"type\":\"boolean\"}"
 #define SCOPES "{\"type\":\"array\",\"minItems\":1,\"maxItems\":32,\"items\":{\"type\":\"string\"}}"
 /* As PublicKeyCredential.toJSON() makes it. */
@@ -39,15 +42,18 @@ const struct module_schema auth_schemas[] = {
     {"PasswordChange", OBJECT("\"current_password\",\"new_password\"",
                               "\"current_password\":" TEXT "," PASSWORD("new_password"))},
     {"NewUser",
-     OBJECT("\"email\",\"password\",\"name\"", EMAIL "," PASSWORD("password") "," NAME "," ROLE)},
+     OBJECT("\"email\",\"password\",\"name\"", EMAIL "," PASSWORD("password") "," NAME "," ROLE
+                                                 ",\"organisation\":" TEXT)},
     {"UserChange",
      "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{" EMAIL "," NAME "," ROLE
-     "," STATE "," PASSWORD("password") ",\"locked\":{\"const\":false}}}"},
+     "," STATE "," PASSWORD("password") ",\"locked\":{\"const\":false},\"organisation\":" TEXT
+     "}}"},
     {"Setup", OBJECT("\"code\",\"email\",\"password\"",
                      "\"code\":" TEXT "," EMAIL "," PASSWORD("password") "," NAME)},
     {"User", "{\"type\":\"object\",\"required\":[\"id\",\"email\",\"name\",\"role\",\"state\"],"
              "\"properties\":{\"id\":{\"type\":\"string\",\"format\":\"uuid\"}," EMAIL "," NAME
-             "," ROLE "," STATE ",\"created_at\":" TIME ",\"updated_at\":" TIME
+             "," ROLE "," STATE ",\"organisation\":" MAYBE ",\"created_at\":" TIME
+             ",\"updated_at\":" TIME
              ",\"password_changed_at\":" TIME ",\"last_login_at\":" TIME
              ",\"email_verified_at\":" TIME ",\"failed_logins\":{\"type\":\"integer\"},"
              "\"locked\":{\"type\":\"boolean\"},\"version\":{\"type\":\"integer\"}}}"},
@@ -71,7 +77,7 @@ const struct module_schema auth_schemas[] = {
             ",\"code\":{\"type\":\"string\",\"pattern\":\"^[0-9]{8}$\"},\"new_password\":{\"type\":"
             "\"string\",\"minLength\":12,\"maxLength\":256,\"format\":\"password\"}")},
     {"Code", OBJECT("\"code\"", "\"code\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":32}")},
-    {"NewInvite", OBJECT("\"email\"", "" EMAIL "," ROLE "")},
+    {"NewInvite", OBJECT("\"email\"", "" EMAIL "," ROLE ",\"organisation\":" TEXT)},
     {"SecondFactors",
      "{\"type\":\"object\",\"required\":[\"enabled\",\"totp\"],\"properties\":{\"enabled\":" FLAG
      ",\"totp\":" FLAG ",\"recovery_codes\":{\"type\":\"integer\"},\"passkeys\":{\"type\":"
@@ -81,6 +87,21 @@ const struct module_schema auth_schemas[] = {
                    ",\"expires_in\":{\"type\":\"integer\"}}}"},
     {"RecoveryCodes", "{\"type\":\"object\",\"required\":[\"recovery_codes\"],\"properties\":{"
                       "\"recovery_codes\":{\"type\":\"array\",\"items\":" TEXT "}}}"},
+    {"NewOrganisation", OBJECT("\"name\"", SHORT ",\"title\":" TEXT)},
+    {"OrganisationChange", OBJECT("", SHORT ",\"title\":" TEXT)},
+    {"Organisation",
+     "{\"type\":\"object\",\"required\":[\"id\",\"name\"],\"properties\":{\"id\":" TEXT "," SHORT
+     ",\"title\":" TEXT ",\"created_at\":" TIME ",\"accounts\":{\"type\":\"integer\"},"
+     "\"version\":{\"type\":\"integer\"}}}"},
+    {"OrganisationPage", PAGE_OF("Organisation")},
+    {"NewGroup", OBJECT("\"name\"", SHORT ",\"roles\":" ROLES ",\"organisation\":" TEXT)},
+    {"GroupChange", OBJECT("", SHORT ",\"roles\":" ROLES)},
+    {"Group", "{\"type\":\"object\",\"required\":[\"id\",\"name\",\"roles\"],\"properties\":{"
+              "\"id\":" TEXT "," SHORT ",\"organisation\":" MAYBE ",\"roles\":" ROLES
+              ",\"created_at\":" TIME ",\"member_count\":{\"type\":\"integer\"},\"members\":{"
+              "\"type\":\"array\",\"items\":{\"type\":\"object\"}},\"version\":{\"type\":"
+              "\"integer\"}}}"},
+    {"GroupPage", PAGE_OF("Group")},
     {"PasskeyOptions", "{\"type\":\"object\",\"required\":[\"publicKey\"],\"properties\":{"
                        "\"publicKey\":{\"type\":\"object\"}}}"},
     {"NewPasskey", OBJECT("\"name\",\"credential\"", NAME ",\"credential\":" CREDENTIAL)},
@@ -95,7 +116,7 @@ const struct module_schema auth_schemas[] = {
                  "\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Passkey\"}}}}"},
     {"Invite",
      "{\"type\":\"object\",\"required\":[\"id\",\"email\",\"role\"],\"properties\":{\"id\":" TEXT
-     "," EMAIL "," ROLE ",\"created_at\":" TIME ",\"expires_at\":" TIME
+     "," EMAIL "," ROLE ",\"organisation\":" MAYBE ",\"created_at\":" TIME ",\"expires_at\":" TIME
      ",\"invite\":{\"type\":\"string\",\"description\":\"Only in the answer that made it.\"}}}"},
     {"Message",
      "{\"type\":\"object\",\"required\":[\"id\",\"to\",\"kind\",\"subject\",\"body\"],"

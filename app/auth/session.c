@@ -286,7 +286,7 @@ rc_t auth_sessions_end(struct db_txn *t) {
 
 #define STATE_QUERY                                                                                \
     "SELECT u.id,u.email,u.name,u.role,u.state,u.password,u.created_ns,u.updated_ns,"              \
-    "u.password_ns,u.login_ns,u.locked_ns,u.failures,u.version,u.verified_ns,"                     \
+    "u.password_ns,u.login_ns,u.locked_ns,u.failures,u.version,u.verified_ns,u.org_id,"            \
     "s.mfa,s.proved_ns,s.remember,s.client_id,s.scopes,s.created_ns,s.refreshed_ns,s.expires_ns,"  \
     "s.id FROM session s JOIN user u ON u.id=s.user_id WHERE u.state='active' AND "
 

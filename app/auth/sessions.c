@@ -63,10 +63,7 @@ static void not_found(struct request *rq, const char *code, const char *text) {
 }
 
 void user_sessions_get(struct request *rq) {
-    if (id_valid(rq->params[0]))
-        list(rq, rq->params[0]);
-    else
-        not_found(rq, "user_not_found", "There is no account with this id.");
+    if (user_route_reached(rq)) list(rq, rq->params[0]);
 }
 
 /* ---- Ending ---------------------------------------------------------------------------------- */
@@ -104,6 +101,7 @@ static rc_t end_all_rows(struct db_txn *t, struct request *rq) {
     struct user user;
     s64 ended = 0;
     rc_t rc = user_by_id(t, rq->arena, rq->params[0], &user);
+    if (rc == RC_OK && !user_reached(rq, &user)) rc = RC_NOT_FOUND;
     if (rc == RC_OK) rc = session_end_all(t, user.id, S(""), &ended);
     struct audit_event event = {
         .action = "user.sessions_end",

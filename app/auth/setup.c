@@ -282,7 +282,8 @@ static rc_t configured_keep(struct arena *a, const struct user *user) {
     if (str_eq(user->role, S("admin")) && str_eq(user->state, S("active"))) return RC_OK;
     rc_t rc = db_write_begin(&t);
     if (rc) return rc;
-    rc = db_run(t, "UPDATE user SET role='admin',state='active',version=version+1 WHERE id=?1",
+    rc = db_run(t, "UPDATE user SET role='admin',state='active',org_id='',version=version+1"
+                " WHERE id=?1",
                 DB_TEXT(user->id));
     if (rc == RC_OK) rc = audit_add(t, NULL, &event);
     return db_write_end(t, rc);

@@ -117,9 +117,11 @@ static void verify(void *arg) {
 
 rc_t actor_fill(struct arena *a, const struct token_proof *p, struct actor *out) {
     const str parts[] = {p->user_id,    p->email,  p->role,   p->token_id,
-                         p->session_id, p->scopes, p->groups, p->org_id};
+                         p->session_id, p->scopes, p->groups, p->roles,
+                         p->org_id};
     str *const targets[] = {&out->user_id,    &out->email,  &out->role,   &out->token_id,
-                            &out->session_id, &out->scopes, &out->groups, &out->org_id};
+                            &out->session_id, &out->scopes, &out->groups, &out->roles,
+                            &out->org_id};
     size_t n = 1;
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) n += parts[i].len;
     char *to = arena_alloc(a, n);
@@ -170,6 +172,8 @@ static rc_t verify_slowly(struct arena *a, str text, struct token_proof *out, co
     rc_t rc = verify_text(a, text, &jwt, why);
     if (rc || (rc = db_read_begin(&t))) return rc;
     rc = session_owner(t, a, jwt.session_id, jwt.user_id, &user, &state);
+    *out = (struct token_proof){0};
+    if (rc == RC_OK) rc = membership_fill(t, a, &user, out);
     db_read_end(t);
     if (rc == RC_DENIED) *why = "the session has ended or the account is disabled";
     if (rc == RC_OK && !str_eq(user.role, jwt.role)) {
@@ -184,6 +188,9 @@ static rc_t verify_slowly(struct arena *a, str text, struct token_proof *out, co
                                 .role = jwt.role,
                                 .email = user.email,
                                 .scopes = state.scopes,
+                                .groups = out->groups,
+                                .roles = out->roles,
+                                .org_id = out->org_id,
                                 .kind = state.client_id.ptr ? ACTOR_CLIENT : ACTOR_USER,
                                 .mfa = state.mfa,
                                 .expires_ns = (u64)jwt.expires_s * NS_PER_S};

@@ -12,7 +12,7 @@
 #include "kernel/core/memory.h"
 #include "kernel/platform.h"
 
-enum { TOKEN_WAYS = 4, TOKEN_KEPT_MAX = 1024, TEXTS = 8 };
+enum { TOKEN_WAYS = 4, TOKEN_KEPT_MAX = 1024, TEXTS = 9 };
 struct slot {
     u64 hash, used_at, expires_ns; /* used_at 0: free */
     u16 token_len, lens[TEXTS];
@@ -24,7 +24,8 @@ struct slot {
 /* Where each text of a proof lies; the same order in every slot. */
 static void texts_of(struct token_proof *p, str *out[TEXTS]) {
     str *all[TEXTS] = {&p->user_id, &p->session_id, &p->token_id, &p->role,
-                       &p->email,   &p->scopes,     &p->groups,   &p->org_id};
+                       &p->email,   &p->scopes,     &p->groups,   &p->roles,
+                       &p->org_id};
     memcpy(out, all, sizeof all);
 }
 static struct {

@@ -60,9 +60,10 @@ rc_t user_read(struct db_rows *r, struct arena *a, struct user *out) {
         .failures = db_column_int(r, 11),
         .version = db_column_int(r, 12),
         .verified_ns = (u64)db_column_int(r, 13),
+        .org_id = arena_copy(a, db_column_text(r, 14)),
     };
     bool whole = out->id.ptr && out->email.ptr && out->name.ptr && out->role.ptr &&
-                 out->state.ptr && out->phc.ptr;
+                 out->state.ptr && out->phc.ptr && out->org_id.ptr;
     return whole ? RC_OK : RC_NO_MEMORY;
 }
 
@@ -95,7 +96,10 @@ rc_t user_asking(struct request *rq, struct user *out) {
 }
 
 static rc_t row_delete(struct db_txn *t, struct request *rq, const struct removal *r, str id) {
-    rc_t rc = db_run(t, r->sql, DB_TEXT(id));
+    /* A statement may take the asker's organisation as ?2. */
+    str org = rq->actor.org_id.len ? rq->actor.org_id : S("");
+    rc_t rc = strstr(r->sql, "?2") ? db_run(t, r->sql, DB_TEXT(id), DB_TEXT(org))
+                                   : db_run(t, r->sql, DB_TEXT(id));
     if (rc == RC_OK && db_changes(t) == 0) return RC_NOT_FOUND;
     str action = arena_printf(rq->arena, "%s.delete%c", r->kind, 0);
     struct audit_event event = {
@@ -126,10 +130,38 @@ rc_t user_insert(struct db_txn *t, struct arena *a, struct user *user) {
     return db_run(
         t,
         "INSERT INTO user(id,email,name,role,state,password,created_ns,updated_ns,password_ns,"
-        "verified_ns) VALUES(?1,?2,?3,?4,?5,?6,?7,?7,?7,?8)",
+        "verified_ns,org_id) VALUES(?1,?2,?3,?4,?5,?6,?7,?7,?7,?8,?9)",
         DB_TEXT(user->id), DB_TEXT(user->email), DB_TEXT(user->name), DB_TEXT(user->role),
         DB_TEXT(user->state), DB_TEXT(user->phc), DB_INT(user->created_ns),
-        DB_INT(user->verified_ns));
+        DB_INT(user->verified_ns), DB_TEXT(user->org_id.ptr ? user->org_id : S("")));
+}
+
+bool user_reached(const struct request *rq, const struct user *user) {
+    return !rq->actor.org_id.len || str_eq(rq->actor.org_id, user->org_id);
+}
+
+bool user_route_reached(struct request *rq) {
+    struct user user;
+    struct db_txn *t;
+    rc_t rc = id_valid(rq->params[0]) ? db_read_begin(&t) : RC_NOT_FOUND;
+    if (rc == RC_OK) {
+        rc = user_by_id(t, rq->arena, rq->params[0], &user);
+        db_read_end(t);
+    }
+    if (rc == RC_OK && !user_reached(rq, &user)) rc = RC_NOT_FOUND;
+    if (rc == RC_NOT_FOUND)
+        reply_problem(rq, 404, "user_not_found", "There is no account with this id.");
+    else if (rc)
+        reply_rc(rq, rc, "Reading the account");
+    return rc == RC_OK;
+}
+
+bool user_role_fits(struct request *rq, str role, str org_id) {
+    if (!str_eq(role, S("admin")) || (!org_id.len && !rq->actor.org_id.len)) return true;
+    reply_problem(rq, 422, "role_invalid",
+                  "role: administrators of the appliance are in no organisation; a group with the "
+                  "role manager looks after one.");
+    return false;
 }
 
 rc_t user_other_admins(struct db_txn *t, str except_id, s64 *out) {
@@ -156,6 +188,7 @@ void user_json(struct json_writer *w, const char *key, const struct user *user, 
     json_text(w, "name", user->name);
     json_text(w, "role", user->role);
     json_text(w, "state", user->state);
+    json_text(w, "organisation", user->org_id.len ? user->org_id : str_of(NULL, 0));
     json_time(w, "created_at", user->created_ns);
     json_time(w, "updated_at", user->updated_ns);
     json_time(w, "password_changed_at", user->password_ns);

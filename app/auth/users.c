@@ -22,27 +22,28 @@ static bool state_member(struct request *rq, const cJSON *body, str *out) {
 
 #define USERS_WHERE                                                                                \
     " FROM user WHERE (?1 IS NULL OR role=?1) AND (?2 IS NULL OR state=?2)"                        \
-    " AND (?3 IS NULL OR instr(email,lower(?3))>0 OR instr(lower(name),lower(?3))>0)"
+    " AND (?3 IS NULL OR instr(email,lower(?3))>0 OR instr(lower(name),lower(?3))>0)"             \
+    " AND (?4 IS NULL OR org_id=?4)"
 
 static struct db_value text_or_null(str s) {
     return s.ptr ? DB_TEXT(s) : DB_NULL;
 }
 
 struct users_filter {
-    str role, state, text; /* ptr NULL: any */
+    str role, state, text, org_id; /* ptr NULL: any */
 };
 static rc_t users_items(struct db_txn *t, struct request *rq, const struct page *page,
                         struct json_writer *w, u64 *out_total, void *arg) {
     const struct users_filter *f = arg;
     struct db_rows *r = NULL;
     struct db_value role = text_or_null(f->role), state = text_or_null(f->state),
-                    text = text_or_null(f->text);
-    rc_t rc = db_query(t, &r, "SELECT count(*)" USERS_WHERE, role, state, text);
+                    text = text_or_null(f->text), org = text_or_null(f->org_id);
+    rc_t rc = db_query(t, &r, "SELECT count(*)" USERS_WHERE, role, state, text, org);
     if (rc == RC_OK && (rc = db_next(r)) == RC_OK) *out_total = (u64)db_column_int(r, 0);
     db_done(r);
     if (rc) return rc;
-    rc = db_query(t, &r, "SELECT " USER_COLUMNS USERS_WHERE " ORDER BY email LIMIT ?4 OFFSET ?5",
-                  role, state, text, DB_INT(page->limit), DB_INT(page->offset));
+    rc = db_query(t, &r, "SELECT " USER_COLUMNS USERS_WHERE " ORDER BY email LIMIT ?5 OFFSET ?6",
+                  role, state, text, org, DB_INT(page->limit), DB_INT(page->offset));
     while (rc == RC_OK && (rc = db_next(r)) == RC_OK) {
         struct user user;
         if ((rc = user_read(r, rq->arena, &user))) break;
@@ -57,16 +58,20 @@ void users_get(struct request *rq) {
     struct page page;
     if (!request_page(rq, &page) || !request_query_text(rq, "role", 16, &f.role) ||
         !request_query_text(rq, "state", 16, &f.state) ||
-        !request_query_text(rq, "q", 100, &f.text))
+        !request_query_text(rq, "q", 100, &f.text) ||
+        !request_query_text(rq, "organisation", 36, &f.org_id))
         return;
+    if (rq->actor.org_id.len) f.org_id = rq->actor.org_id;
     page_answer(rq, &page, ANSWER_MAX, users_items, &f, "Listing the accounts");
 }
 
 /* ---- Create ---------------------------------------------------------------------------------- */
 
 void users_post(struct request *rq) {
-    static const char *const members[] = {"email", "password", "name", "role", NULL};
-    struct user user = {.role = S("user"), .state = S("active")};
+    static const char *const members[] = {"email", "password", "name", "role", "organisation",
+                                          NULL};
+    struct user user = {
+        .role = S("user"), .state = S("active"), .org_id = rq->actor.org_id};
     char phc[PHC_ROOM];
     cJSON *body;
     str password;
@@ -74,6 +79,7 @@ void users_post(struct request *rq) {
         !user_email_member(rq, body, true, &user.email) ||
         !request_member_text(rq, body, "name", true, 1, NAME_MAX_BYTES, &user.name) ||
         !user_role_member(rq, body, false, &user.role) ||
+        !org_member(rq, body, &user.org_id) || !user_role_fits(rq, user.role, user.org_id) ||
         !request_member_text(rq, body, "password", true, 1, 1024, &password) ||
         !user_password_acceptable(rq, password, user.email))
         return;
@@ -98,7 +104,7 @@ static rc_t read_one(struct request *rq, struct user *out) {
     if (rc) return rc;
     rc = user_by_id(t, rq->arena, rq->params[0], out);
     db_read_end(t);
-    return rc;
+    return rc == RC_OK && !user_reached(rq, out) ? RC_NOT_FOUND : rc;
 }
 
 static void no_such_user(struct request *rq) {
@@ -121,19 +127,20 @@ void user_get(struct request *rq) {
 }
 
 struct change {
-    str email, name, role, state, phc; /* ptr NULL: as it was */
+    str email, name, role, state, phc, org_id; /* ptr NULL: as it was */
     bool unlock;
 };
 
 static bool change_read(struct request *rq, struct change *c, str *password) {
     static const char *const members[] = {"email",    "name",   "role", "state",
-                                          "password", "locked", NULL};
+                                          "password", "locked", "organisation", NULL};
     bool locked = true;
     cJSON *body;
     if (!request_json(rq, &body) || !request_members_known(rq, body, members) ||
         !user_email_member(rq, body, false, &c->email) ||
         !request_member_text(rq, body, "name", false, 1, NAME_MAX_BYTES, &c->name) ||
         !user_role_member(rq, body, false, &c->role) || !state_member(rq, body, &c->state) ||
+        !org_member(rq, body, &c->org_id) ||
         !request_member_text(rq, body, "password", false, 1, 1024, password) ||
         !request_member_bool(rq, body, "locked", false, &locked))
         return false;
@@ -150,19 +157,25 @@ static rc_t change_rows(struct db_txn *t, struct request *rq, const struct chang
                         struct user *user) {
     s64 others = 1, ended = 0;
     rc_t rc = user_by_id(t, rq->arena, rq->params[0], user);
+    if (rc == RC_OK && !user_reached(rq, user)) rc = RC_NOT_FOUND;
     if (rc) return rc;
     if (user->version != version) return RC_AGAIN;
+    str org_id = c->org_id.ptr ? c->org_id : user->org_id;
+    bool moves = !str_eq(org_id, user->org_id);
     str role = c->role.ptr ? c->role : user->role, state = c->state.ptr ? c->state : user->state;
     bool demoted = active_admin(user->role, user->state) && !active_admin(role, state);
     if (demoted && (rc = user_other_admins(t, user->id, &others))) return rc;
     if (others == 0) return RC_DENIED;
+    if (moves) rc = db_run(t, "DELETE FROM auth_member WHERE user_id=?1", DB_TEXT(user->id));
+    if (rc) return rc;
     rc = db_run(t,
-                "UPDATE user SET email=?2,name=?3,role=?4,state=?5,updated_ns=?6,version=version+1,"
+                "UPDATE user SET org_id=?8,email=?2,name=?3,role=?4,state=?5,updated_ns=?6,"
+                "version=version+1,"
                 "failures=CASE WHEN ?7 THEN 0 ELSE failures END,"
                 "locked_ns=CASE WHEN ?7 THEN 0 ELSE locked_ns END WHERE id=?1",
                 DB_TEXT(user->id), DB_TEXT(c->email.ptr ? c->email : user->email),
                 DB_TEXT(c->name.ptr ? c->name : user->name), DB_TEXT(role), DB_TEXT(state),
-                DB_INT(auth_now_ns()), DB_INT(c->unlock));
+                DB_INT(auth_now_ns()), DB_INT(c->unlock), DB_TEXT(org_id));
     if (rc == RC_OK && c->phc.ptr) rc = user_set_password(t, user->id, c->phc);
     bool ends = c->phc.ptr || str_eq(state, S("disabled"));
     if (rc == RC_OK && ends) rc = session_end_all(t, user->id, S(""), &ended);
@@ -202,6 +215,9 @@ void user_put(struct request *rq) {
     if (!change_read(rq, &c, &password)) return;
     rc_t rc = read_one(rq, &user);
     if (rc == RC_OK && !request_if_match(rq, user.version, false)) return;
+    if (rc == RC_OK && !user_role_fits(rq, c.role.ptr ? c.role : user.role,
+                                       c.org_id.ptr ? c.org_id : user.org_id))
+        return;
     if (rc == RC_OK && password.ptr) {
         if (!user_password_acceptable(rq, password, c.email.ptr ? c.email : user.email)) return;
         if (!user_password_hash(rq, password, phc, &c.phc)) return;
@@ -225,6 +241,7 @@ void user_put(struct request *rq) {
 static rc_t delete_rows(struct db_txn *t, struct request *rq, struct user *user) {
     s64 others = 1, ended;
     rc_t rc = user_by_id(t, rq->arena, rq->params[0], user);
+    if (rc == RC_OK && !user_reached(rq, user)) rc = RC_NOT_FOUND;
     if (rc) return rc;
     if (active_admin(user->role, user->state) && (rc = user_other_admins(t, user->id, &others)))
         return rc;

@@ -146,7 +146,7 @@ bool policy_fetch(struct request *rq, struct policy *out) {
                           &(struct access_question){&rq->actor, S("policies:document:read"),
                                                     out->id, out->author_id, out->status},
                           &may);
-        if (!may.allowed) rc = RC_NOT_FOUND;
+        if (!may.allowed || !access_reaches(&rq->actor, out->org_id)) rc = RC_NOT_FOUND;
     }
     if (rc == RC_NOT_FOUND)
         not_found(rq);
@@ -215,7 +215,8 @@ void policies_post(struct request *rq) {
                        .approver_id = S(""),
                        .approver = S(""),
                        .author_id = rq->actor.user_id,
-                       .author = rq->actor.email};
+                       .author = rq->actor.email,
+                       .org_id = rq->actor.org_id.len ? rq->actor.org_id : S("")};
     char id[ID_ROOM];
     cJSON *body;
     if (!request_json(rq, &body) || !content_members_read(rq, body, true, &p)) return;

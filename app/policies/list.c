@@ -45,6 +45,9 @@ static void filter_visible(struct request *rq, struct filter *f) {
         filter_add(f, sql.ptr, DB_TEXT(rq->actor.user_id));
     else
         f->where = sql;
+    if (access_reaches(&rq->actor, S("-"))) return; /* every organisation's */
+    filter_add(f, "p.org_id IN ('',?)",
+               DB_TEXT(rq->actor.org_id.len ? rq->actor.org_id : S("")));
 }
 
 /* ---- Filters --------------------------------------------------------------------------------- */

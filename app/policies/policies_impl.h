@@ -86,6 +86,7 @@ struct policy {                                                 /* texts in the 
     str id, title, summary, body, category, jurisdiction, tags; /* tags: a JSON array, sorted */
     str priority, impact, language, status;
     str author_id, author, approver_id, approver;
+    str org_id; /* whose it is; empty: everybody's */
     s64 version, revision; /* 1 is "1.0"; the ETag */
     u64 created_ns, updated_ns, approved_ns, published_ns;
 };
@@ -93,8 +94,8 @@ struct policy {                                                 /* texts in the 
     "p.num,p.id,p.title,p.summary,p.category,p.jurisdiction,p.tags,p.priority,p.impact,p."         \
     "language,"                                                                                    \
     "p.status,p.author_id,p.author,p.approver_id,p.approver,p.version,p.revision,p.created_ns,"    \
-    "p.updated_ns,p.approved_ns,p.published_ns"
-#define POLICY_COLUMN_COUNT 21
+    "p.updated_ns,p.approved_ns,p.published_ns,p.org_id"
+#define POLICY_COLUMN_COUNT 22
 extern const struct db_schema policies_schema;
 rc_t policy_read(struct db_rows *r, struct arena *a, struct policy *out);         /* no body */
 rc_t policy_by_id(struct db_txn *t, struct arena *a, str id, struct policy *out); /* with body */

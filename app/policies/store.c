@@ -67,6 +67,10 @@ static const char *const steps[] = {
     "'draft' AS to_status,1 AS version,'' AS comment FROM policy"
     " UNION ALL SELECT policy,revision,at_ns,actor_id,actor,action,from_status,to_status,version,"
     "comment FROM policy_event;",
+    "ALTER TABLE policy ADD COLUMN org_id TEXT NOT NULL DEFAULT '';"
+    "DROP INDEX policy_list;"
+    "CREATE INDEX policy_list ON policy(updated_ns,status,author_id,category,jurisdiction,language,"
+    "priority,impact,created_ns,org_id);",
     NULL,
 };
 const struct db_schema policies_schema = {.module = "policies", .steps = steps};
@@ -140,7 +144,8 @@ rc_t policy_read(struct db_rows *r, struct arena *a, struct policy *out) {
     out->updated_ns = (u64)db_column_int(r, 18);
     out->approved_ns = (u64)db_column_int(r, 19);
     out->published_ns = (u64)db_column_int(r, 20);
-    return RC_OK;
+    out->org_id = arena_copy(a, db_column_text(r, 21));
+    return out->org_id.ptr ? RC_OK : RC_NO_MEMORY;
 }
 
 rc_t policy_by_id(struct db_txn *t, struct arena *a, str id, struct policy *out) {
@@ -171,12 +176,13 @@ rc_t policy_insert(struct db_txn *t, struct policy *p) {
     rc_t rc =
         db_run(t,
                "INSERT INTO policy(id,title,summary,body,category,jurisdiction,tags,priority,"
-               "impact,language,status,version,revision,author_id,author,created_ns,updated_ns)"
-               " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,1,1,?12,?13,?14,?14)",
+               "impact,language,status,version,revision,author_id,author,created_ns,updated_ns,"
+               "org_id) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,1,1,?12,?13,?14,?14,?15)",
                DB_TEXT(p->id), DB_TEXT(p->title), DB_TEXT(p->summary), DB_TEXT(p->body),
                DB_TEXT(p->category), DB_TEXT(p->jurisdiction), DB_TEXT(p->tags),
                DB_TEXT(p->priority), DB_TEXT(p->impact), DB_TEXT(p->language), DB_TEXT(p->status),
-               DB_TEXT(p->author_id), DB_TEXT(p->author), DB_INT(p->created_ns));
+               DB_TEXT(p->author_id), DB_TEXT(p->author), DB_INT(p->created_ns),
+               DB_TEXT(p->org_id));
     if (rc) return rc;
     p->num = db_last_id(t);
     return tags_write(t, p);
