@@ -322,6 +322,7 @@ bench:
 	$Q$(MAKE) --no-print-directory guest release-host build/release-host/opctl image build/insncount.so
 	$Qpython3 tests/bench/bench.py
 	$Qpython3 tests/bench/policy_bench.py
+	$Qpython3 tests/bench/cache_bench.py
 profile:
 	$Qtools/setup.sh bench
 	$Q$(MAKE) --no-print-directory guest build/insnprof.so

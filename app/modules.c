@@ -32,5 +32,6 @@ const struct module *const modules[] = {
     &idempotency_module, &policies_module,
     &rego_module,        /* policies in Rego, and decisions */
     &cache_module,       /* keys and values, spoken to over RESP */
+    &cache_users_module, /* who may, from the database */
     NULL,
 };

@@ -14,7 +14,7 @@ test='clang libclang-rt-dev llvm openssl sqlite3 python3-jsonschema gdb iproute2
       prometheus git file tcl redis-tools python3-redis python3-hpack nghttp2-client'
 
 # The load generator.
-bench='wrk iproute2'
+bench='wrk iproute2 redis-tools redis-server'
 
 case ${1:-test} in
 run) packages=$run ;;

@@ -3,7 +3,8 @@
  *
  * No port is open before a user exists: a first start has none. A user comes from the machine's
  * configuration: cache.password, the user "default". Others are made over the wire (ACL SETUSER)
- * and last until the next start. cache.debug, for tests alone, lets anyone in and DEBUG answer. */
+ * and kept in the database (store.c). cache.debug, for tests alone, lets anyone in and DEBUG
+ * answer. */
 #include "app/cache/cache.h"
 #include "app/cache/acl.h"
 #include "app/cache/command.h"
@@ -13,6 +14,7 @@
 #include "app/cache/features.h"
 #include "app/cache/server.h"
 #include "app/cache/settings.h"
+#include "app/cache/store.h"
 #include "app/config/config.h"
 #include "app/module.h"
 #include "kernel/base/log.h"
@@ -39,6 +41,7 @@ static void add_configured_user(void) {
     if (acl_user_set(S("default"), rules, ARRAY_LEN(rules), &why))
         log_error("cache", "the configured user could not be made", "why=%s",
                   LOGSTR(str_from_c(why.text)));
+    users_default_is_configured();
     text_drop(rule);
     config_forget("cache.password");
 }

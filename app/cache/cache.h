@@ -4,4 +4,5 @@
 #include "kernel/base/base.h"
 
 extern const struct module cache_module;
+extern const struct module cache_users_module; /* its users, once there is a database */
 void cache_listen(void); /* opens the ports if somebody may sign in, closes them if nobody may */

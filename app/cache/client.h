@@ -38,6 +38,7 @@ struct waits; /* wait.c */
 enum { /* why a client does not run for now */
     HELD_WAITING = 1, /* in a blocking command */
     HELD_PAUSED = 2,  /* CLIENT PAUSE */
+    HELD_SAVING = 4,  /* until its change of users is durable */
 };
 enum reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP_NEXT, REPLY_SKIP };
 
@@ -71,6 +72,8 @@ struct client {
     u64 out_soft_since_ns;
 
     struct cache_user *user;   /* NULL: has not signed in */
+    u64 saving;                /* store.c: which change of users it waits for */
+    s64 save_answer;
     char name[64], library[64], library_version[32];
     u64 created_ns, active_ns;
     u64 commands, bytes_in, bytes_out;

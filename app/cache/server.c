@@ -18,6 +18,7 @@
 #include "app/cache/command.h"
 #include "app/cache/evict.h"
 #include "app/cache/features.h"
+#include "app/cache/figures.h"
 #include "kernel/base/log.h"
 #include "kernel/core/loop.h"
 #include "kernel/core/memory.h"
@@ -147,7 +148,7 @@ static bool client_flush(struct client *c) {
         client_free(c, false);
         return false;
     }
-    if (c->closing && !c->out.first) {
+    if (c->closing && !c->out.first && !(c->held & HELD_SAVING)) {
         client_free(c, true);
         return false;
     }
@@ -416,6 +417,7 @@ static void on_tick(void *arg) {
     u64 until = platform_clock_ns() + LOOP_SLICE_US * NS_PER_US;
     bool more = keys_expire_run(until);
     server_tick();
+    figures_publish();
     if (waits_ready()) waits_serve();
     server_arm();
     if (more) (void)!!timer_start(&server.tick, platform_clock_ns() + NS_PER_MS / 4);

@@ -31,6 +31,11 @@ double read_heap(void) { return (double)memory_heap_bytes(); }
 double read_pressure(void) { return memory_pressure_percent() / 100.0; }
 double read_ready(void) { return health_ready(); }
 double read_bundle_activation(void) { return (double)metric_values[METRIC_BUNDLE_ACTIVATION]; }
+double read_cache_keys(void) { return (double)metric_values[METRIC_CACHE_KEYS]; }
+double read_cache_clients(void) { return (double)metric_values[METRIC_CACHE_CLIENTS]; }
+double read_cache_blocked(void) { return (double)metric_values[METRIC_CACHE_BLOCKED]; }
+double read_cache_memory(void) { return (double)metric_values[METRIC_CACHE_MEMORY]; }
+double read_cache_memory_max(void) { return (double)metric_values[METRIC_CACHE_MEMORY_MAX]; }
 double read_fibers(void) { return fiber_count(); }
 double read_fibers_max(void) { return fiber_capacity(); }
 double read_workers(void) { return worker_count(); }

@@ -254,7 +254,62 @@ class Cache(AppliancePerClass):
         self.assertEqual(cli("GET", "p499"), "499\n")
 
 
+    def test_figures_in_metrics(self):
+        def figure(name):
+            line = [l for l in self.a.get("/metrics").body.decode().splitlines() if l.startswith(name + " ")]
+            return float(line[0].split()[1])
+        with Redis(self.a) as r:
+            hits, misses = figure("openpolicy_cache_hits_total"), figure("openpolicy_cache_misses_total")
+            r.do("SET", "seen", "1")
+            for _ in range(5):
+                r.do("GET", "seen")
+            r.do("GET", "never seen")
+            until(lambda: figure("openpolicy_cache_hits_total") == hits + 5, 10, why="hits")
+            self.assertEqual(figure("openpolicy_cache_misses_total"), misses + 1)
+            self.assertGreaterEqual(figure("openpolicy_cache_clients"), 1)
+            self.assertGreater(figure("openpolicy_cache_memory_max_bytes"), figure("openpolicy_cache_memory_bytes"))
+            r.do("CONFIG", "RESETSTAT")
+            time.sleep(0.3)
+            self.assertGreaterEqual(figure("openpolicy_cache_hits_total"), hits + 5)
+
+
 class Alone(unittest.TestCase):
+    def test_users_survive_a_restart_and_a_cut(self):
+        with Appliance(resp=True, config={"cache.password": PASSWORD}) as a:
+            with Redis(a) as r:
+                for words in (("reader", "on", ">one", "~public:*", "%R~both:*", "+@read", "-keys"),
+                              ("writer", "on", ">two", "(+set ~w:*)", "(+get ~r:*)"), ("gone", "on", ">three")):
+                    self.assertEqual(r.do("ACL", "SETUSER", *words), "OK")
+                self.assertEqual(r.do("ACL", "DELUSER", "gone"), 1)
+                before = [l for l in r.do("ACL", "LIST") if b"default" not in l]
+                self.assertEqual(len(before), 2)
+            a.cut()  # what was answered is on the disk
+            a.start()
+            with Redis(a) as r:
+                self.assertEqual([l for l in r.do("ACL", "LIST") if b"default" not in l], before)
+            del a.config["cache.password"]
+            a.restart()
+            with Redis(a, "one", "reader") as r:  # the port is open: somebody may sign in
+                self.assertIsNone(r.do("GET", "public:1"))
+                self.assertIn("NOPERM", str(r.do("KEYS", "*")))
+            with self.assertRaises(PermissionError):
+                Redis(a, "three", "gone")
+
+    def test_over_tls(self):
+        with Appliance(resp=True, config={"cache.password": PASSWORD, "cache.port": 0, "cache.tls_port": 6379}) as a:
+            with Redis(a, tls=True) as r:
+                self.assertEqual(r.do("SET", "k", b"x" * 100000), "OK")
+                self.assertEqual(r.do("GET", "k"), b"x" * 100000)
+                r.raw(b"".join(Redis.pack("INCR", "n") for _ in range(500)))
+                self.assertEqual([r.read() for _ in range(500)], list(range(1, 501)))
+            with socket.create_connection(("127.0.0.1", a.resp_port), 10) as s:  # not in the clear
+                s.settimeout(10)
+                s.sendall(b"PING\r\n")
+                try:
+                    self.assertNotIn(b"PONG", s.recv(100))
+                except ConnectionError:
+                    pass
+
     def test_no_port_is_open_before_a_user_exists(self):
         with Appliance(resp=True) as a:
             with socket.create_connection(("127.0.0.1", a.resp_port), 10) as s:

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* acl.c — ACL: users shown and changed over the wire, what was refused, and trials. Users
- * last until the next start; the one of cache.password is made anew then. */
+ * are kept by store.c. */
 #include "app/cache/acl_impl.h"
+#include "app/cache/store.h"
 #include "app/cache/data/memory.h"
 #include "app/cache/data/numbers.h"
 #include "app/cache/features.h"
@@ -212,7 +213,7 @@ void cmd_acl_setuser(struct client *c) {
         return;
     }
     if (acl_user_set(c->argv[2], c->argv + 3, c->argc - 3, &why)) say_error(c, why.text);
-    else say_ok(c);
+    else users_changed(c, -1);
 }
 
 void cmd_acl_deluser(struct client *c) {
@@ -230,7 +231,8 @@ void cmd_acl_deluser(struct client *c) {
         acl_user_delete(u);
         n++;
     }
-    say_integer(c, n);
+    if (n && !c->dead) users_changed(c, n);
+    else say_integer(c, n);
 }
 
 void cmd_acl_cat(struct client *c) {

@@ -114,6 +114,8 @@ void cmd_debug(struct client *c) {
     } else if (arg_is(c, 1, "set-active-expire") && c->argc == 3) {
         keys_expiry_set(str_eq(c->argv[2], S("1")));
         say_ok(c);
+    } else if (arg_is(c, 1, "quicklist-packed-threshold") && c->argc == 3) {
+        say_ok(c); /* from where on an element of a list has a block of its own: always, here */
     } else if (arg_is(c, 1, "jmap") || arg_is(c, 1, "set-disable-deny-scripts")) {
         say_ok(c);
     } else {

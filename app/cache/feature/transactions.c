@@ -114,12 +114,6 @@ void cmd_unwatch(struct client *c) {
     say_ok(c);
 }
 
-static void touch_all(struct watched_key *k) {
-    for (struct watch *w = k->first; w; w = w->next_of_key)
-        if (!w->ended) w->client->multi_dirty = true;
-        else w->ended = false;
-}
-
 void watch_key_changed(struct keys *k, str key) {
     struct text *hold;
     if (!watched.count) return;
@@ -137,6 +131,20 @@ void watch_key_changed(struct keys *k, str key) {
     }
 }
 
+static bool has_ended(const struct keys *k, const struct entry *e) {
+    s64 end = e ? keys_end(k, e) : -1;
+    return end >= 0 && end <= cache_now_ms();
+}
+
+/* What was as good as gone and will be gone, or as good as gone again, has not changed. */
+static void watch_replaced(struct watch *w, const struct entry *here, const struct keys *by,
+                           const struct entry *there) {
+    if (w->ended && !there) w->ended = false;
+    else if (w->ended && has_ended(by, there)) return;
+    else if (!w->ended && !here && has_ended(by, there)) w->ended = true;
+    else w->client->multi_dirty = true;
+}
+
 /* Flushed, or exchanged with another: whoever watches a key that is there, or will be. */
 void watch_database_changed(struct keys *k, const struct keys *by) {
     struct dict_walk walk;
@@ -147,7 +155,9 @@ void watch_database_changed(struct keys *k, const struct keys *by) {
         str key = str_of(found->key + 1, n->len - 1);
         if ((u8)found->key[0] != k->id) continue;
         struct entry *here = (struct entry *)dict_find(&k->dict, key);
-        if (here || (by && dict_find(&by->dict, key))) touch_all(found);
+        struct entry *there = by ? (struct entry *)dict_find(&by->dict, key) : NULL;
+        for (struct watch *w = here || there ? found->first : NULL; w; w = w->next_of_key)
+            watch_replaced(w, here, by, there);
     }
 }
 
@@ -156,8 +166,7 @@ static bool watched_key_ended(struct client *c) {
         struct keys *k = &databases[(u8)w->key->key[0]];
         struct entry *e = (struct entry *)dict_find(&k->dict, str_of(w->key->key + 1,
                                                                      w->key->node.len - 1));
-        s64 end = e ? keys_end(k, e) : -1;
-        if (!w->ended && end >= 0 && end <= cache_now_ms()) return true;
+        if (!w->ended && has_ended(k, e)) return true;
     }
     return false;
 }
