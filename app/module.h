@@ -43,6 +43,9 @@ struct route {
     bool quiet;             /* no access-log line, never shed (health, metrics) */
     bool probe;             /* answered without asking who and whether: must work when they fail */
     bool page;              /* for people's browsers: scripts and styles of our own may run */
+    /* Of a foreign API whose clients expect it: query parameters nobody knows, or sent twice, and a
+     * slash at the path's end are as if not there; problems also say `message`. */
+    bool lenient;
 };
 
 enum phase { PHASE_POST_READ, PHASE_ROUTE, PHASE_LIMIT, PHASE_AUTH, PHASE_POLICY, PHASE_CONTENT,

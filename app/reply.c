@@ -50,6 +50,7 @@ void reply_problem(struct request *rq, int status, const char *code, const char 
     json_int(&w, "status", status);
     json_text(&w, "code", str_from_c(code));
     json_text(&w, "detail", sentence);
+    if (rq->route && rq->route->lenient) json_text(&w, "message", sentence);
     json_text(&w, "request_id", rq->http->id);
     json_object_end(&w);
     str body = w.out.failed ? S("{\"title\":\"Out of memory\"}") : buf_str(&w.out);

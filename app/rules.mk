@@ -15,6 +15,11 @@ build/gen/policy_zones.c: tools/zones.py build/src/tzdata.stamp
 	@mkdir -p $(@D)
 	$(call say,GEN,$@)
 	$Qtools/zones.py $@ build/src/tzdata
+# Which commit this is: written anew only when that changes.
+GEN += build/gen/version_stamp.c
+.PHONY: always
+build/gen/version_stamp.c: always
+	$Qtools/stamp.sh $@
 # The access policy, as text.
 GEN += build/gen/access_policy.c
 build/gen/access_policy.c: tools/embed_text.py app/access/authz.rego

@@ -7,6 +7,10 @@ set -eu
 export LC_ALL=C
 export CCACHE_DISABLE=1
 cd "$(dirname "$0")/.."
+# There is no git over there.
+OPENPOLICY_COMMIT=$(sed -n 's/.*openpolicy_commit\[\] = "\(.*\)".*/\1/p' build/gen/version_stamp.c)
+OPENPOLICY_TIME=$(sed -n 's/.*commit_time\[\] = "\(.*\)".*/\1/p' build/gen/version_stamp.c)
+export OPENPOLICY_COMMIT OPENPOLICY_TIME
 elf=build/guest/openpolicy.elf
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -121,3 +121,6 @@ void bundle_manifest_write(struct buf *to, struct heap *h, const struct bundle_m
 rc_t bundle_pack(const struct bundle_files *files, struct buf *out);
 /* Appends the bytes as one gzip member. RC_LIMIT: the buffer's maximum; RC_NO_MEMORY. */
 rc_t gzip_pack(str bytes, struct buf *to);
+/* Appends what one or more members hold. RC_LIMIT: the buffer's maximum; RC_INVALID: not gzip, or
+ * its end is missing. */
+rc_t gzip_unpack(str packed, struct buf *to, struct diag *why);

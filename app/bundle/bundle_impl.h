@@ -12,9 +12,6 @@ LIMIT(BUNDLE_DEPTH_MAX, 128, 32)          /* folders in folders: each is a key o
 LIMIT(BUNDLE_ROOTS_MAX, 4096, 16)         /* each is compared with each */
 LIMIT(BUNDLE_TOKEN_MAX, 1 << 26, 1 << 22) /* a signature lists every file */
 
-/* ---- gzip.c ---- */
-rc_t gzip_unpack(str packed, struct buf *to, struct diag *why);
-
 /* ---- tar.c ---- */
 /* Lists the regular files of an archive; anything but files and folders is refused. */
 rc_t tar_list(struct heap *h, str archive, size_t file_bytes_max, struct bundle_files *out,

@@ -141,6 +141,14 @@ static void add_allow(struct request *rq) {
         log_warn("gateway", "no room for an Allow field");
 }
 
+/* "/x/" is "/x" for those who say so. */
+static rc_t find_lenient(struct request *rq, struct router_match *m) {
+    str path = rq->http->path;
+    if (path.len < 2 || path.ptr[path.len - 1] != '/') return RC_NOT_FOUND;
+    rc_t rc = router_find(gateway.router, rq->http->method, str_take(path, path.len - 1), m);
+    return !rc && m->route->lenient ? RC_OK : RC_NOT_FOUND;
+}
+
 /* "/x/" where only "/x" exists: one canonical path per thing. */
 static bool redirect_slash(struct request *rq) {
     struct router_match m;
@@ -172,6 +180,7 @@ rc_t pipeline_route(struct request *rq) {
     struct router_match m;
     if (str_eq(rq->http->path, S("*"))) return answer_asterisk(rq);
     rc_t rc = router_find(gateway.router, rq->http->method, rq->http->path, &m);
+    if (rc == RC_NOT_FOUND) rc = find_lenient(rq, &m);
     if (rc == RC_NOT_FOUND) {
         add_headers(rq);
         if (!redirect_slash(rq))

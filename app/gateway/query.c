@@ -3,6 +3,7 @@
  *
  * A misspelt filter that is silently ignored answers with too much; so an unknown name is 400 and
  * named. The same table feeds the API document, so the two cannot part.
+ * Routes that are lenient take any name, any number of times: their handlers look through them.
  * Leaves ranges and lengths to the handlers (request_page, request_query_text). */
 #include "app/gateway/gateway_impl.h"
 #include "app/reply.h"
@@ -46,6 +47,10 @@ rc_t query_check(struct request *rq) {
         str name, value;
         rc_t rc = decode(rq, raw_name, raw_name, &name);
         if (rc) return rc;
+        if (rq->route->lenient) {
+            if ((rc = decode(rq, raw_value, name, &value))) return rc;
+            continue;
+        }
         int i = find_listed(rq->route->query, name);
         if (i < 0) return refuse(rq, "query_unknown", "is not known here", name);
         CHECK(i < 64);

@@ -16,9 +16,10 @@ bool health_ready(void);
 enum health_state health_overall(void);
 /* "starting" "healthy" "degraded" "unhealthy" */
 const char *health_state_name(enum health_state s);
-/* Answers `/health?bundles` and `/health?plugins` in the reference's words: why not; NULL: all is
- * well. `except` is a plugin that does not count, or empty. */
-void health_engine_set(const char *(*why_not)(bool bundles, bool plugins, str except));
+/* `answer` answers a /health that is asked in the reference's way (`?bundles`, `?plugins`); false:
+ * it was not, and nothing was said. */
+struct request;
+void health_engine_set(bool (*answer)(struct request *rq));
 /* Why the database could not be opened at boot; empty: it could. */
 void health_storage_failed(const char *why);
 /* Members of the object that is open: used_bytes, heap_bytes, pressure_percent, budgets. */

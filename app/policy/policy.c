@@ -277,6 +277,37 @@ void policy_query_drop(struct policy_query *q) {
     free(q);
 }
 
+struct refusal {
+    const char *const *names;
+    struct policy_errors *errors;
+    bool found;
+};
+
+static bool refuse_call(struct ast_walk *w, struct ast_expr *e) {
+    struct refusal *r = w->arg;
+    struct buf name;
+    if (e->kind != AST_EXPR_CALL) return true;
+    buf_open(&name, KIB(1));
+    ast_term_write(&name, e->terms[0]);
+    for (const char *const *one = r->names; *one; one++)
+        if (str_eq(buf_str(&name), str_from_c(*one))) {
+            (void)policy_error_add(r->errors, POLICY_TYPE_ERROR, &e->at,
+                                   "unsafe built-in function calls in expression: %s", *one);
+            r->found = true;
+        }
+    buf_close(&name);
+    return true;
+}
+
+rc_t policy_check_calls(struct ast_body *body, const char *const *refused,
+                        struct policy_errors *errors) {
+    struct refusal r = {.names = refused, .errors = errors};
+    struct ast_walk w = {.expr = refuse_call, .arg = &r};
+    if (!refused) return RC_OK;
+    ast_walk_body(&w, body);
+    return r.found ? RC_INVALID : RC_OK;
+}
+
 rc_t policy_prepare_with(struct policy_program *p, str text, const struct policy_query_options *o,
                          struct policy_query **out, struct policy_errors *errors) {
     struct policy_query *q = query_open(p);
@@ -292,6 +323,7 @@ rc_t policy_prepare_with(struct policy_program *p, str text, const struct policy
     if (!rc)
         rc = compile_query(h, p->program.compiled, body, o->package, o->imports, o->import_count,
                            &compiled, errors);
+    if (!rc) rc = policy_check_calls(compiled.body, o->refused, errors);
     if (!rc) rc = plan_query(q, &compiled, errors);
     count_time(o->times, &since, o->times ? &o->times->compile_ns : NULL);
     if (rc) {

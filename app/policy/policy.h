@@ -50,7 +50,11 @@ struct policy_query_options {
     u32 import_count;
     bool trace;
     struct policy_times *times; /* may be NULL */
+    const char *const *refused; /* builtins that the query itself may not call; NULL-ended or NULL */
 };
+/* RC_INVALID, and `errors` in the reference's words: a compiled body calls one of `refused`. */
+rc_t policy_check_calls(struct ast_body *body, const char *const *refused,
+                        struct policy_errors *errors);
 rc_t policy_prepare_with(struct policy_program *p, str query, const struct policy_query_options *o,
                          struct policy_query **out, struct policy_errors *errors);
 /* The document at a path, "a/b" for data.a.b: the question of the REST API, without parsing. */

@@ -3,16 +3,22 @@
  * is not under /v1 answers as the rest of our API does (problem+json). */
 #include <stdarg.h>
 #include <stdio.h>
+#include "app/bundle/bundle.h"
+#include "app/config/config.h"
 #include "app/policy/value/json_text.h"
 #include "app/policy/value/yaml_text.h"
-#include "app/config/config.h"
 #include "app/rego/bundles.h"
 #include "app/rego/rego_impl.h"
 #include "app/rego/service.h"
 #include "app/version.h"
 #include "kernel/core/worker.h"
 
-enum { ANSWER_BYTES_MAX = 64 << 20, READ_ON_LOOP_MAX = 16384 };
+enum {
+    ANSWER_BYTES_MAX = 64 << 20,
+    READ_ON_LOOP_MAX = 16384,
+    GZIP_FROM = 1024,        /* smaller answers are sent as they are */
+    GZIP_BODY_MAX = 4 << 20, /* of a body without its compression */
+};
 
 /* Switches are texts here: as with the reference, `?pretty` alone is true. */
 const struct route_param rego_parameters[] = {
@@ -26,36 +32,66 @@ const struct route_param rego_parameters[] = {
     {.name = NULL},
 };
 
-static bool flag_read(struct request *rq, const char *name, bool *out) {
-    str text = {0};
-    if (!request_query_text(rq, name, 16, &text)) return false;
-    *out = text.ptr && (!text.len || str_eq_nocase(text, S("true")));
-    return true;
+/* The next value that the query gives a name; false: there is none. What cannot be decoded was
+ * refused before (app/gateway/query.c). */
+bool rego_query_next(struct request *rq, str *rest, const char *name, str *out) {
+    str raw_name, raw_value, plain;
+    while (http_query_next(rest, &raw_name, &raw_value)) {
+        bool same = str_eq(raw_name, str_from_c(name));
+        if (!same && str_find_byte(raw_name, '%') < raw_name.len)
+            same = !http_percent_decode(rq->arena, raw_name, true, &plain) &&
+                   str_eq(plain, str_from_c(name));
+        if (same && !http_percent_decode(rq->arena, raw_value, true, out)) return true;
+    }
+    return false;
+}
+
+bool rego_query_last(struct request *rq, const char *name, str *out) {
+    str rest = rq->http->query, text;
+    while (rego_query_next(rq, &rest, name, &text)) *out = text;
+    if (!out->ptr || !memchr(out->ptr, 0, out->len)) return true;
+    rego_error(rq, 400, "invalid_parameter", "the parameter '%s' has a NUL in it", name);
+    return false;
+}
+
+/* Alone it is true, as with the reference; else one of its values has to say so. */
+bool rego_flag(struct request *rq, const char *name) {
+    str rest = rq->http->query, text;
+    u32 count = 0;
+    bool on = false, bare = true;
+    for (; rego_query_next(rq, &rest, name, &text); count++) {
+        on |= str_eq_nocase(text, S("true"));
+        bare &= !text.len;
+    }
+    return on || (count == 1 && bare);
 }
 
 /* Words the reference does not know are as if not there, as with it. */
-static bool explain_read(struct request *rq, struct rego_options *out) {
-    str text = {0};
-    if (!request_query_text(rq, "explain", 16, &text)) return false;
-    if (text.ptr && rq->actor.user_id.len) (void)policy_explain_of(text, &out->explain);
-    return true;
+static void explain_read(struct request *rq, struct rego_options *out) {
+    str rest = rq->http->query, text;
+    if (!rq->actor.user_id.len) return;
+    while (out->explain == POLICY_EXPLAIN_OFF && rego_query_next(rq, &rest, "explain", &text))
+        (void)policy_explain_of(text, &out->explain);
 }
 
-bool rego_options_read(struct request *rq, struct rego_options *out) {
+void rego_options_read(struct request *rq, struct rego_options *out) {
     *out = (struct rego_options){0};
-    bool ok = flag_read(rq, "pretty", &out->pretty) && flag_read(rq, "metrics", &out->metrics) &&
-              flag_read(rq, "instrument", &out->instrument) &&
-              flag_read(rq, "provenance", &out->provenance) &&
-              flag_read(rq, "strict-builtin-errors", &out->strict) && explain_read(rq, out);
+    if (!rq->http->query.len) return;
+    out->pretty = rego_flag(rq, "pretty");
+    out->metrics = rego_flag(rq, "metrics");
+    out->instrument = rego_flag(rq, "instrument");
+    out->provenance = rego_flag(rq, "provenance");
+    out->strict = rego_flag(rq, "strict-builtin-errors");
+    explain_read(rq, out);
     out->metrics |= out->instrument;
-    return ok;
 }
 
 void rego_put_provenance(struct buf *to, const struct rego_state *s) {
     (void)buf_printf(to,
-                     "\"provenance\":{\"version\":\"%s\",\"build_commit\":\"\","
-                     "\"build_timestamp\":\"\",\"build_hostname\":\"\",\"revision\":\"%lld\"",
-                     OPENPOLICY_VERSION, (long long)s->revision);
+                     "\"provenance\":{\"version\":\"%s\",\"build_commit\":\"%s\","
+                     "\"build_timestamp\":\"%s\",\"build_hostname\":\"\",\"revision\":\"%lld\"",
+                     OPENPOLICY_VERSION, openpolicy_commit, openpolicy_commit_time,
+                     (long long)s->revision);
     if (value_count(s->bundles)) (void)buf_add(to, S(",")), rego_put_bundles(to, s);
     (void)buf_add(to, S("}"));
 }
@@ -81,12 +117,87 @@ static void put_text(struct buf *to, str text) {
     heap_close(&h);
 }
 
+/* ---- Compressed answers ---- */
+
+/* As the reference: answers of decisions and of partial evaluation, from so many bytes on. */
+static bool wants_gzip(struct request *rq) {
+    static const str fronts[] = {S("/v1/data"), S("/v0/data"), S("/v1/compile")};
+    str list = http_field(rq->http, S("Accept-Encoding")), one;
+    bool post = rq->http->method == HTTP_POST, here = false;
+    if (!list.ptr || !rq->route || !(post || rq->http->method == HTTP_GET)) return false;
+    for (u32 i = 0; i < ARRAY_LEN(fronts); i++)
+        here |= (i < 2 || post) && str_starts(str_from_c(rq->route->pattern), fronts[i]);
+    if (!here) return false;
+    (void)!!http_answer_field(rq->x, S("Vary"), S("Accept-Encoding")); /* without it, as well */
+    while (str_split(&list, ',', &one)) {
+        one = str_trim(one);
+        if (str_eq(one, S("gzip")) || str_starts(one, S("gzip;"))) return !str_ends(one, S("q=0"));
+    }
+    return false;
+}
+
+struct gzip_job {
+    str text;
+    struct buf *packed;
+    struct diag why;
+    rc_t rc;
+};
+
+static void pack_run(void *arg) {
+    struct gzip_job *j = arg;
+    j->rc = gzip_pack(j->text, j->packed);
+}
+
+void rego_send(struct request *rq, int status, const char *type, str body) {
+    bool small = body.len < GZIP_FROM;
+    if (!wants_gzip(rq) || small) {
+        reply_text(rq, status, type, body);
+        return;
+    }
+    struct buf packed;
+    buf_open(&packed, ANSWER_BYTES_MAX);
+    struct gzip_job j = {.text = body, .packed = &packed};
+    bool good = !worker_run(pack_run, &j) && !j.rc &&
+                !http_answer_field(rq->x, S("Content-Encoding"), S("gzip"));
+    reply_text(rq, status, type, good ? buf_str(&packed) : body);
+    buf_close(&packed);
+}
+
+static void unpack_run(void *arg) {
+    struct gzip_job *j = arg;
+    j->rc = gzip_unpack(j->text, j->packed, &j->why);
+}
+
+bool rego_body(struct request *rq, str *out) {
+    static const str gzip = S("gzip");
+    str coding = http_field(rq->http, S("Content-Encoding"));
+    if (!request_body(rq, out)) return false;
+    if (!coding.ptr || str_find(coding, gzip) == coding.len) return true;
+    struct buf plain;
+    buf_open(&plain, GZIP_BODY_MAX);
+    struct gzip_job j = {.text = *out, .packed = &plain};
+    rc_t rc = worker_run(unpack_run, &j);
+    if (!rc) rc = j.rc;
+    str text = rc ? (str){0} : plain.len ? arena_copy(rq->arena, buf_str(&plain)) : S("");
+    buf_close(&plain);
+    if (rc == RC_LIMIT || (!rc && !text.ptr))
+        rego_error(rq, 400, "invalid_parameter", "gzip payload too large");
+    else if (rc == RC_INVALID)
+        rego_error(rq, 400, "invalid_parameter", "could not decompress the body: %s", j.why.text);
+    else if (rc)
+        rego_rc(rq, rc, NULL);
+    *out = text;
+    return text.ptr != NULL;
+}
+
+/* ---- Errors ---- */
+
 static void send(struct request *rq, int status, struct buf *b) {
     if (b->failed)
         reply_problem(rq, 503, "answer_too_large", "The answer is larger than %d bytes.",
                       ANSWER_BYTES_MAX);
     else
-        reply_text(rq, status, "application/json", buf_str(b));
+        rego_send(rq, status, "application/json", buf_str(b));
 }
 
 void rego_error(struct request *rq, int status, const char *code, const char *message, ...) {
@@ -112,8 +223,9 @@ void rego_errors_as(struct request *rq, const char *code, const char *message,
                     const struct policy_errors *errors) {
     struct buf b;
     buf_open(&b, MIB(1));
-    (void)buf_printf(&b, "{\n  \"code\": \"%s\",\n  \"message\": \"%s\",\n  \"errors\": ", code,
-                     message);
+    (void)buf_printf(&b, "{\n  \"code\": \"%s\",\n  \"message\": ", code);
+    put_text(&b, str_from_c(message));
+    (void)buf_add(&b, S(",\n  \"errors\": "));
     put_errors(&b, errors);
     (void)buf_add(&b, S("\n}\n"));
     if (b.failed) rego_error(rq, 400, code, "%s; they are too long to be shown", message);
@@ -123,6 +235,14 @@ void rego_errors_as(struct request *rq, const char *code, const char *message,
 
 void rego_errors(struct request *rq, const char *message, const struct policy_errors *errors) {
     rego_errors_as(rq, "invalid_parameter", message, errors);
+}
+
+const char *const rego_unsafe_calls[] = {"http.send", NULL};
+
+const char *rego_query_message(const struct policy_errors *errors) {
+    bool parse = errors->count && errors->items[0].code == POLICY_PARSE_ERROR;
+    return parse ? "error(s) occurred while parsing query"
+                 : "error(s) occurred while compiling query";
 }
 
 void rego_eval_error(struct request *rq, rc_t rc, const struct policy_error *error) {
@@ -152,6 +272,8 @@ void rego_rc(struct request *rq, rc_t rc, const struct diag *why) {
     const char *text = why && why->text[0] ? why->text : "the request cannot be carried out";
     if (rc == RC_NOT_FOUND)
         rego_error(rq, 404, "resource_not_found", "%s", text);
+    else if (rc == RC_CONFLICT)
+        rego_error(rq, 404, "resource_conflict", "%s", text);
     else if (rc == RC_INVALID)
         rego_error(rq, 400, "invalid_parameter", "%s", text);
     else if (rc == RC_AGAIN)
@@ -160,9 +282,40 @@ void rego_rc(struct request *rq, rc_t rc, const struct diag *why) {
         reply_rc(rq, rc, "policy engine");
 }
 
+/* What was written on one line, with `pretty` on many. */
+static str indented(struct heap *h, struct buf *to, str text) {
+    value v;
+    if (json_text_read(h, NULL, text, &v, NULL)) return text;
+    json_text_write(to, v, JSON_TEXT_ESCAPE_HTML | JSON_TEXT_INDENT);
+    (void)buf_add(to, S("\n"));
+    return to->failed ? text : buf_str(to);
+}
+
+static void send_pretty(struct request *rq, int status, str text, bool pretty) {
+    struct heap h;
+    struct buf b;
+    heap_open(&h, 4 * (size_t)ANSWER_BYTES_MAX);
+    buf_open(&b, ANSWER_BYTES_MAX);
+    rego_send(rq, status, "application/json", pretty ? indented(&h, &b, text) : text);
+    buf_close(&b);
+    heap_close(&h);
+}
+
+void rego_send_json(struct request *rq, int status, struct json_writer *w) {
+    struct rego_options o;
+    rego_options_read(rq, &o);
+    if (w->out.failed)
+        rego_rc(rq, RC_NO_MEMORY, NULL);
+    else
+        send_pretty(rq, status, buf_str(&w->out), o.pretty);
+    json_close(w);
+}
+
 void rego_answer(struct request *rq, const struct rego_options *o, struct buf *body) {
-    (void)o;
-    send(rq, 200, body);
+    if (body->failed || !o->pretty)
+        send(rq, 200, body);
+    else
+        send_pretty(rq, 200, buf_str(body), true);
 }
 
 struct read_job {
@@ -183,7 +336,7 @@ static void read_run(void *arg) {
 bool rego_body_value(struct request *rq, struct heap *h, value *out) {
     struct read_job j = {.heap = h, .out = out};
     *out = UNDEFINED;
-    if (!request_body(rq, &j.text)) return false;
+    if (!rego_body(rq, &j.text)) return false;
     if (!j.text.len) return true;
     j.yaml = str_find(http_field(rq->http, S("Content-Type")), S("yaml")) <
              http_field(rq->http, S("Content-Type")).len;
@@ -251,14 +404,15 @@ static void describe(struct request *rq, bool status) {
         discovery_labels_json(&w);
         json_object_end(&w);
         rego_ship_config(&w);
-        json_text(&w, "default_decision", S("/system/main"));
+        json_text(&w, "default_decision",
+                  arena_join(rq->arena, S("/"), rego_default_decision(rq->arena)));
+        json_text(&w, "default_authorization_decision", S("/openpolicy/authz/allow"));
         describe_services(&w, rq->arena);
         describe_sections(&w, rq->arena);
     }
     json_object_end(&w);
     json_object_end(&w);
-    reply_json(rq, 200, &w);
-    json_close(&w);
+    rego_send_json(rq, 200, &w);
     rego_release(s);
 }
 

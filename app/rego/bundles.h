@@ -62,3 +62,6 @@ void report_start(void);
 void report_stop(void);
 void report_soon(void);                                /* something changed */
 void report_json(struct json_writer *w, bool plugins); /* members of the open object */
+enum { PLUGINS_MAX = 8 };
+struct plugin_state { const char *name, *state; }; /* "OK", "NOT_READY", "ERROR" ... */
+u32 plugin_states(struct plugin_state list[PLUGINS_MAX]);

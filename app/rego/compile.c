@@ -46,16 +46,12 @@ struct compile {
     value masks;
 };
 
-static str path_of(const struct request *rq) {
-    return rq->param_count ? rq->params[0] : S("");
-}
-
 static bool compile_open(struct compile *c, struct request *rq) {
     *c = (struct compile){.rq = rq, .began_ns = platform_clock_ns(), .masks = UNDEFINED};
     heap_open(&c->heap, MIB(64));
     heap_open(&c->error_heap, MIB(4)); /* told when the other is full, too */
     policy_errors_open(&c->errors, &c->error_heap, 0);
-    if (!rego_options_read(rq, &c->options)) return false;
+    rego_options_read(rq, &c->options);
     c->state = rego_hold();
     rc_t rc = c->state ? rego_evaluator_take(&c->evaluator) : RC_AGAIN;
     if (rc) {
@@ -63,13 +59,15 @@ static bool compile_open(struct compile *c, struct request *rq) {
         return false;
     }
     if (!rego_body_value(rq, policy_evaluator_heap(c->evaluator), &c->body)) return false;
-    if (value_defined(c->body) && c->body.kind != VALUE_OBJECT) {
+    if (value_defined(c->body) && c->body.kind != VALUE_OBJECT && c->body.kind != VALUE_NULL) {
         rego_error(rq, 400, "invalid_parameter",
                    "error(s) occurred while decoding request: an object is wanted");
         return false;
     }
     rego_ask_fill(&c->ask, c->state);
     c->ask.input = value_get_str(c->body, S("input"));
+    if (c->ask.input.kind == VALUE_NULL) c->ask.input = UNDEFINED;
+    c->partial.refused = rego_unsafe_calls;
     return true;
 }
 
@@ -97,12 +95,32 @@ static bool read_list(struct compile *c, value list, const char *name, str *out,
     return ok;
 }
 
+/* The reference reads them before anything else, with words of its own. */
+static bool check_unknowns(struct compile *c) {
+    struct parse_options o = {.version = REGO_V1};
+    struct ast_term *t;
+    struct buf text;
+    bool good = true;
+    for (u32 i = 0; good && i < c->partial.unknown_count; i++)
+        good = parse_term(&c->heap, c->unknowns[i], &o, &t, &c->errors) != RC_INVALID;
+    if (good) return true;
+    buf_open(&text, KIB(16));
+    (void)buf_add(&text, S("error(s) occurred while parsing unknowns: "));
+    policy_errors_write(&text, &c->errors);
+    const char *said = arena_cstr(c->rq->arena, buf_str(&text));
+    rego_errors_as(c->rq, "invalid_parameter",
+                   said ? said : "error(s) occurred while parsing unknowns", &c->errors);
+    buf_close(&text);
+    return false;
+}
+
 static bool read_common(struct compile *c) {
     value options = value_get_str(c->body, S("options"));
     if (!read_list(c, value_get_str(c->body, S("unknowns")), "unknowns", c->unknowns,
                    &c->partial.unknown_count) ||
         !read_list(c, value_get_str(options, S("disableInlining")), "disableInlining", c->disabled,
-                   &c->partial.disabled_count))
+                   &c->partial.disabled_count) ||
+        !check_unknowns(c))
         return false;
     value unknowns = value_get_str(c->body, S("unknowns"));
     c->partial.unknowns = unknowns.kind == VALUE_ARRAY ? c->unknowns : NULL;
@@ -120,6 +138,14 @@ static void run_partial(void *arg) {
                              &c->left, &c->errors);
 }
 
+/* The reference has one message for a query that is no query, another for one that is wrong. */
+static const char *compile_message(const struct compile *c) {
+    return c->errors.items[0].code == POLICY_PARSE_ERROR
+               ? "error(s) occurred while parsing query"
+               : "error(s) occurred while compiling module(s)";
+}
+
+/* `message` NULL: as the error is. */
 static bool evaluate(struct compile *c, const char *code, const char *message) {
     u64 from = platform_clock_ns();
     /* On a worker nobody can be let before, and nothing may be waited for. */
@@ -135,7 +161,7 @@ static bool evaluate(struct compile *c, const char *code, const char *message) {
     else if (c->errors.items[0].code >= EVAL_INTERNAL_ERROR)
         rego_eval_error(c->rq, c->rc, &c->errors.items[0]);
     else
-        rego_errors_as(c->rq, code, message, &c->errors);
+        rego_errors_as(c->rq, code, message ? message : compile_message(c), &c->errors);
     return false;
 }
 
@@ -163,7 +189,7 @@ static void send_value(struct compile *c, value v, const char *type) {
     if (b.failed || c->heap.exhausted)
         rego_rc(c->rq, RC_LIMIT, NULL);
     else
-        reply_text(c->rq, 200, type, buf_str(&b));
+        rego_send(c->rq, 200, type, buf_str(&b));
     buf_close(&b);
 }
 
@@ -178,7 +204,7 @@ void rego_compile(struct request *rq) {
         if (query.kind == VALUE_STRING) c->query = str_trim(value_str(query));
         if (!c->query.len) {
             rego_error(rq, 400, "invalid_parameter", "missing required 'query' value");
-        } else if (evaluate(c, "invalid_parameter", "error(s) occurred while parsing query")) {
+        } else if (evaluate(c, "invalid_parameter", NULL)) {
             struct value_builder b;
             value_builder_open(&b, &c->heap, VALUE_OBJECT);
             if (c->options.metrics) put_metrics(&b, &c->heap, c, 0);
@@ -195,19 +221,18 @@ void rego_compile(struct request *rq) {
 
 /* data["a"]["b"], and its keys */
 static bool read_path(struct compile *c, value *keys, u32 *count) {
+    struct diag why = {0};
     struct buf b;
+    if (rego_path_keys(&c->heap, rego_path_of(c->rq), keys, POLICY_PATH_DEPTH_MAX, count, &why)) {
+        rego_error(c->rq, 400, "invalid_parameter", "%s",
+                   why.text[0] ? why.text : "the path is too long");
+        return false;
+    }
     buf_open(&b, MIB(1));
     (void)buf_add(&b, S("data"));
-    *count = 0;
-    for (str rest = path_of(c->rq), one; str_split(&rest, '/', &one);) {
-        s64 number;
-        if (!one.len) continue;
-        if (*count == POLICY_PATH_DEPTH_MAX) break;
-        value key =
-            str_to_s64(one, &number) == RC_OK ? value_integer(number) : value_string(&c->heap, one);
-        keys[(*count)++] = key;
+    for (u32 i = 0; i < *count; i++) {
         (void)buf_add(&b, S("["));
-        json_text_write(&b, key, 0);
+        json_text_write(&b, keys[i], 0);
         (void)buf_add(&b, S("]"));
     }
     value text = value_string(&c->heap, buf_str(&b));
@@ -449,7 +474,7 @@ static bool result_of(struct compile *c, value *out) {
 static void log_filter(struct compile *c, value result) {
     char id[ID_ROOM];
     struct rego_decision d = {.state = c->state,
-                              .path = path_of(c->rq),
+                              .path = rego_path_of(c->rq),
                               .request_id = c->rq->http->id,
                               .user = c->rq->actor.email.ptr ? c->rq->actor.email : S(""),
                               .input = c->ask.input,

@@ -41,15 +41,26 @@ static bool is_watched(const struct decision *d) {
 
 /* A query of the watched policies, for this question alone. */
 static rc_t prepare_watched(struct decision *d, struct policy_errors *errors) {
+    value keys[POLICY_PATH_DEPTH_MAX];
     struct heap h;
+    u32 count;
     heap_open(&h, MIB(1));
-    str text = rego_path_query(&h, d->path);
+    rc_t rc = rego_path_keys(&h, d->path, keys, ARRAY_LEN(keys), &count, NULL);
+    str text = rc ? S("") : rego_path_query(&h, d->path);
     d->times.clock_ns = platform_clock_ns;
-    rc_t rc =
-        text.len ? rego_watched_prepare(d->state, text, &d->times, &d->query, errors) : RC_LIMIT;
+    if (!rc && !text.len) rc = RC_LIMIT;
+    if (!rc) rc = rego_watched_prepare(d->state, text, &d->times, &d->query, errors);
     if (rc == RC_OK) policy_record_open(&d->steps, STEPS_BYTES_MAX), rc = RC_AGAIN;
     heap_close(&h);
     return rc;
+}
+
+static void refuse_path(struct request *rq, struct heap *h, str path) {
+    value keys[POLICY_PATH_DEPTH_MAX];
+    struct diag why = {0};
+    u32 count;
+    (void)!!rego_path_keys(h, path, keys, ARRAY_LEN(keys), &count, &why);
+    rego_error(rq, 400, "invalid_parameter", "%s", why.text[0] ? why.text : "invalid path");
 }
 
 /* Everything a decision needs; false: answered. decision_close in any case. */
@@ -57,7 +68,7 @@ static bool decision_open(struct decision *d, struct request *rq, str path) {
     struct policy_errors errors;
     struct heap h;
     *d = (struct decision){.rq = rq, .path = path, .started_ns = platform_clock_ns()};
-    if (!rego_options_read(rq, &d->options)) return false;
+    rego_options_read(rq, &d->options);
     d->state = rego_hold();
     rc_t rc = d->state ? rego_evaluator_take(&d->evaluator) : RC_AGAIN;
     if (rc) {
@@ -74,7 +85,9 @@ static bool decision_open(struct decision *d, struct request *rq, str path) {
     d->own_query = rc == RC_AGAIN;
     bool ok = rc == RC_OK || rc == RC_AGAIN;
     if (!ok) d->query = NULL;
-    if (!ok && rc == RC_INVALID)
+    if (!ok && rc == RC_INVALID && !errors.count)
+        refuse_path(rq, &h, path);
+    else if (!ok && rc == RC_INVALID)
         rego_errors(rq, "error(s) occurred while compiling query", &errors);
     else if (!ok)
         rego_rc(rq, rc, NULL);
@@ -175,32 +188,15 @@ static void answer(struct decision *d, bool warn) {
                             "missing from the request\"}"));
     }
     (void)buf_add(&b, S("}\n"));
-    if (d->options.pretty && !b.failed) { /* read and written once more, indented */
-        struct heap *h = policy_evaluator_heap(d->evaluator);
-        struct buf pretty;
-        value v;
-        buf_open(&pretty, ANSWER_BYTES_MAX);
-        if (json_text_read(h, NULL, buf_str(&b), &v, NULL) == RC_OK) {
-            json_text_write(&pretty, v, flags | JSON_TEXT_INDENT);
-            (void)buf_add(&pretty, S("\n"));
-            rego_answer(d->rq, &d->options, &pretty);
-        } else
-            rego_answer(d->rq, &d->options, &b);
-        buf_close(&pretty);
-    } else
-        rego_answer(d->rq, &d->options, &b);
+    rego_answer(d->rq, &d->options, &b);
     buf_close(&b);
-}
-
-static str path_of(struct request *rq) {
-    return rq->param_count ? rq->params[0] : S("");
 }
 
 static void data_get(struct request *rq) {
     struct decision d;
     str input = {0};
-    bool ok = decision_open(&d, rq, path_of(rq)) &&
-              request_query_text(rq, "input", HTTP_LINE_MAX, &input);
+    bool ok = decision_open(&d, rq, rego_path_of(rq)) &&
+              rego_query_last(rq, "input", &input);
     if (ok && input.ptr) {
         struct diag why = {0};
         if (json_text_read(policy_evaluator_heap(d.evaluator), NULL, input, &d.ask.input, &why)) {
@@ -223,10 +219,12 @@ static bool body_read(struct decision *d, value *out) {
 static void data_post(struct request *rq) {
     struct decision d;
     value body;
-    if (decision_open(&d, rq, path_of(rq)) && body_read(&d, &body)) {
-        bool wrong = value_defined(body) && body.kind != VALUE_OBJECT;
+    if (decision_open(&d, rq, rego_path_of(rq)) && body_read(&d, &body)) {
+        bool none = !value_defined(body) || body.kind == VALUE_NULL;
+        bool wrong = !none && body.kind != VALUE_OBJECT;
         d.ask.input = value_get_str(body, S("input"));
-        d.input_missing = value_defined(body) && !value_defined(d.ask.input);
+        if (d.ask.input.kind == VALUE_NULL) d.ask.input = UNDEFINED; /* as the reference reads it */
+        d.input_missing = !value_defined(d.ask.input);
         if (wrong)
             rego_error(rq, 400, "invalid_parameter",
                        "body contains malformed input document: an object is wanted");
@@ -236,59 +234,101 @@ static void data_post(struct request *rq) {
     decision_close(&d);
 }
 
+/* A rule is there and says nothing, or there is nothing. */
+static bool has_rules(const struct rego_state *s, str path) {
+    const struct rule_node *n = policy_compiled(s->build->program)->root;
+    value keys[POLICY_PATH_DEPTH_MAX];
+    struct heap h;
+    u32 count;
+    bool found = false;
+    heap_open(&h, MIB(1));
+    if (!rego_path_keys(&h, path, keys, ARRAY_LEN(keys), &count, NULL))
+        for (u32 i = 0; n && i < count && !found; i++) {
+            n = rule_node_find(n, keys[i]);
+            found = n && n->rule_count;
+        }
+    heap_close(&h);
+    return found;
+}
+
+static void answer_bare(struct decision *d, str path) {
+    struct buf b;
+    if (!value_defined(d->result)) {
+        rego_error(d->rq, 404, "undefined_document", "document %s: %.*s",
+                   has_rules(d->state, path) ? "undefined" : "missing",
+                   STR(rego_path_dotted(d->rq->arena, path)));
+        return;
+    }
+    buf_open(&b, ANSWER_BYTES_MAX);
+    json_text_write(&b, d->result, JSON_TEXT_ESCAPE_HTML);
+    (void)buf_add(&b, S("\n"));
+    rego_answer(d->rq, &d->options, &b);
+    buf_close(&b);
+}
+
 /* The whole body is the input, the answer the bare document. */
 static void decide_bare(struct request *rq, str path) {
     struct decision d;
-    if (decision_open(&d, rq, path) && body_read(&d, &d.ask.input) && decide(&d)) {
-        struct buf b;
-        buf_open(&b, ANSWER_BYTES_MAX);
-        json_text_write(&b, d.result,
-                        JSON_TEXT_ESCAPE_HTML | (d.options.pretty ? JSON_TEXT_INDENT : 0));
-        (void)buf_add(&b, S("\n"));
-        if (value_defined(d.result))
-            rego_answer(rq, &d.options, &b);
-        else
-            rego_error(rq, 404, "undefined_document", "document missing or undefined: data.%.*s",
-                       STR(path));
-        buf_close(&b);
+    if (decision_open(&d, rq, path) && body_read(&d, &d.ask.input)) {
+        if (!value_defined(d.ask.input)) d.ask.input = value_null();
+        if (decide(&d)) answer_bare(&d, path);
     }
     decision_close(&d);
 }
 
 static void data_post_v0(struct request *rq) {
-    decide_bare(rq, path_of(rq));
+    decide_bare(rq, rego_path_of(rq));
 }
 static void post_default(struct request *rq) {
-    decide_bare(rq, S("system/main"));
+    decide_bare(rq, rego_default_decision(rq->arena));
 }
 
 /* ---- Changing base documents ---- */
+
+/* What a change of data or policies answers: nothing, or how long it took. */
+static void answer_change(struct request *rq, const struct rego_options *o, u64 from, bool empty) {
+    struct rego_metrics m = {.count = 0};
+    struct buf b;
+    if (empty && !o->metrics) {
+        reply_empty(rq, 204);
+        return;
+    }
+    buf_open(&b, KIB(4));
+    (void)buf_add(&b, S("{"));
+    if (o->metrics) {
+        rego_metric(&m, "timer_server_handler_ns", platform_clock_ns() - from);
+        rego_put_metrics(&b, &m);
+    }
+    (void)buf_add(&b, S("}\n"));
+    rego_answer(rq, o, &b);
+    buf_close(&b);
+}
 
 static void change(struct request *rq, enum rego_kind kind, bool only_if_absent) {
     struct policy_errors errors;
     struct diag why = {0};
     struct heap h;
     struct rego_change c = {.kind = kind, .only_if_absent = only_if_absent};
+    struct rego_options o;
     bool changed;
-    str path = path_of(rq);
-    if (kind != REGO_DATA_DELETE && !request_body(rq, &c.content)) return;
-    c.subject = path.len ? arena_printf(rq->arena, "/%.*s", STR(path)) : S("");
+    str path = rego_path_of(rq);
+    u64 from = platform_clock_ns();
+    rego_options_read(rq, &o);
+    if (kind != REGO_DATA_DELETE && !rego_body(rq, &c.content)) return;
+    c.subject = rego_path_pointer(rq->arena, path);
     heap_open(&h, MIB(1));
     policy_errors_open(&errors, &h, 10);
-    rc_t rc = path.len > PATH_BYTES_MAX || (path.len && !c.subject.ptr)
+    rc_t rc = path.len > PATH_BYTES_MAX || !c.subject.ptr
                   ? RC_LIMIT
                   : rego_apply(rq, &c, &errors, &why, &changed);
-    if (rc == RC_OK)
-        reply_empty(rq, 204);
-    else if (rc == RC_CONFLICT && only_if_absent)
+    if (rc == RC_OK && only_if_absent && !changed)
         reply_empty(rq, 304);
+    else if (rc == RC_OK)
+        answer_change(rq, &o, from, true);
     else if (rc == RC_INVALID && errors.count)
         rego_errors(rq, "error(s) occurred while compiling module(s)", &errors);
-    else {
-        if (rc == RC_NOT_FOUND)
-            diag_set(&why, "storage_not_found_error: /%.*s: document does not exist", STR(path));
+    else
         rego_rc(rq, rc, &why);
-    }
     heap_close(&h);
 }
 
@@ -304,6 +344,10 @@ static void data_delete(struct request *rq) {
 }
 
 /* ---- Policies ---- */
+
+static str id_of(const struct request *rq) {
+    return rq->param_count ? rq->params[0] : S("");
+}
 
 static void put_source(struct buf *b, struct heap *h, const struct rego_source *s, bool first) {
     (void)buf_add(b, first ? S("{\"id\":") : S(",{\"id\":"));
@@ -351,8 +395,8 @@ static void policies_answer(struct request *rq, const char *id) {
     }
     if (!found)
         rego_error(rq, 404, "resource_not_found", "storage_not_found_error: policy id \"%s\"", id);
-    else if (rego_options_read(rq, &o))
-        rego_answer(rq, &o, &b);
+    else
+        rego_options_read(rq, &o), rego_answer(rq, &o, &b);
     buf_close(&b);
     heap_close(&h);
     rego_release(s);
@@ -362,25 +406,27 @@ static void policies_list(struct request *rq) {
     policies_answer(rq, NULL);
 }
 static void policies_get(struct request *rq) {
-    policies_answer(rq, arena_cstr(rq->arena, path_of(rq)));
+    policies_answer(rq, arena_cstr(rq->arena, id_of(rq)));
 }
 
 static void policies_change(struct request *rq, enum rego_kind kind) {
     struct policy_errors errors;
     struct diag why = {0};
     struct heap h;
-    struct rego_change c = {.kind = kind, .subject = path_of(rq)};
+    struct rego_change c = {.kind = kind, .subject = id_of(rq)};
     struct rego_options o;
     bool changed;
-    if (!rego_options_read(rq, &o) || (kind == REGO_SOURCE_PUT && !request_body(rq, &c.content)))
-        return;
+    u64 from = platform_clock_ns();
+    rego_options_read(rq, &o);
+    if (kind == REGO_SOURCE_PUT && !rego_body(rq, &c.content)) return;
     heap_open(&h, MIB(16));
     policy_errors_open(&errors, &h, 10);
     rc_t rc = rego_apply(rq, &c, &errors, &why, &changed);
     if (rc == RC_OK)
-        reply_text(rq, 200, "application/json", S("{}\n"));
+        answer_change(rq, &o, from, false);
     else if (rc == RC_INVALID && errors.count)
-        rego_errors(rq, "error(s) occurred while compiling module(s)", &errors);
+        rego_errors_as(rq, kind == REGO_SOURCE_PUT ? "invalid_parameter" : "invalid_operation",
+                       "error(s) occurred while compiling module(s)", &errors);
     else {
         if (rc == RC_NOT_FOUND)
             diag_set(&why, "storage_not_found_error: policy id \"%.*s\"", STR(c.subject));
@@ -420,12 +466,16 @@ struct query {
 };
 
 static rc_t query_prepare(struct query *q, str text, struct policy_errors *errors) {
-    struct policy_query_options o = {.times = &q->times};
+    struct policy_query_options o = {.times = &q->times, .refused = rego_unsafe_calls};
+    struct policy_program *program = q->state->build->program;
     q->times.clock_ns = platform_clock_ns;
-    if (q->options->explain == POLICY_EXPLAIN_OFF)
-        return policy_prepare_with(q->state->build->program, text, &o, &q->query, errors);
-    policy_record_open(&q->steps, STEPS_BYTES_MAX);
-    return rego_watched_prepare(q->state, text, &q->times, &q->query, errors);
+    if (q->options->explain != POLICY_EXPLAIN_OFF) {
+        policy_record_open(&q->steps, STEPS_BYTES_MAX);
+        rc_t rc = rego_watched(q->state, &program, errors);
+        if (rc) return rc;
+        o.trace = true;
+    }
+    return policy_prepare_with(program, text, &o, &q->query, errors);
 }
 
 static void query_answer(struct query *q, const struct policy_answer *a) {
@@ -461,7 +511,7 @@ static void query_run(struct request *rq, struct rego_state *s, struct policy_ev
     policy_errors_open(&errors, &h, 10);
     rc_t rc = query_prepare(&q, text, &errors);
     if (rc == RC_INVALID)
-        rego_errors(rq, "error(s) occurred while compiling query", &errors);
+        rego_errors(rq, rego_query_message(&errors), &errors);
     else if (rc)
         rego_rc(rq, rc, NULL);
     else {
@@ -485,7 +535,7 @@ static void query_any(struct request *rq, bool post) {
     struct policy_evaluator *e = NULL;
     value body = UNDEFINED, q;
     str text = {0};
-    if (!rego_options_read(rq, &o)) return;
+    rego_options_read(rq, &o);
     struct rego_state *s = rego_hold();
     rc_t rc = s ? rego_evaluator_take(&e) : RC_AGAIN;
     if (rc) {
@@ -494,13 +544,20 @@ static void query_any(struct request *rq, bool post) {
         return;
     }
     bool ok = post ? rego_body_value(rq, policy_evaluator_heap(e), &body)
-                   : request_query_text(rq, "q", HTTP_LINE_MAX, &text);
+                   : rego_query_last(rq, "q", &text);
     q = value_get_str(body, S("query"));
+    bool wrong = post && ok && (body.kind != VALUE_OBJECT || (value_defined(q) && q.kind != VALUE_STRING &&
+                                                       q.kind != VALUE_NULL));
     if (q.kind == VALUE_STRING) text = arena_copy(rq->arena, value_str(q));
-    if (ok && !text.len)
-        rego_error(rq, 400, "invalid_parameter", "missing query");
+    value input = value_get_str(body, S("input"));
+    if (wrong)
+        rego_error(rq, 400, "invalid_parameter",
+                   "error(s) occurred while decoding request: an object with a query is wanted");
+    else if (ok && !post && !text.ptr)
+        rego_error(rq, 400, "invalid_parameter", "missing parameter 'q'");
     else if (ok)
-        query_run(rq, s, e, text, value_get_str(body, S("input")), &o);
+        query_run(rq, s, e, text.ptr ? text : S(""), input.kind == VALUE_NULL ? UNDEFINED : input,
+                  &o);
     rego_evaluator_give(e);
     rego_release(s);
 }
@@ -522,23 +579,27 @@ static const struct route_param query_parameters[] = {
     {.name = NULL}};
 
 static const struct route_param compile_parameters[] = {
-    {"pretty", "boolean", "indent the answer"},
+    {"pretty", "string", "indent the answer"},
     {"explain", "string", "accepted; no explanation is added"},
-    {"metrics", "boolean", "add how long the parts of the work took"},
-    {"instrument", "boolean", "accepted for the reference's clients; as metrics"},
+    {"metrics", "string", "add how long the parts of the work took"},
+    {"instrument", "string", "accepted for the reference's clients; as metrics"},
     {.name = NULL}};
 
-#define ROUTE(method_, pattern_, handle_, permission_, query_, summary_)                           \
+#define ANY_ROUTE(method_, pattern_, handle_, permission_, query_, lenient_, summary_)             \
     {                                                                                              \
         .method = method_, .pattern = pattern_, .handle = handle_, .access = ACCESS_PUBLIC,        \
-        .permission = permission_, .summary = summary_, .tag = "policy engine", .query = query_    \
+        .permission = permission_, .summary = summary_, .tag = "policy engine", .query = query_,   \
+        .lenient = lenient_                                                                        \
     }
+/* The reference's: asked by its clients. */
+#define ROUTE(method, pattern, handler, permission, query, help)                                   \
+    ANY_ROUTE(method, pattern, handler, permission, query, true, help)
 #define DECIDE(method, pattern, handler, help)                                                     \
     ROUTE(method, pattern, handler, "rego:decision:read", rego_parameters, help)
 #define MANAGE(method, pattern, handler, help)                                                     \
     ROUTE(method, pattern, handler, "rego:policy:write", rego_parameters, help)
 #define REGO(method, pattern, handler, query, help)                                                \
-    ROUTE(method, pattern, handler, "rego:policy:write", query, help)
+    ANY_ROUTE(method, pattern, handler, "rego:policy:write", query, false, help)
 static const struct route_param page_parameters[] = {
     {"limit", "integer", "rows of a page, 1 to 100"},
     {"offset", "integer", "rows to skip"},
@@ -561,6 +622,7 @@ const struct route rego_routes[] = {
     DECIDE(HTTP_GET, "/v1/data/{path...}", data_get, "A document, with an input from the query"),
     DECIDE(HTTP_POST, "/v1/data", data_post, "The whole document tree, with an input"),
     DECIDE(HTTP_POST, "/v1/data/{path...}", data_post, "A document, with an input"),
+    DECIDE(HTTP_POST, "/v0/data", data_post_v0, "All documents; the body is the input"),
     DECIDE(HTTP_POST, "/v0/data/{path...}", data_post_v0, "A document; the body is the input"),
     DECIDE(HTTP_POST, "/", post_default, "The default decision; the body is the input"),
     MANAGE(HTTP_PUT, "/v1/data", data_put, "Replace the base documents"),
@@ -581,6 +643,12 @@ const struct route rego_routes[] = {
     ROUTE(HTTP_POST, "/v1/compile/{path...}", rego_compile_filter, "rego:decision:read",
           compile_parameters,
           "The same of a rule, as the condition of a database: Accept says which"),
+    ROUTE(HTTP_GET, "/v1/compile/{path...}", rego_compile_filter, "rego:decision:read",
+          compile_parameters, "The same; the options come in a body, as with POST"),
+    {.method = HTTP_GET, .pattern = "/health/{path...}", .handle = rego_health_policy,
+     .access = ACCESS_PUBLIC, .permission = "health:status:read", .tag = "health", .quiet = true,
+     .probe = true, .lenient = true,
+     .summary = "What the policy data.system.health says: /health/live, /health/ready"},
     MANAGE(HTTP_GET, "/v1/status", rego_status, "State of the policy engine"),
     MANAGE(HTTP_GET, "/v1/config", rego_config, "Its settings, in the reference's form"),
     REGO(HTTP_GET, "/api/v1/rego/decisions", rego_decisions_list, decision_parameters,

@@ -237,6 +237,14 @@ rc_t discovery_take(struct policy_bundle *b, str decision, struct policy_errors 
     return RC_OK;
 }
 
+str rego_default_decision(struct arena *a) {
+    value theirs = value_get_str(found.there ? found.document : UNDEFINED, S("default_decision"));
+    str path = config_text("policy.default_decision");
+    if (!path.len && theirs.kind == VALUE_STRING) path = arena_copy(a, value_str(theirs));
+    while (path.len && path.ptr[0] == '/') path = str_skip(path, 1);
+    return path.len ? path : S("system/main");
+}
+
 void discovery_labels_json(struct json_writer *w) {
     value labels = value_get_str(found.there ? found.document : UNDEFINED, S("labels"));
     for (u32 i = 0; labels.kind == VALUE_OBJECT && i < value_count(labels); i++) {

@@ -77,7 +77,7 @@ struct rego_change {
     const struct policy_bundle *bundle; /* REGO_BUNDLE_PUT */
     str etag;                           /* likewise; may be empty */
     s64 revision; /* REGO_REVERT: to which */
-    bool only_if_absent; /* REGO_DATA_PUT: RC_CONFLICT when the document is there */
+    bool only_if_absent; /* REGO_DATA_PUT: nothing is changed when the document is there */
 };
 /* Makes and publishes the next state. RC_INVALID with `errors` (compile errors) or `why`;
  * RC_NOT_FOUND, RC_CONFLICT, RC_LIMIT, RC_FULL, RC_IO: nothing changed. `*changed` false: the
@@ -86,6 +86,20 @@ rc_t rego_apply(struct request *rq, const struct rego_change *change, struct pol
                 struct diag *why, bool *changed);
 /* The state as it was at a revision, from the database; for reverting and for looking. */
 rc_t rego_state_at(s64 revision, struct rego_state **out, struct diag *why);
+
+/* ---- Paths of documents (path.c): as URLs have them, "a%2Fb/c" ---- */
+str rego_path_of(struct request *rq); /* the route's {path...}, as it was sent */
+/* RC_INVALID: a part has a quote in it, `why` (may be NULL) says so; RC_LIMIT; RC_NO_MEMORY. */
+rc_t rego_path_keys(struct heap *h, str path, value *keys, u32 room, u32 *count, struct diag *why);
+str rego_path_pointer(struct arena *a, str path); /* "/a~1b/c"; ptr NULL: no memory */
+str rego_path_query(struct heap *h, str path); /* data["a/b"].c; empty: not to be said */
+str rego_path_dotted(struct arena *a, str path); /* the same for messages; else the path itself */
+
+/* ---- Base documents (documents.c) ---- */
+/* `next` gets the documents of `from` after a change of data. `checked`: against the rules of
+ * `from`. RC_INVALID, RC_NOT_FOUND, RC_CONFLICT (something lies in the way): `why` says what. */
+rc_t rego_next_data(struct rego_state *next, const struct rego_state *from,
+                    const struct rego_change *c, bool checked, struct diag *why, bool *changed);
 
 /* ---- Bundles (activate.c) ---- */
 /* `next` gets the policies, data and bundles that `from` has after the change. Parks. */
@@ -172,7 +186,17 @@ struct rego_options {
     bool pretty, metrics, instrument, provenance, strict;
     enum policy_explain explain; /* off for guests: steps show policies and data */
 };
-bool rego_options_read(struct request *rq, struct rego_options *out);
+bool rego_flag(struct request *rq, const char *name); /* `?name` and `?name=true` */
+/* The next value that the query gives a name, from rq->http->query on; false: no more. */
+bool rego_query_next(struct request *rq, str *rest, const char *name, str *out);
+/* The last value of a query parameter; ptr NULL stays: there is none. False: answered. */
+bool rego_query_last(struct request *rq, const char *name, str *out);
+void rego_options_read(struct request *rq, struct rego_options *out);
+/* The body without its Content-Encoding; false: answered. */
+bool rego_body(struct request *rq, str *out);
+/* An answer, compressed if the client takes that and it is worth it. */
+void rego_send(struct request *rq, int status, const char *type, str body);
+void rego_send_json(struct request *rq, int status, struct json_writer *w); /* closes w */
 extern const struct route_param rego_parameters[];
 /* {"code": ..., "message": ...} and, with errors, {"errors": [...]} */
 void rego_error(struct request *rq, int status, const char *code, const char *message, ...)
@@ -181,11 +205,15 @@ void rego_errors(struct request *rq, const char *message, const struct policy_er
 /* The same under another code; not RC_OK status 400. */
 void rego_errors_as(struct request *rq, const char *code, const char *message,
                     const struct policy_errors *errors);
+/* By its first error: the reference tells parsing from compiling. */
+const char *rego_query_message(const struct policy_errors *errors);
+extern const char *const rego_unsafe_calls[]; /* builtins that ad-hoc queries may not call */
 void rego_eval_error(struct request *rq, rc_t rc, const struct policy_error *error);
 void rego_rc(struct request *rq, rc_t rc, const struct diag *why);
 /* "bundles":{"authz":{"revision":"7"}} */
 void rego_put_bundles(struct buf *to, const struct rego_state *s);
 void rego_put_provenance(struct buf *to, const struct rego_state *s); /* the member "provenance" */
+/* 200, written anew with `pretty`; a body that failed is too large. */
 void rego_answer(struct request *rq, const struct rego_options *o, struct buf *body);
 /* A body as a value: JSON, or YAML when its type says so. Large ones are read by a worker. Answers
  * 400 itself. `*out` UNDEFINED: the body is empty. */
@@ -213,8 +241,14 @@ rc_t rego_explain_access(struct heap *h, struct policy_program *shipped, str pat
 /* What the policies on the log leave of a record; UNDEFINED: nothing (decision.c). */
 value rego_masked(struct heap *h, struct rego_state *s, value event);
 
+/* The path of the document that POST / asks for: "system/main" unless told otherwise. */
+str rego_default_decision(struct arena *a);
 void rego_status(struct request *rq);
 void rego_config(struct request *rq);
+
+/* ---- In the words of the reference's probes (health.c) ---- */
+bool rego_health_answer(struct request *rq); /* /health?bundles&plugins; false: not asked so */
+void rego_health_policy(struct request *rq); /* /health/{path...}: data.system.health says */
 
 /* ---- Partial evaluation (compile.c) ---- */
 void rego_compile(struct request *rq);

@@ -22,19 +22,26 @@ enum { REPORT_BYTES_MAX = 1 << 20, GATHER_MS = 1000, ANSWER_BYTES_MAX = 64 << 10
 
 static bool running, wanted, stopping;
 
-static void put_plugin(struct json_writer *w, const char *name, bool good) {
-    json_object(w, name);
-    json_text(w, "state", good ? S("OK") : S("NOT_READY"));
-    json_object_end(w);
-}
-
 static bool have_state(void) {
     struct rego_state *s = rego_hold();
     rego_release(s);
     return s != NULL;
 }
 
+u32 plugin_states(struct plugin_state list[PLUGINS_MAX]) {
+    bool found = !config_text("policy.discovery").len || discovery_found();
+    const char *shipping = rego_ship_state();
+    u32 count = 0;
+    list[count++] = (struct plugin_state){"bundle", loaders_ready() ? "OK" : "NOT_READY"};
+    list[count++] = (struct plugin_state){"discovery", found ? "OK" : "NOT_READY"};
+    list[count++] = (struct plugin_state){"status", "OK"};
+    list[count++] = (struct plugin_state){"policies", have_state() ? "OK" : "NOT_READY"};
+    if (shipping) list[count++] = (struct plugin_state){"decision_logs", shipping};
+    return count;
+}
+
 void report_json(struct json_writer *w, bool plugins) {
+    struct plugin_state list[PLUGINS_MAX];
     json_object(w, "labels");
     json_text(w, "id", config_text("net.hostname"));
     json_text(w, "version", S(OPENPOLICY_VERSION));
@@ -43,13 +50,9 @@ void report_json(struct json_writer *w, bool plugins) {
     loaders_json(w);
     if (!plugins) return;
     json_object(w, "plugins");
-    put_plugin(w, "bundle", loaders_ready());
-    put_plugin(w, "discovery", !config_text("policy.discovery").len || discovery_found());
-    put_plugin(w, "status", true);
-    put_plugin(w, "policies", have_state());
-    if (rego_ship_state()) {
-        json_object(w, "decision_logs");
-        json_text(w, "state", str_from_c(rego_ship_state()));
+    for (u32 i = 0, count = plugin_states(list); i < count; i++) {
+        json_object(w, list[i].name);
+        json_text(w, "state", str_from_c(list[i].state));
         json_object_end(w);
     }
     json_object_end(w);
@@ -121,18 +124,9 @@ void report_soon(void) {
     running = fiber_start("status report", report_fiber, NULL, NULL) == RC_OK;
 }
 
-static const char *why_not(bool bundles, bool plugins, str except) {
-    bool found = !config_text("policy.discovery").len || discovery_found();
-    if (bundles && !loaders_ready()) return "not all configured bundles have been activated";
-    if (!plugins) return NULL;
-    bool good = (loaders_ready() || str_eq(except, S("bundle"))) &&
-                (found || str_eq(except, S("discovery")));
-    return good ? NULL : "not all plugins in OK state";
-}
-
 void report_start(void) {
     stopping = false;
-    health_engine_set(why_not);
+    health_engine_set(rego_health_answer);
     if (config_on_change("policy.status", report_soon))
         log_warn("status", "changes of policy.status hold from the next start on");
 }

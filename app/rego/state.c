@@ -15,7 +15,7 @@
 #include "kernel/core/worker.h"
 #include "kernel/platform.h"
 
-enum { SNAPSHOT_EVERY = 64, SNAPSHOT_BYTES = 4 << 20, CHAIN_MAX = 32, CHANGE_WAIT_S = 30 };
+enum { SNAPSHOT_EVERY = 64, SNAPSHOT_BYTES = 4 << 20, CHANGE_WAIT_S = 30 };
 
 static struct rego_state *current;
 static struct fiber_mutex changing;
@@ -151,20 +151,9 @@ rc_t rego_query_of(struct rego_state *s, str path, struct policy_query **out,
         return RC_OK;
     }
     heap_open(&h, MIB(1));
-    str rest = path, part;
-    while (str_split(&rest, '/', &part)) {
-        if (!part.len) continue;
-        if (count == ARRAY_LEN(keys)) {
-            heap_close(&h);
-            return RC_LIMIT;
-        }
-        s64 number; /* a path is text: what reads as a whole number is one, as the reference has it
-                     */
-        bool whole = str_to_s64(part, &number) == RC_OK;
-        keys[count++] = whole ? value_integer(number) : value_string(&h, part);
-    }
+    rc_t rc = rego_path_keys(&h, path, keys, ARRAY_LEN(keys), &count, NULL);
     struct policy_query *query;
-    rc_t rc = policy_prepare_path(s->build->program, keys, count, &query, errors);
+    if (!rc) rc = policy_prepare_path(s->build->program, keys, count, &query, errors);
     heap_close(&h);
     if (rc) return rc;
     /* A fiber may be parked with the query that is in the slot: only an empty slot is filled. */
@@ -218,103 +207,6 @@ static bool same_source(const struct rego_state *s, const struct rego_change *c)
     return false;
 }
 
-static rc_t invalid(struct diag *why, const char *what) {
-    diag_set(why, "%s", what);
-    return RC_INVALID;
-}
-
-static rc_t patch_changes(struct heap *h, value patch, str subject, struct document_change **out,
-                          u32 *count, struct diag *why) {
-    value base[VALUE_DEPTH_MAX];
-    u32 base_count;
-    if (patch.kind != VALUE_ARRAY) return invalid(why, "a patch is an array of operations");
-    rc_t rc = document_path(h, subject, base, ARRAY_LEN(base), &base_count);
-    struct document_change *all = heap_alloc(h, (value_count(patch) + 1) * sizeof *all);
-    if (rc || !all) return rc ? rc : RC_NO_MEMORY;
-    for (u32 i = 0; i < value_count(patch); i++) {
-        value op = value_get_str(value_item(patch, i), S("op")),
-              path = value_get_str(value_item(patch, i), S("path"));
-        value *keys = heap_alloc(h, VALUE_DEPTH_MAX * sizeof *keys);
-        if (!keys) return RC_NO_MEMORY;
-        if (op.kind != VALUE_STRING || path.kind != VALUE_STRING)
-            return invalid(why, "an operation needs op and path");
-        bool add = str_eq(value_str(op), S("add")), replace = str_eq(value_str(op), S("replace"));
-        if (!add && !replace && !str_eq(value_str(op), S("remove")))
-            return invalid(why, "op must be add, remove or replace");
-        all[i] = (struct document_change){.op = add       ? DOCUMENT_ADD
-                                                : replace ? DOCUMENT_REPLACE
-                                                          : DOCUMENT_REMOVE,
-                                          .path = keys,
-                                          .v = value_get_str(value_item(patch, i), S("value"))};
-        if ((add || replace) && !value_defined(all[i].v))
-            return invalid(why, "add and replace need a value");
-        memcpy(keys, base, base_count * sizeof *keys);
-        rc = document_path(h, value_str(path), keys + base_count, VALUE_DEPTH_MAX - base_count,
-                           &all[i].count);
-        if (rc) return invalid(why, "path must be a JSON pointer");
-        all[i].count += base_count;
-    }
-    *out = all, *count = value_count(patch);
-    return RC_OK;
-}
-
-struct data_job {
-    struct document *from, *to;
-    const struct rego_change *change;
-    struct diag *why;
-    bool same;
-    rc_t rc;
-};
-
-static void data_run(void *arg) {
-    struct data_job *j = arg;
-    const struct rego_change *c = j->change;
-    struct document_change one = {.op =
-                                      c->kind == REGO_DATA_DELETE ? DOCUMENT_REMOVE : DOCUMENT_ADD},
-                           *all = &one;
-    value content = UNDEFINED, keys[VALUE_DEPTH_MAX];
-    u32 count = 1;
-    struct heap h;
-    heap_open(&h, POLICY_DATA_BYTES_MAX);
-    j->rc = c->kind == REGO_DATA_DELETE ? RC_OK
-                                        : json_text_read(&h, NULL, c->content, &content, j->why);
-    if (!j->rc && c->kind == REGO_DATA_PATCH)
-        j->rc = patch_changes(&h, content, c->subject, &all, &count, j->why);
-    else if (!j->rc) {
-        j->rc = document_path(&h, c->subject, keys, ARRAY_LEN(keys), &one.count);
-        one.path = keys, one.v = content;
-        value there = j->rc ? UNDEFINED : document_get(document_root(j->from), keys, one.count);
-        if (!j->rc && c->only_if_absent && value_defined(there)) j->rc = RC_CONFLICT;
-        j->same = !j->rc && c->kind == REGO_DATA_PUT && value_defined(there) &&
-                  value_equal(there, content);
-    }
-    if (!j->rc && !j->same)
-        j->rc = document_change(j->from, all, count, c->kind == REGO_DATA_PUT, &j->to, j->why);
-    if (!j->rc && j->to && document_chain(j->to) > CHAIN_MAX) {
-        struct document *compact;
-        if (document_compact(j->to, &compact) == RC_OK) {
-            document_drop(j->to);
-            j->to = compact;
-        }
-    }
-    heap_close(&h);
-}
-
-static rc_t next_data(struct rego_state *next, const struct rego_state *from,
-                      const struct rego_change *c, struct diag *why, bool *changed) {
-    struct data_job j = {.from = from->data, .change = c, .why = why};
-    rc_t rc = RC_OK;
-    if (c->content.len < 4096)
-        data_run(&j);
-    else
-        rc = worker_run(data_run, &j);
-    if (!rc) rc = j.rc;
-    if (rc) return rc;
-    if (j.same) *changed = false;
-    next->data = j.same ? document_hold(from->data) : j.to;
-    return RC_OK;
-}
-
 static bool is_source(const struct rego_change *c) {
     return c->kind == REGO_SOURCE_PUT || c->kind == REGO_SOURCE_DELETE;
 }
@@ -347,7 +239,7 @@ static rc_t next_state(const struct rego_state *from, const struct rego_change *
     if (!rc && is_source(c))
         next->data = document_hold(from->data);
     else if (!rc && !bundle)
-        rc = next_data(next, from, c, why, changed);
+        rc = rego_next_data(next, from, c, compiled, why, changed);
     if (!rc && compiled && (is_source(c) || whole) && *changed)
         rc = compile(next, whole ? NULL : from, errors); /* a bundle changes data as well */
     else if (!rc && from->build)

@@ -48,27 +48,6 @@ rc_t rego_watched(struct rego_state *s, struct policy_program **out, struct poli
     return RC_OK;
 }
 
-str rego_path_query(struct heap *h, str path) {
-    struct ast_term *terms[POLICY_PATH_DEPTH_MAX + 1];
-    u32 count = 1;
-    str rest = path, part;
-    terms[0] = ast_var(h, NULL, S("data"));
-    while (str_split(&rest, '/', &part)) {
-        if (!part.len) continue;
-        if (count == ARRAY_LEN(terms)) return S("");
-        s64 number;
-        bool whole = str_to_s64(part, &number) == RC_OK;
-        terms[count++] = ast_scalar(h, NULL, whole ? value_integer(number) : value_string(h, part));
-    }
-    struct ast_term *ref = ast_list(h, NULL, AST_REF, terms, count);
-    struct buf text;
-    buf_open(&text, KIB(64));
-    if (ref && !h->exhausted) ast_term_write(&text, ref);
-    value kept = value_string(h, text.failed ? S("") : buf_str(&text));
-    buf_close(&text);
-    return kept.kind == VALUE_STRING ? value_str(kept) : S("");
-}
-
 rc_t rego_watched_prepare(struct rego_state *s, str text, struct policy_times *times,
                           struct policy_query **out, struct policy_errors *errors) {
     struct policy_query_options o = {.trace = true, .times = times};

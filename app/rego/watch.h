@@ -7,7 +7,6 @@
 
 /* The state's policies, compiled to be watched; owned by its build. Parks the first time. */
 rc_t rego_watched(struct rego_state *s, struct policy_program **out, struct policy_errors *errors);
-str rego_path_query(struct heap *h, str path); /* "a/b" as data.a.b; empty: it is too long */
 /* A query of the watched policies; the caller drops it. Parks. `times` may be NULL. */
 rc_t rego_watched_prepare(struct rego_state *s, str text, struct policy_times *times,
                           struct policy_query **out, struct policy_errors *errors);

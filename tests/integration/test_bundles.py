@@ -278,7 +278,7 @@ class FromServer(Calls, unittest.TestCase):
         self.begin({"one": {"service": "s", "resource": "b/one.tar.gz"}})
         self.start()
         self.assertEqual(self.a.get("/health?bundles").status, 500)
-        self.assertEqual(self.a.get("/health?bundles").json()["error"], "not all configured bundles have been activated")
+        self.assertEqual(self.a.get("/health?bundles").json()["error"], "one or more bundles are not activated")
         until(lambda: (self.bundle_status("one") or {}).get("code"), 20, why="a failure is told")
         status = self.bundle_status("one")
         self.assertEqual((status["message"], status["http_code"]), ("server replied with Not Found", 404))

@@ -95,6 +95,9 @@ static const struct route test_routes[] = {
     {.method = HTTP_GET, .pattern = "/rc", .handle = handle_rc, .query = rc_params},
     {.method = HTTP_GET, .pattern = "/twice", .handle = handle_twice},
     {.method = HTTP_GET, .pattern = "/probe", .handle = handle, .quiet = true, .probe = true},
+    {.method = HTTP_POST, .pattern = "/foreign/{rest...}", .handle = handle, .lenient = true},
+    {.method = HTTP_POST, .pattern = "/foreign", .handle = handle_rc, .query = rc_params,
+     .lenient = true},
     {0},
 };
 static const struct module one = {.name = "one",
@@ -170,6 +173,20 @@ TEST(modules_that_did_not_start_answer_503) {
     gateway_module_started(&late, false);
     ask(HTTP_GET, "/late");
     EXPECT_EQ(fake.status, 503);
+}
+
+TEST(lenient_routes_take_what_their_clients_send) {
+    start();
+    ask(HTTP_POST, "/foreign/?rc=1&rc=x&other&a=%41"); /* the handler looks at the first alone */
+    EXPECT(strstr(fake.body, "\"message\":\"The thing") != NULL);
+    ask(HTTP_POST, "/foreign/x/y/");
+    EXPECT_STR(str_from_c(fake.body), S("x/y/"));
+    ask(HTTP_POST, "/foreign?rc=%f");
+    EXPECT(fake.status == 400 && code("query_invalid"));
+    ask(HTTP_PUT, "/foreign/");
+    EXPECT_EQ(fake.status, 404);
+    ask(HTTP_GET, "/open?x=1");
+    EXPECT_EQ(fake.status, 400);
 }
 
 TEST(unknown_paths_methods_and_slashes) {

@@ -68,10 +68,12 @@ TEST(what_cannot_be_changed_is_refused_and_nothing_happens) {
     EXPECT_RC(change(d, DOCUMENT_REMOVE, "/a/x", NULL, false, &next), RC_NOT_FOUND);
     EXPECT_RC(change(d, DOCUMENT_REPLACE, "/a/x", "1", false, &next), RC_NOT_FOUND);
     EXPECT_RC(change(d, DOCUMENT_ADD, "/x/y", "1", false, &next), RC_NOT_FOUND);
-    EXPECT_RC(change(d, DOCUMENT_ADD, "/a/c/y", "1", true, &next), RC_INVALID);
-    EXPECT_RC(change(d, DOCUMENT_ADD, "/a/c/y/z", "1", true, &next), RC_INVALID);
+    EXPECT_RC(change(d, DOCUMENT_ADD, "/a/c/y", "1", true, &next), RC_NOT_FOUND);
+    EXPECT_RC(change(d, DOCUMENT_ADD, "/a/c/y/z", "1", true, &next), RC_NOT_FOUND);
     EXPECT_RC(change(d, DOCUMENT_ADD, "/a/b/3", "1", false, &next), RC_NOT_FOUND);
-    EXPECT_RC(change(d, DOCUMENT_ADD, "/a/b/01", "1", false, &next), RC_INVALID);
+    EXPECT_RC(change(d, DOCUMENT_ADD, "/a/b/01", "1", false, &next), RC_NOT_FOUND);
+    EXPECT_RC(change(d, DOCUMENT_ADD, "/a/b/7/x", "1", true, &next), RC_NOT_FOUND);
+    EXPECT_RC(change(d, DOCUMENT_REPLACE, "/a/b/2", "1", false, &next), RC_INVALID);
     EXPECT_RC(change(d, DOCUMENT_REMOVE, "/a/b/-", NULL, false, &next), RC_INVALID);
     EXPECT_RC(change(d, DOCUMENT_ADD, "", "[]", false, &next), RC_INVALID);
     EXPECT_RC(change(d, DOCUMENT_ADD, "a", "1", false, &next), RC_INVALID);
@@ -80,7 +82,17 @@ TEST(what_cannot_be_changed_is_refused_and_nothing_happens) {
     struct document_change both[] = {{DOCUMENT_ADD, a, 2, json("1")}, {DOCUMENT_REMOVE, wrong, 2, UNDEFINED}};
     struct diag why = {0};
     EXPECT_RC(document_change(d, both, 2, false, &next, &why), RC_NOT_FOUND);
-    EXPECT_STR(str_from_c(why.text), S("/q: there is no such document"));
+    EXPECT_STR(str_from_c(why.text), S("storage_not_found_error: document does not exist"));
+    value end[] = {json("\"a\""), json("\"b\""), json("\"-\"")};
+    struct document_change past = {DOCUMENT_REMOVE, end, 3, UNDEFINED};
+    EXPECT_RC(document_change(d, &past, 1, false, &next, &why), RC_INVALID);
+    EXPECT_STR(str_from_c(why.text), S("storage_invalid_patch_error: /a/b/-: invalid patch path"));
+    end[2] = json("\"x\""), past.op = DOCUMENT_ADD, past.v = json("1");
+    EXPECT_RC(document_change(d, &past, 1, false, &next, &why), RC_NOT_FOUND);
+    EXPECT_STR(str_from_c(why.text), S("storage_not_found_error: /a/b/x: array index must be integer"));
+    end[2] = json("\"9\"");
+    EXPECT_RC(document_change(d, &past, 1, false, &next, &why), RC_NOT_FOUND);
+    EXPECT_STR(str_from_c(why.text), S("storage_not_found_error: /a/b/9: array index out of range"));
     EXPECT_ROOT(d, "{\"a\":{\"b\":[1,2],\"c\":3}}");
     document_drop(d);
 }

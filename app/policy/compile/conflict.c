@@ -180,7 +180,8 @@ static void check_documents(struct compiler *c, const struct trie_node *n, value
     }
     for (const struct trie_node *k = n->first; k && !compile_stopped(c); k = k->next) {
         if (!value_is(k->key, VALUE_STRING)) continue;
-        value beneath = value_is(document, VALUE_OBJECT) ? value_get(document, k->key) : UNDEFINED;
+        /* Below what is no object nothing can be read: a document in the way, too. */
+        value beneath = value_is(document, VALUE_OBJECT) ? value_get(document, k->key) : document;
         if (!value_defined(beneath)) continue;
         size_t len = path->len;
         str key = value_str(k->key);

@@ -26,7 +26,7 @@ static rc_t compile_the_query(struct heap *h, const struct compiled *program, st
     rc =
         compile_query(h, program, *out, o->package, o->imports, o->import_count, &compiled, errors);
     *out = compiled.body;
-    return rc;
+    return rc ? rc : policy_check_calls(compiled.body, o->refused, errors);
 }
 
 static struct ast_term *root_ref(struct partial *p, str name) {

@@ -26,6 +26,7 @@ struct partial_options {
     const struct ast_import *imports;
     u32 import_count;
     struct parse_options parse; /* of the query */
+    const char *const *refused; /* as policy_query_options' */
 };
 struct partial_answer {
     struct ast_body **queries; /* none: never true. A body of no expressions: always */

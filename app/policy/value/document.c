@@ -144,21 +144,32 @@ struct change {
     rc_t rc;
 };
 
-static value give_up(struct change *c, rc_t rc, u32 depth, const char *what) {
+static value give_up(struct change *c, rc_t rc, const char *what) {
+    if (!c->rc) diag_set(c->why, "%s", what);
+    if (!c->rc) c->rc = rc;
+    return UNDEFINED;
+}
+
+/* The reference names the whole path where an array is in the way. */
+static value give_up_index(struct change *c, rc_t rc, const char *code, const char *what) {
     struct buf path;
     if (c->rc) return UNDEFINED;
-    c->rc = rc;
     buf_open(&path, DIAG_TEXT_MAX);
-    for (u32 i = 0; i <= depth && i < c->what->count; i++) {
+    for (u32 i = 0; i < c->what->count; i++) {
         (void)buf_add(&path, S("/"));
         if (c->what->path[i].kind == VALUE_STRING)
             (void)buf_add(&path, value_str(c->what->path[i]));
         else
             value_write(&path, c->what->path[i]);
     }
-    diag_set(c->why, "%.*s: %s", STR(buf_str(&path)), what);
+    c->rc = rc;
+    diag_set(c->why, "%s: %.*s: %s", code, STR(buf_str(&path)), what);
     buf_close(&path);
     return UNDEFINED;
+}
+
+static value give_up_missing(struct change *c) {
+    return give_up(c, RC_NOT_FOUND, "storage_not_found_error: document does not exist");
 }
 
 /* An object with `key` set to v, or without it when v is undefined. */
@@ -195,46 +206,58 @@ static value array_with(struct heap *h, value a, u32 at, value v, bool insert) {
     return value_builder_close(&b);
 }
 
-static value change_here(struct change *c, value at, value key, u32 depth) {
+/* Where an array's element lies; -1: given up. */
+static s64 element_of(struct change *c, value at, value key) {
+    s64 i = index_of(key);
+    if (i >= 0 && i < value_count(at)) return i;
+    (void)give_up_index(c, RC_NOT_FOUND, "storage_not_found_error",
+                        i < 0 ? "array index must be integer" : "array index out of range");
+    return -1;
+}
+
+static value change_element(struct change *c, value at, value key) {
     enum document_op op = c->what->op;
-    if (at.kind == VALUE_OBJECT) {
-        bool there = value_position(at.object->keys, key) >= 0;
-        if (!there && op != DOCUMENT_ADD)
-            return give_up(c, RC_NOT_FOUND, depth, "there is no such document");
-        return object_with(c->heap, at, key, op == DOCUMENT_REMOVE ? UNDEFINED : c->v);
-    }
-    if (at.kind != VALUE_ARRAY)
-        return give_up(c, RC_INVALID, depth, "leads into what is neither object nor array");
-    bool append = op == DOCUMENT_ADD && key.kind == VALUE_STRING && str_eq(value_str(key), S("-"));
-    s64 i = append ? value_count(at) : index_of(key);
-    if (i < 0 || i > value_count(at) || (i == value_count(at) && op != DOCUMENT_ADD))
-        return give_up(c, i < 0 ? RC_INVALID : RC_NOT_FOUND, depth, "there is no such element");
+    bool end = (key.kind == VALUE_STRING && str_eq(value_str(key), S("-"))) ||
+               index_of(key) == value_count(at);
+    if (end && op != DOCUMENT_ADD)
+        return give_up_index(c, RC_INVALID, "storage_invalid_patch_error", "invalid patch path");
+    s64 i = end ? value_count(at) : element_of(c, at, key);
+    if (i < 0) return UNDEFINED;
     return array_with(c->heap, at, (u32)i, op == DOCUMENT_REMOVE ? UNDEFINED : c->v,
                       op == DOCUMENT_ADD);
 }
 
+static value change_here(struct change *c, value at, value key) {
+    enum document_op op = c->what->op;
+    if (at.kind == VALUE_ARRAY) return change_element(c, at, key);
+    bool there = at.kind == VALUE_OBJECT && value_position(at.object->keys, key) >= 0;
+    if (at.kind != VALUE_OBJECT || (!there && op != DOCUMENT_ADD)) return give_up_missing(c);
+    return object_with(c->heap, at, key, op == DOCUMENT_REMOVE ? UNDEFINED : c->v);
+}
+
 static value change_below(struct change *c, value at, u32 depth) {
-    value key = c->what->path[depth];
-    if (depth + 1 == c->what->count) return change_here(c, at, key, depth);
-    value below = step(at, key);
-    if (!value_defined(below)) {
-        if (at.kind != VALUE_OBJECT && at.kind != VALUE_ARRAY)
-            return give_up(c, RC_INVALID, depth, "leads into what is neither object nor array");
-        if (!c->make_path || at.kind != VALUE_OBJECT)
-            return give_up(c, RC_NOT_FOUND, depth, "there is no such document");
-        below = value_empty_object();
+    value key = c->what->path[depth], below = UNDEFINED;
+    s64 i = 0;
+    if (depth + 1 == c->what->count) return change_here(c, at, key);
+    if (at.kind == VALUE_ARRAY) {
+        i = element_of(c, at, key);
+        below = i >= 0 ? value_item(at, (u32)i) : UNDEFINED;
+    } else if (at.kind == VALUE_OBJECT) {
+        below = value_get(at, key);
+        if (!value_defined(below) && c->make_path) below = value_empty_object();
     }
+    if (!value_defined(below)) return give_up_missing(c);
     below = change_below(c, below, depth + 1);
     if (c->rc) return UNDEFINED;
     return at.kind == VALUE_OBJECT ? object_with(c->heap, at, key, below)
-                                   : array_with(c->heap, at, (u32)index_of(key), below, false);
+                                   : array_with(c->heap, at, (u32)i, below, false);
 }
 
 /* The empty path: the root itself, which can only be an object. */
 static value change_root(struct change *c) {
     if (c->what->op == DOCUMENT_REMOVE) return value_empty_object();
     if (c->v.kind == VALUE_OBJECT) return c->v;
-    return give_up(c, RC_INVALID, 0, "the root document must be an object");
+    return give_up(c, RC_INVALID, "storage_invalid_patch_error: root must be object");
 }
 
 rc_t document_change(struct document *d, const struct document_change *changes, u32 count,
@@ -248,7 +271,7 @@ rc_t document_change(struct document *d, const struct document_change *changes, 
         c.what = &changes[i];
         c.v = copy_in(c.heap, changes[i].v);
         if (changes[i].count > VALUE_DEPTH_MAX)
-            give_up(&c, RC_LIMIT, 0, "the path is too long");
+            give_up(&c, RC_LIMIT, "the path is too long");
         else
             next->root = changes[i].count ? change_below(&c, next->root, 0) : change_root(&c);
         if (!c.rc && next->heap.exhausted) c.rc = RC_NO_MEMORY;

@@ -33,9 +33,9 @@ struct document_change {
     value v;           /* for add and replace; copied */
 };
 /* All changes in order or none (RFC 6902's add, remove, replace). `make_path`: add makes missing
- * objects on the way, as PUT does. RC_NOT_FOUND: a path that is not there; RC_INVALID: it leads
- * into what is neither object nor array, or an index is wrong; RC_NO_MEMORY. The new version holds
- * `d`; the caller still holds its own. */
+ * objects on the way, as PUT does. `why` has the words of the reference's storage: RC_NOT_FOUND, a
+ * path that leads nowhere; RC_INVALID, the end of an array replaced or removed, a root that is no
+ * object; else RC_NO_MEMORY. The new version holds `d`; the caller still holds its own. */
 rc_t document_change(struct document *d, const struct document_change *changes, u32 count,
                      bool make_path, struct document **out, struct diag *why);
 rc_t document_compact(struct document *d, struct document **out); /* the same in one heap */
