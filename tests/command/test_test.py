@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """test, bench: verdicts, cases, steps, coverage, measurements."""
 import base64
+import os
 import re
+import signal
+import subprocess
+import threading
 
 from run import Command
 
@@ -178,3 +182,62 @@ FAIL: 1/1
         self.write_tests("package t\ntest_a if count([1 | numbers.range(1, 10000)[_]; numbers.range(1, 10000)[_]]) == 1\n")
         self.assertIn("ERROR: 1/1", self.run_verb("test", "--timeout", "5ms", "a_test.rego", status=2))
         self.assertIn("eval_cancel_error", self.run_verb("test", "--timeout", "5ms", "a_test.rego", status=2))
+
+
+class Watching(Command):
+    """test --watch: runs again when a file changed, ends when it is told to."""
+
+    def start(self, *words):
+        self.process = subprocess.Popen([self.opctl, "policy", "test", "--watch", *words], cwd=self.folder, text=True,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.addCleanup(self.process.stdout.close)
+        self.addCleanup(lambda: (self.process.kill(), self.process.wait()))
+        self.watchdog = threading.Timer(50, self.process.kill)
+        self.watchdog.start()
+        self.addCleanup(self.watchdog.cancel)
+
+    def until_it_waits(self):
+        lines = []
+        while True:
+            line = self.process.stdout.readline()
+            self.assertTrue(line, lines)
+            if line == "Watching for changes ...\n":
+                self.assertEqual(lines.pop(), "*" * 80 + "\n")
+                return "".join(lines)
+            lines.append(line)
+
+    def ends(self, how):
+        self.process.send_signal(how)
+        self.assertEqual(self.process.wait(30), 0)
+
+    def test_a_change_runs_them_again(self):
+        self.write("dir/a.rego", "package a\n\np := data.n\n\ntest_p if p == 1\n")
+        self.write("dir/data.json", '{"n": 1}')
+        self.start("dir")
+        self.assertEqual(self.until_it_waits(), "PASS: 1/1\n")
+        self.write("dir/data.json", '{"n": 2}')
+        self.assertIn("FAIL: 1/1", self.until_it_waits())
+        self.write("dir/deeper/b.rego", "package b\n\ntest_q if true\n")
+        self.assertIn("PASS: 1/2", self.until_it_waits())
+        self.write("dir/deeper/b.rego", "package b\n\ntest_q if {\n")
+        self.assertIn("rego_parse_error", self.until_it_waits())
+        os.remove(os.path.join(self.folder, "dir/deeper/b.rego"))
+        self.assertIn("FAIL: 1/1", self.until_it_waits())
+        os.replace(self.write("other.json", '{"n": 1}'), os.path.join(self.folder, "dir/data.json"))
+        self.assertEqual(self.until_it_waits(), "PASS: 1/1\n")
+        self.ends(signal.SIGTERM)
+
+    def test_files_are_watched_by_name(self):
+        path = self.write("one.rego", "package a\n\ntest_p if false\n")
+        self.start("one.rego")
+        self.assertIn("FAIL: 1/1", self.until_it_waits())
+        self.write("unasked.rego", "package u\n")
+        os.replace(self.write("new.rego", "package a\n\ntest_p if true\n"), path)
+        self.assertEqual(self.until_it_waits(), "PASS: 1/1\n")
+        self.ends(signal.SIGINT)
+
+    def test_what_cannot_be_run_is_not_watched(self):
+        self.write("one.rego", "package a\n\ntest_p if {\n")
+        self.run_verb("test", "-w", "one.rego", status=1)
+        self.run_verb("test", "-w", status=1)
+        self.run_verb("test", "-w", "--no-such", "one.rego", status=1)

@@ -104,6 +104,11 @@ bool option_is_given(const struct option_spec *specs, u32 count, int argc, char 
  * `h` is used for one at a time. */
 u64 records_each(struct heap *h, str text, void (*see)(void *arg, value record), void *arg);
 
+/* What lies at these paths, as one number; and the wait until it is another (notice.c), which says
+ * `words` when it begins. False: SIGINT or SIGTERM came, or nothing can be watched (on stderr). */
+u64 notice_now(char *const *paths, u32 count);
+bool notice_wait(char *const *paths, u32 count, u64 *seen, const char *words);
+
 /* Prints errors as the reference does, to stderr or as JSON to stdout. */
 void errors_print(const struct policy_errors *e);
 void print_message(void *arg, const struct ast_location *at, str message); /* print(): to stderr */

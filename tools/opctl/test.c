@@ -147,6 +147,7 @@ enum {
     V0,
     V1,
     BUNDLE,
+    WATCH,
     HELP
 };
 static const struct option_spec specs[] = {
@@ -172,6 +173,7 @@ static const struct option_spec specs[] = {
     [V0] = {"v0-compatible", 0, true, "policies are Rego v0"},
     [V1] = {"v1-compatible", 0, true, "policies are Rego v1, as by default"},
     [BUNDLE] = {"bundle", 'b', true, "the paths are bundles: archives or folders"},
+    [WATCH] = {"watch", 'w', true, "run them again whenever a file changes, until interrupted"},
     [HELP] = {"help", 'h', true, "this text"},
 };
 
@@ -233,6 +235,7 @@ static bool option(struct tests *t, int o, const char *v) {
     case TARGET: return !strcmp(v, "rego");
     case V0: t->load.parse.version = on ? REGO_V0 : REGO_V1; return true;
     case V1:
+    case WATCH:
     case BUNDLE: return true; /* seen before the paths */
     default: return false;
     }
@@ -267,7 +270,8 @@ static bool read_paths(struct tests *t, int argc, char **argv) {
     return any;
 }
 
-static int run(int argc, char **argv) {
+/* `*began`: the options were good, tests were asked for. */
+static int run_once(int argc, char **argv, bool *began) {
     struct tests t = {.count = 1, .benchmem = true, .load.parse.annotations = true,
                       .explain = POLICY_EXPLAIN_FAILS};
     const char *wrong = NULL;
@@ -283,6 +287,7 @@ static int run(int argc, char **argv) {
     else if (!read_paths(&t, argc, argv))
         usage_of(&test_verb, specs, ARRAY_LEN(specs));
     else if (policy_evaluator_open(&t.evaluator, (size_t)4 << 30) == RC_OK) {
+        *began = true;
         if (!t.timeout_ns) t.timeout_ns = (t.bench ? BENCH_TIMEOUT_S : TIMEOUT_S) * NS_PER_S;
         status = load_and_run(&t);
         policy_evaluator_close(t.evaluator);
@@ -292,6 +297,39 @@ static int run(int argc, char **argv) {
     policy_cover_close(&t.cover);
     buf_close(&t.output);
     bundle_close(&t.files);
+    return status;
+}
+
+/* `paths` has room for all arguments. */
+static u32 paths_of(int argc, char **argv, char **paths) {
+    struct option_reader options = {specs, ARRAY_LEN(specs), argc, 1, argv};
+    const char *v;
+    u32 count = 0;
+    for (int o; (o = option_next(&options, &v)) != OPTION_END;)
+        if (o == OPTION_PLAIN) paths[count++] = (char *)v;
+    return count;
+}
+
+/* A policy that does not compile ends the first run, not those that follow. */
+static int run(int argc, char **argv) {
+    static const char words[] =
+        "********************************************************************************\n"
+        "Watching for changes ...\n";
+    bool began = false;
+    if (!option_is_given(specs, ARRAY_LEN(specs), argc, argv, "watch"))
+        return run_once(argc, argv, &began);
+    char **paths = calloc((size_t)argc + 1, sizeof *paths);
+    if (!paths) return EXIT_NO;
+    u32 count = paths_of(argc, argv, paths);
+    u64 seen = notice_now(paths, count);
+    int status = run_once(argc, argv, &began);
+    bool watching = began && status != EXIT_NO;
+    while (watching) {
+        watching = notice_wait(paths, count, &seen, words);
+        if (watching) (void)run_once(argc, argv, &began);
+        else status = 0;
+    }
+    free(paths);
     return status;
 }
 
