@@ -6,7 +6,13 @@
 #include "app/config/sources.h"
 #include "app/json.h"
 
-enum { PARSE_ARENA_MAX = 512 << 10, DELAY_MIN_S = 60, DELAY_MAX_S = 120, SECONDS_MAX = 86400 };
+enum {
+    PARSE_ARENA_MAX = 512 << 10,
+    DELAY_MIN_S = 60,
+    DELAY_MAX_S = 120,
+    SECONDS_MAX = 86400,
+    UPLOAD_BYTES_MAX = 4 << 20,
+};
 
 struct reading {
     struct arena *a;
@@ -229,13 +235,64 @@ rc_t status_target_parse(struct arena *a, str json, struct status_target *out, s
     return rc ? rc : trigger(&r, root, &out->manual);
 }
 
+static rc_t reporting(struct reading *r, const cJSON *root, struct decision_target *out) {
+    static const char *const names[] = {
+        "min_delay_seconds",          "max_delay_seconds",        "upload_size_limit_bytes",
+        "trigger",                    "buffer_type",              "buffer_size_limit_bytes",
+        "buffer_size_limit_events",   "max_decisions_per_second", NULL};
+    const cJSON *p = cJSON_GetObjectItemCaseSensitive(root, "reporting");
+    bool unused;
+    if (!p || cJSON_IsNull(p)) return RC_OK;
+    rc_t rc = known(r, p, names);
+    if (!rc) rc = number(r, p, names[0], SECONDS_MAX, &unused, &out->delay_min_s);
+    if (!rc) rc = number(r, p, names[1], SECONDS_MAX, &unused, &out->delay_max_s);
+    if (!rc) rc = number(r, p, names[2], UPLOAD_BYTES_MAX, &unused, &out->upload_bytes);
+    if (!rc) rc = trigger(r, p, &out->manual);
+    if (!rc && out->delay_max_s && out->delay_max_s < out->delay_min_s)
+        rc = wrong(r, "reporting", "max reporting delay must be >= min reporting delay");
+    return rc;
+}
+
+/* The record is masked by data.system.log here, whatever is discovered: another place is refused
+ * rather than left unmasked. */
+static rc_t usual_path(struct reading *r, const cJSON *root, const char *name, str usual) {
+    str path;
+    rc_t rc = text(r, root, name, &path);
+    if (rc || !path.len || str_eq(path, usual)) return rc;
+    return wrong(r, name, "can only be the usual one");
+}
+
+rc_t decision_target_parse(struct arena *a, str json, struct decision_target *out,
+                           struct diag *why) {
+    static const char *const names[] = {
+        "service",       "partition_name",   "resource",        "reporting", "mask_decision",
+        "drop_decision", "nd_builtin_cache", "request_context", "console",   "plugin", NULL};
+    struct reading r = {a, S("decision_logs"), why};
+    cJSON *root;
+    rc_t rc = open_section(a, json, "decision_logs", &root, why);
+    *out = (struct decision_target){0};
+    if (rc || !root || !root->child) return rc;
+    out->on = true;
+    rc = known(&r, root, names);
+    if (!rc) rc = text(&r, root, "service", &out->service);
+    if (!rc) rc = text(&r, root, "partition_name", &out->partition);
+    if (!rc) rc = text(&r, root, "resource", &out->resource);
+    if (!rc) rc = usual_path(&r, root, "mask_decision", S("/system/log/mask"));
+    if (!rc) rc = usual_path(&r, root, "drop_decision", S("/system/log/drop"));
+    if (!rc) rc = reporting(&r, root, out);
+    while (out->resource.len && out->resource.ptr[0] == '/')
+        out->resource = str_skip(out->resource, 1);
+    return rc;
+}
+
 /* ---- For the table of options ---- */
 
-enum section { BUNDLES, KEYS, DISCOVERY, STATUS };
+enum section { BUNDLES, KEYS, DISCOVERY, STATUS, DECISION_LOGS };
 
 static bool check(enum section which, str value, struct diag *why) {
     struct arena a;
     struct status_target target;
+    struct decision_target decisions;
     bool on;
     u32 count;
     rc_t rc = RC_NO_MEMORY;
@@ -246,7 +303,8 @@ static bool check(enum section which, str value, struct diag *why) {
         rc = which == BUNDLES     ? sources_parse(&a, value, list, &count, why)
              : which == KEYS      ? source_keys_parse(&a, value, keys, &count, why)
              : which == DISCOVERY ? discovery_parse(&a, value, list, &on, why)
-                                  : status_target_parse(&a, value, &target, why);
+             : which == STATUS    ? status_target_parse(&a, value, &target, why)
+                                  : decision_target_parse(&a, value, &decisions, why);
     if (rc == RC_NO_MEMORY) diag_set(why, "there is no memory to read it");
     arena_close(&a);
     return rc == RC_OK;
@@ -262,4 +320,7 @@ bool check_discovery(str value, struct diag *why) {
 }
 bool check_status(str value, struct diag *why) {
     return check(STATUS, value, why);
+}
+bool check_decision_logs(str value, struct diag *why) {
+    return check(DECISION_LOGS, value, why);
 }

@@ -41,13 +41,22 @@ struct status_target {
     bool on, console, manual;
     str service, partition;
 };
+/* "decision_logs" of a discovered configuration; here the options decisions.* say it. */
+struct decision_target {
+    bool on, manual;
+    str service, partition, resource;
+    u64 delay_min_s, delay_max_s, upload_bytes; /* 0: not told */
+};
 /* Of the sections' JSON; empty texts are empty sections. Texts in the arena. RC_INVALID: `why`. */
 rc_t sources_parse(struct arena *a, str json, struct source *list, u32 *count, struct diag *why);
 rc_t source_keys_parse(struct arena *a, str json, struct source_key *list, u32 *count,
                        struct diag *why);
 rc_t discovery_parse(struct arena *a, str json, struct source *out, bool *on, struct diag *why);
 rc_t status_target_parse(struct arena *a, str json, struct status_target *out, struct diag *why);
+rc_t decision_target_parse(struct arena *a, str json, struct decision_target *out,
+                           struct diag *why);
 bool check_bundles(str value, struct diag *why);
 bool check_keys(str value, struct diag *why);
 bool check_discovery(str value, struct diag *why);
 bool check_status(str value, struct diag *why);
+bool check_decision_logs(str value, struct diag *why);

@@ -50,7 +50,7 @@ struct policy_query_options {
     u32 import_count;
     bool trace;
     struct policy_times *times; /* may be NULL */
-    const char *const *refused; /* builtins that the query itself may not call; NULL-ended or NULL */
+    const char *const *refused; /* builtins the query itself may not call; NULL-ended, or NULL */
 };
 /* RC_INVALID, and `errors` in the reference's words: a compiled body calls one of `refused`. */
 rc_t policy_check_calls(struct ast_body *body, const char *const *refused,

@@ -237,6 +237,15 @@ void rego_errors(struct request *rq, const char *message, const struct policy_er
     rego_errors_as(rq, "invalid_parameter", message, errors);
 }
 
+bool rego_decides(struct request *rq, const struct rego_state *s) {
+    if (!s)
+        rego_rc(rq, RC_AGAIN, NULL);
+    else if (s->build->broken)
+        rego_error(rq, 503, "policies_broken",
+                   "the stored policies do not compile; replace or delete the one that is wrong");
+    return s && !s->build->broken;
+}
+
 const char *const rego_unsafe_calls[] = {"http.send", NULL};
 
 const char *rego_query_message(const struct policy_errors *errors) {

@@ -53,7 +53,8 @@ static bool compile_open(struct compile *c, struct request *rq) {
     policy_errors_open(&c->errors, &c->error_heap, 0);
     rego_options_read(rq, &c->options);
     c->state = rego_hold();
-    rc_t rc = c->state ? rego_evaluator_take(&c->evaluator) : RC_AGAIN;
+    if (!rego_decides(rq, c->state)) return false;
+    rc_t rc = rego_evaluator_take(&c->evaluator);
     if (rc) {
         rego_rc(rq, rc, NULL);
         return false;

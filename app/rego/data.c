@@ -70,7 +70,8 @@ static bool decision_open(struct decision *d, struct request *rq, str path) {
     *d = (struct decision){.rq = rq, .path = path, .started_ns = platform_clock_ns()};
     rego_options_read(rq, &d->options);
     d->state = rego_hold();
-    rc_t rc = d->state ? rego_evaluator_take(&d->evaluator) : RC_AGAIN;
+    if (!rego_decides(rq, d->state)) return false;
+    rc_t rc = rego_evaluator_take(&d->evaluator);
     if (rc) {
         d->evaluator = NULL;
         rego_rc(rq, rc, NULL);
@@ -537,7 +538,11 @@ static void query_any(struct request *rq, bool post) {
     str text = {0};
     rego_options_read(rq, &o);
     struct rego_state *s = rego_hold();
-    rc_t rc = s ? rego_evaluator_take(&e) : RC_AGAIN;
+    if (!rego_decides(rq, s)) {
+        rego_release(s);
+        return;
+    }
+    rc_t rc = rego_evaluator_take(&e);
     if (rc) {
         rego_release(s);
         rego_rc(rq, rc, NULL);
@@ -546,8 +551,8 @@ static void query_any(struct request *rq, bool post) {
     bool ok = post ? rego_body_value(rq, policy_evaluator_heap(e), &body)
                    : rego_query_last(rq, "q", &text);
     q = value_get_str(body, S("query"));
-    bool wrong = post && ok && (body.kind != VALUE_OBJECT || (value_defined(q) && q.kind != VALUE_STRING &&
-                                                       q.kind != VALUE_NULL));
+    bool no_text = value_defined(q) && q.kind != VALUE_STRING && q.kind != VALUE_NULL;
+    bool wrong = post && ok && (body.kind != VALUE_OBJECT || no_text);
     if (q.kind == VALUE_STRING) text = arena_copy(rq->arena, value_str(q));
     value input = value_get_str(body, S("input"));
     if (wrong)

@@ -59,14 +59,20 @@ static void key_write(char to[KEY_ROOM], const char *member) {
     memcpy(to, "policy.", 7);
 }
 
-static rc_t section_of(struct arena *a, value document, const char *member, str *out) {
+/* Of the decision log the options here are no document: decisions.service stands over all of it. */
+static str boot_text(const char *member) {
     char key[KEY_ROOM];
+    if (!strcmp(member, "decision_logs")) return S("");
+    key_write(key, member);
+    return config_text(key);
+}
+
+static rc_t section_of(struct arena *a, value document, const char *member, str *out) {
     struct diag why;
     struct buf text;
     struct heap h;
     value mine = UNDEFINED, theirs = value_get_str(document, str_from_c(member));
-    key_write(key, member);
-    str boot = config_text(key);
+    str boot = boot_text(member);
     /* A server or key that is set here stands as it is: nothing is slipped beneath it. */
     bool whole = !strcmp(member, "services") || !strcmp(member, "keys");
     *out = boot;
@@ -178,7 +184,8 @@ static rc_t judge(struct arena *a, struct heap *h, value document, struct diag *
     } sections[] = {{"services", check_services},
                     {"bundles", check_bundles},
                     {"keys", check_keys},
-                    {"status", check_status}};
+                    {"status", check_status},
+                    {"decision_logs", check_decision_logs}};
     struct source place;
     struct diag words = {0};
     bool on;
@@ -234,6 +241,7 @@ rc_t discovery_take(struct policy_bundle *b, str decision, struct policy_errors 
     log_info("bundles", "the configuration was discovered", "revision=%s",
              LOGSTR(str_take(b->manifest.revision, 100)));
     loaders_configure();
+    rego_ship_configure();
     return RC_OK;
 }
 

@@ -171,8 +171,8 @@ static rc_t check_way(struct heap *h, value root, const value *keys, u32 count, 
     return RC_CONFLICT;
 }
 
-static rc_t put_prepare(struct data_job *j, struct heap *h, struct document_change *one, value *keys,
-                        value content) {
+static rc_t put_prepare(struct data_job *j, struct heap *h, struct document_change *one,
+                        value *keys, value content) {
     const struct rego_change *c = j->change;
     value root = document_root(j->from);
     rc_t rc = document_path(h, c->subject, keys, VALUE_DEPTH_MAX, &one->count);

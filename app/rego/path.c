@@ -41,7 +41,8 @@ rc_t rego_path_keys(struct heap *h, str path, value *keys, u32 room, u32 *count,
         if (*count == room) return RC_LIMIT;
         if (!(part = part_plain(h, part)).ptr) return RC_NO_MEMORY;
         if (str_find_byte(part, '"') < part.len) {
-            if (why) diag_set(why, "invalid path: invalid ref term '%.*s'", STR(str_take(part, 100)));
+            str shown = str_take(part, 100);
+            if (why) diag_set(why, "invalid path: invalid ref term '%.*s'", STR(shown));
             return RC_INVALID;
         }
         /* A path is text: what reads as a whole number is one, as the reference has it. */

@@ -40,6 +40,7 @@ struct rego_build {
     struct policy_program *program;
     struct policy_program *watched; /* the same, for explanations (watch.c); NULL: not yet wanted */
     bool mixed; /* of policies in Rego v0 and v1 */
+    bool broken; /* what is stored did not compile at the start: nothing is decided, all is kept */
     bool has_mask, has_drop; /* data.system.log.mask, drop: a policy looks at decision records */
     struct policy_program *explained; /* the same, every rule tried (explain.c); NULL: likewise */
     struct access_policy *access; /* data.openpolicy.authz; NULL: the shipped one decides */
@@ -139,6 +140,7 @@ void rego_ask_fill(struct policy_ask *ask, struct rego_state *s);
 struct json_writer;
 void rego_ship_start(void);
 void rego_ship_stop(void); /* parks */
+void rego_ship_configure(void); /* where to may have changed */
 const char *rego_ship_state(void); /* in the reference's words; NULL: it is sent nowhere */
 void rego_ship_status(struct json_writer *w); /* a member, if it is sent somewhere */
 void rego_ship_config(struct json_writer *w);
@@ -208,6 +210,8 @@ void rego_errors_as(struct request *rq, const char *code, const char *message,
 /* By its first error: the reference tells parsing from compiling. */
 const char *rego_query_message(const struct policy_errors *errors);
 extern const char *const rego_unsafe_calls[]; /* builtins that ad-hoc queries may not call */
+/* The stored policies can be asked; false: answered 503. `s` NULL: they are not read yet. */
+bool rego_decides(struct request *rq, const struct rego_state *s);
 void rego_eval_error(struct request *rq, rc_t rc, const struct policy_error *error);
 void rego_rc(struct request *rq, rc_t rc, const struct diag *why);
 /* "bundles":{"authz":{"revision":"7"}} */

@@ -22,10 +22,11 @@ enum { REPORT_BYTES_MAX = 1 << 20, GATHER_MS = 1000, ANSWER_BYTES_MAX = 64 << 10
 
 static bool running, wanted, stopping;
 
-static bool have_state(void) {
+static const char *policies_state(void) {
     struct rego_state *s = rego_hold();
+    const char *state = !s ? "NOT_READY" : s->build->broken ? "ERROR" : "OK";
     rego_release(s);
-    return s != NULL;
+    return state;
 }
 
 u32 plugin_states(struct plugin_state list[PLUGINS_MAX]) {
@@ -35,7 +36,7 @@ u32 plugin_states(struct plugin_state list[PLUGINS_MAX]) {
     list[count++] = (struct plugin_state){"bundle", loaders_ready() ? "OK" : "NOT_READY"};
     list[count++] = (struct plugin_state){"discovery", found ? "OK" : "NOT_READY"};
     list[count++] = (struct plugin_state){"status", "OK"};
-    list[count++] = (struct plugin_state){"policies", have_state() ? "OK" : "NOT_READY"};
+    list[count++] = (struct plugin_state){"policies", policies_state()};
     if (shipping) list[count++] = (struct plugin_state){"decision_logs", shipping};
     return count;
 }

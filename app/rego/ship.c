@@ -33,6 +33,7 @@ enum {
     RAW_BYTES_MAX = 4 << 20, /* of a chunk before gzip */
     ANSWER_BYTES_MAX = 64 << 10,
     ROUND_CHUNKS_MAX = 10000,
+    TARGET_BYTES_MAX = 8 << 20, /* a section of the configuration, read */
 };
 #define RETRY_FIRST_MS 1000u
 #define LABELS_MAX 16384u
@@ -48,6 +49,36 @@ static struct {
     int code;
     struct diag error;
 } ship = {.position = -1, .records = 64};
+
+/* ---- Where to: the options here, or else what was discovered ---- */
+
+/* Texts in the arena. `on` false: nowhere. */
+static struct decision_target target_of(struct arena *a) {
+    struct decision_target t = {.service = config_text("decisions.service")};
+    struct diag why;
+    str text;
+    t.on = t.service.len > 0;
+    if (!t.on && discovery_found() && !section_text(a, "decision_logs", &text) &&
+        decision_target_parse(a, text, &t, &why))
+        t = (struct decision_target){0}; /* it was checked: there was no memory */
+    if (!t.resource.len) t.resource = config_text("decisions.resource");
+    if (!t.partition.len) t.partition = config_text("decisions.partition");
+    if (!t.delay_min_s) t.delay_min_s = (u64)config_int("decisions.delay_min");
+    if (!t.delay_max_s) t.delay_max_s = (u64)config_int("decisions.delay_max");
+    if (!t.upload_bytes) t.upload_bytes = (u64)config_int("decisions.upload_bytes");
+    t.delay_max_s = MAX(t.delay_max_s, t.delay_min_s);
+    return t;
+}
+
+/* What can be told of it without its texts. */
+static struct decision_target target_now(void) {
+    struct arena a;
+    arena_open(&a, NULL, 0, TARGET_BYTES_MAX);
+    struct decision_target t = target_of(&a);
+    arena_close(&a);
+    t.service = t.partition = t.resource = (str){0};
+    return t;
+}
 
 /* ---- The position ---------------------------------------------------------------------------- */
 
@@ -146,7 +177,7 @@ static void gzip_on_worker(void *arg) {
 /* As many records as come out below the limit. RC_NOT_FOUND: there are none; RC_LIMIT: one alone
  * is too large. */
 static rc_t chunk_make(struct chunk *c) {
-    size_t limit = (size_t)config_int("decisions.upload_bytes");
+    size_t limit = (size_t)target_now().upload_bytes;
     for (u32 records = MAX(ship.records, 1u);; records = c->count / 2) {
         rc_t rc = chunk_fill(c, records);
         if (!rc) rc = worker_run(gzip_on_worker, c);
@@ -164,12 +195,10 @@ static rc_t chunk_make(struct chunk *c) {
 
 /* ---- Sending --------------------------------------------------------------------------------- */
 
-static rc_t path_of(struct arena *a, str *out) {
-    str resource = config_text("decisions.resource"),
-        partition = config_text("decisions.partition");
-    *out = resource.len    ? arena_copy(a, resource)
-           : partition.len ? arena_join(a, S("logs/"), partition)
-                           : S("logs");
+static rc_t path_of(struct arena *a, const struct decision_target *t, str *out) {
+    *out = t->resource.len    ? arena_copy(a, t->resource)
+           : t->partition.len ? arena_join(a, S("logs/"), t->partition)
+                              : S("logs");
     return out->ptr ? RC_OK : RC_NO_MEMORY;
 }
 
@@ -179,9 +208,10 @@ static rc_t post(struct arena *a, const struct chunk *c, struct diag *why) {
     struct http_client_request r;
     struct http_client_answer answer = {0};
     struct service s;
+    struct decision_target target = target_of(a);
     str path, body;
-    rc_t rc = service_find(a, config_text("decisions.service"), &s, why);
-    if (!rc) rc = path_of(a, &path);
+    rc_t rc = service_find(a, target.service, &s, why);
+    if (!rc) rc = path_of(a, &target, &path);
     if (!rc) rc = service_request(a, &s, S("POST"), path, fields, ARRAY_LEN(fields), &r, why);
     if (rc) return RC_IO; /* not the records' fault, whatever it is */
     r.body = buf_str(&c->gzip);
@@ -221,7 +251,7 @@ static rc_t ship_chunk(struct chunk *c, struct diag *why) {
         return leave_out(c, "it is larger than decisions.upload_bytes");
     if (rc) return rc;
     note_lost(c);
-    arena_open(&a, NULL, 0, MIB(1));
+    arena_open(&a, NULL, 0, TARGET_BYTES_MAX + MIB(1));
     rc = post(&a, c, why);
     arena_close(&a);
     if (rc == RC_INVALID && c->count > 1) { /* which of them? */
@@ -256,15 +286,16 @@ static u64 random_below(u64 n) {
 }
 
 static u64 next_ms(void) {
-    u64 least = (u64)config_int("decisions.delay_min") * 1000;
-    u64 most = MAX((u64)config_int("decisions.delay_max") * 1000, least);
+    struct decision_target t = target_now();
+    u64 least = t.delay_min_s * 1000, most = t.delay_max_s * 1000;
     if (!ship.failures) return least + random_below(most - least + 1);
     u64 wait = MIN((u64)RETRY_FIRST_MS << MIN(ship.failures - 1, 16u), most);
     return wait / 2 + random_below(wait / 2 + 1);
 }
 
 static void arm(void) {
-    if (ship.started && !ship.stopping && config_text("decisions.service").len &&
+    struct decision_target t = target_now();
+    if (ship.started && !ship.stopping && t.on && !t.manual &&
         timer_start_after_ms(&ship.timer, next_ms()))
         log_warn("rego", "no timer is left: decisions are not sent until they are configured anew");
 }
@@ -305,6 +336,10 @@ static void on_change(void) {
     arm();
 }
 
+void rego_ship_configure(void) {
+    if (ship.started && !ship.stopping) on_change();
+}
+
 void rego_ship_start(void) {
     static const char *const keys[] = {"decisions.service", "decisions.delay_min",
                                        "decisions.delay_max", "policy.services"};
@@ -326,33 +361,34 @@ void rego_ship_stop(void) {
 /* ---- Status ---------------------------------------------------------------------------------- */
 
 void rego_ship_config(struct json_writer *w) {
-    str service = config_text("decisions.service");
+    struct arena a;
+    arena_open(&a, NULL, 0, TARGET_BYTES_MAX);
+    struct decision_target t = target_of(&a);
     json_object(w, "decision_logs");
     json_bool(w, "enabled", config_bool("policy.decisions"));
-    if (service.len) {
-        json_text(w, "service", service);
-        if (config_text("decisions.resource").len)
-            json_text(w, "resource", config_text("decisions.resource"));
-        if (config_text("decisions.partition").len)
-            json_text(w, "partition_name", config_text("decisions.partition"));
+    if (t.on) {
+        json_text(w, "service", t.service);
+        if (t.resource.len) json_text(w, "resource", t.resource);
+        if (t.partition.len) json_text(w, "partition_name", t.partition);
         json_object(w, "reporting");
-        json_int(w, "min_delay_seconds", config_int("decisions.delay_min"));
-        json_int(w, "max_delay_seconds", config_int("decisions.delay_max"));
-        json_int(w, "upload_size_limit_bytes", config_int("decisions.upload_bytes"));
+        json_int(w, "min_delay_seconds", (s64)t.delay_min_s);
+        json_int(w, "max_delay_seconds", (s64)t.delay_max_s);
+        json_int(w, "upload_size_limit_bytes", (s64)t.upload_bytes);
+        if (t.manual) json_text(w, "trigger", S("manual"));
         json_object_end(w);
     }
     json_object_end(w);
+    arena_close(&a);
 }
 
 const char *rego_ship_state(void) {
-    if (!config_text("decisions.service").len) return NULL;
+    if (!target_now().on) return NULL;
     return ship.failures ? "WARN" : "OK";
 }
 
-void rego_ship_status(struct json_writer *w) {
-    if (!config_text("decisions.service").len) return;
+static void put_status(struct json_writer *w, const struct decision_target *t) {
     json_object(w, "decision_logs");
-    json_text(w, "service", config_text("decisions.service"));
+    json_text(w, "service", t->service);
     json_int(w, "sent", (s64)ship.sent);
     json_int(w, "dropped_unsent", (s64)ship.lost);
     json_int(w, "refused", (s64)ship.refused);
@@ -366,4 +402,12 @@ void rego_ship_status(struct json_writer *w) {
         json_text(w, "message", str_from_c(ship.error.text));
     }
     json_object_end(w);
+}
+
+void rego_ship_status(struct json_writer *w) {
+    struct arena a;
+    arena_open(&a, NULL, 0, TARGET_BYTES_MAX);
+    struct decision_target t = target_of(&a);
+    if (t.on) put_status(w, &t);
+    arena_close(&a);
 }

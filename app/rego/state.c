@@ -135,6 +135,21 @@ static rc_t compile(struct rego_state *s, const struct rego_state *from,
     return rc;
 }
 
+/* Nothing of the policies, so that they can be looked at and put right. */
+static rc_t compile_nothing(struct rego_state *s) {
+    struct policy_errors errors;
+    struct heap h;
+    u32 count = s->source_count;
+    heap_open(&h, MIB(1));
+    policy_errors_open(&errors, &h, 1);
+    s->source_count = 0;
+    rc_t rc = compile(s, NULL, &errors);
+    s->source_count = count;
+    if (!rc) s->build->broken = true;
+    heap_close(&h);
+    return rc;
+}
+
 bool rego_query_known(struct rego_state *s, str path) {
     const struct rego_query *slot = &s->build->queries[str_hash(path, 0) % REGO_QUERIES];
     return slot->query && str_eq(slot->path, path);
@@ -244,6 +259,9 @@ static rc_t next_state(const struct rego_state *from, const struct rego_change *
         rc = compile(next, whole ? NULL : from, errors); /* a bundle changes data as well */
     else if (!rc && from->build)
         next->build = from->build, next->build->refs++;
+    /* Where nothing compiles anyway one after the other can be taken out. */
+    if (rc == RC_INVALID && c->kind == REGO_SOURCE_DELETE && from->build && from->build->broken)
+        rc = compile_nothing(next);
     if (rc)
         rego_release(next);
     else
@@ -566,7 +584,10 @@ static rc_t rego_start(struct diag *why) {
     rc = compile(r.state, NULL, &errors);
     str first = errors.count ? errors.items[0].message : S("no memory");
     if (rc) diag_set(why, "the stored policies do not compile: %.*s", STR(first));
-    bool broken = rc == RC_INVALID && compile_without_access(r.state) == RC_OK;
+    bool broken = rc == RC_INVALID && (compile_without_access(r.state) == RC_OK ||
+                                       compile_nothing(r.state) == RC_OK);
+    if (broken) log_error("rego", "the stored policies do not compile", "why=%s",
+                          LOGSTR(str_from_c(why->text)));
     if (rc && !broken)
         rego_release(r.state);
     else {

@@ -2,6 +2,7 @@
 """test_bundles.py: bundles by hand and from a server: activated whole or not at all, owners of their
 roots, kept over a power cut, signed, changed by deltas, found by discovery, reported on."""
 import base64
+import gzip
 import hashlib
 import hmac
 import http.server
@@ -58,7 +59,7 @@ class Server:
     """A server of bundles: {path: (bytes, etag)}; what was asked, what was reported."""
 
     def __init__(self):
-        self.files, self.asked, self.reports, self.status = {}, [], [], 200
+        self.files, self.asked, self.reports, self.decisions, self.status = {}, [], [], [], 200
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -95,7 +96,10 @@ class Server:
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                outer.reports.append((self.path, json.loads(body), dict(self.headers)))
+                if self.headers.get("Content-Encoding") == "gzip":
+                    outer.decisions.append((self.path, json.loads(gzip.decompress(body))))
+                else:
+                    outer.reports.append((self.path, json.loads(body), dict(self.headers)))
                 self.answer(200, b"{}")
 
         self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -361,6 +365,43 @@ class FromServer(Calls, unittest.TestCase):
               "updates to the discovery service are not allowed", 30, why="refused")
         self.server.put("disco", bundle("d3", ["conf"], {"/conf/data.json": {"opa": {"bundles": {}}}}), "d3")
         self.soon("app", None)
+
+    def test_discovery_says_where_decisions_go_and_which_is_the_default(self):
+        self.begin(**{"policy.discovery": {"resource": "disco", "decision": "conf/opa", "service": "s",
+                                           "polling": {"min_delay_seconds": 1, "max_delay_seconds": 1}}})
+
+        def found(revision, **base):
+            return bundle(revision, ["conf"], {"/conf/data.json": {"opa": base}})
+
+        def config():
+            return self.call("GET", "/v1/config")["result"]
+
+        log = {"service": "s", "partition_name": "berlin", "reporting": {"min_delay_seconds": 1, "max_delay_seconds": 1}}
+        self.server.put("disco", found("d1", decision_logs=log, default_decision="/greet/hello", labels={"zone": "a"}), "d1")
+        self.start()
+        until(lambda: config()["default_decision"] == "/greet/hello", 30, why="discovered")
+        told = config()
+        self.assertEqual((told["decision_logs"]["service"], told["decision_logs"]["partition_name"], told["labels"]["zone"]),
+                         ("s", "berlin", "a"))
+        self.assertEqual(told["decision_logs"]["reporting"]["max_delay_seconds"], 1)
+        r = self.a.put("/v1/policies/greet", b"package greet\n\nhello := input.name\n", token=self.token,
+                       headers={"Content-Type": "text/plain"})
+        self.assertEqual(r.status, 200, r)
+        self.assertEqual(self.a.post("/", {"name": "ada"}, token=self.token).json(), "ada")
+        until(lambda: self.server.decisions, 30, why="the decision log is sent")
+        path, records = self.server.decisions[0]
+        self.assertEqual((path, records[0]["path"], records[0]["labels"]["zone"]), ("/logs/berlin", "greet/hello", "a"))
+        self.assertEqual(self.call("GET", "/v1/status")["result"]["plugins"]["decision_logs"], {"state": "OK"})
+        for wrong, words in (({"decision_logs": {"servise": "s"}}, "decision_logs"),
+                             ({"decision_logs": {"mask_decision": "/other/mask"}}, "can only be the usual one"),
+                             ({"decision_logs": {"reporting": {"min_delay_seconds": 9, "max_delay_seconds": 1}}}, "reporting")):
+            self.server.put("disco", found("bad", **wrong), words)
+            until(lambda: words in (self.call("GET", "/v1/status")["result"]["discovery"].get("message") or ""), 30, why=words)
+            self.assertEqual(config()["default_decision"], "/greet/hello")
+        self.call("PUT", "/api/v1/config", {"policy.default_decision": "/greet"})
+        self.assertEqual(self.a.post("/", {"name": "bob"}, token=self.token).json(), {"hello": "bob"})
+        self.server.put("disco", found("d2", bundles={}), "d2")
+        until(lambda: "service" not in config()["decision_logs"], 30, why="they go nowhere again")
 
     def test_configuration_changes_hold_at_once(self):
         self.begin()
