@@ -31,6 +31,7 @@ const struct module *const modules[] = {
     &tls_module,         /* our certificate */
     &idempotency_module, &policies_module,
     &rego_module,        /* policies in Rego, and decisions */
+    &proxy_module,       /* servers behind us */
     &cache_module,       /* keys and values, spoken to over RESP */
     &cache_users_module, /* who may, from the database */
     NULL,

@@ -83,19 +83,28 @@ rc_t http_body_all(struct http_exchange *x, size_t bytes_max, str *out);
 /* Fields added before the answer begins; bytes are copied. Refuses CR, LF and NUL: RC_INVALID. */
 rc_t http_answer_field(struct http_exchange *x, str name, str value);
 /* Constant lines for every answer of a kind, "Name: value\r\n" each: not copied and not checked, so
- * they must live for ever and come from nobody. The last call stands; up to HTTP_LINES_MAX
- * bytes. */
-#define HTTP_LINES_MAX 1024u
+ * they must live for ever (or in the request's arena) and come from nobody (or out of
+ * http_answer_parse, which has checked them). The last call stands; up to HTTP_LINES_MAX bytes. */
+#define HTTP_LINES_MAX 24576u
 void http_answer_lines(struct http_exchange *x, str lines);
 /* A whole answer. HEAD, 204 and 304 send no body but the right length. Once per exchange. */
 void http_answer(struct http_exchange *x, int status, str content_type, str body);
 /* A streamed one: length -1 = chunked (or close for HTTP/1.0). Write parks for room. */
+#define HTTP_LENGTH_UNTOLD (-2) /* of HEAD, 204 and 304: no body, and no word about its length */
 rc_t http_answer_begin(struct http_exchange *x, int status, str content_type, s64 length);
 rc_t http_answer_write(struct http_exchange *x, str bytes);
 rc_t http_answer_end(struct http_exchange *x);
 bool http_answered(const struct http_exchange *x); /* an answer began */
 void http_close_after(struct http_exchange *x); /* answer, then close (HTTP/2: the stream alone) */
 
+/* Ends HTTP on this connection (RFC 9110 7.8): answers 101 with `protocol` and the fields set so
+ * far. Once the exchange is over `taken` is called with the stream, its owner from then on, what
+ * waits in it included. RC_CONFLICT: answered already, or not HTTP/1.1: `taken` is not called. */
+rc_t http_switch(struct http_exchange *x, str protocol, void (*taken)(void *arg, struct stream *s),
+                 void *arg);
+
+/* The weight of a coding in Accept-Encoding, in thousandths; -1: neither it nor `*` is named. */
+int http_coding_quality(str header, str coding);
 /* Static bytes with ETag, 304, Range (single and multi), If-Range, precompressed variants. */
 struct http_static {
     str content_type, body; /* live for ever */

@@ -66,6 +66,7 @@ static const struct {
     {504, "Gateway Timeout"},
     {505, "HTTP Version Not Supported"},
     {507, "Insufficient Storage"},
+    {508, "Loop Detected"},
 };
 
 const char *http_status_text(int status) {
@@ -164,6 +165,8 @@ static char *put_head(struct http_active *a, int status, str content_type, s64 l
     a->answer_chunked = false;
     if (status < 200 || status == 204) {
         a->answer_no_body = true; /* and no length either: RFC 9110 8.6 */
+    } else if (length == HTTP_LENGTH_UNTOLD) {
+        a->answer_no_body = true;
     } else if (length >= 0) {
         p = put(put_u64(put(p, S("Content-Length: ")), (u64)length), S("\r\n"));
     } else if (a->request.version_minor > 0) {
@@ -291,6 +294,24 @@ rc_t http_answer_end(struct http_exchange *x) {
     return send_bytes(a, S("0\r\n\r\n"));
 }
 
+rc_t http_switch(struct http_exchange *x, str protocol, void (*taken)(void *arg, struct stream *s),
+                 void *arg) {
+    struct http_active *a = active_of(x);
+    if (a->answer != ANSWER_NONE || a->http2 || a->request.version_minor == 0) return RC_CONFLICT;
+    rc_t rc = http_answer_field(x, S("Connection"), S("Upgrade"));
+    if (!rc) rc = http_answer_field(x, S("Upgrade"), protocol);
+    if (rc) return rc;
+    char *head = head_room(a, S(""), 0);
+    if (!head) return RC_NO_MEMORY;
+    a->close = false;
+    char *end = put_head(a, 101, S(""), 0, head);
+    a->answer = ANSWER_DONE;
+    a->taken = taken;
+    a->taken_arg = arg;
+    (void)send_bytes(a, str_of(head, (size_t)(end - head))); /* gone: its new owner sees it */
+    return RC_OK;
+}
+
 bool http_answered(const struct http_exchange *x) {
     return CONTAINER_OF(x, const struct http_active, x)->answer != ANSWER_NONE;
 }
@@ -304,7 +325,10 @@ void http_answer_finish(struct http_active *a) {
     if (a->answer == ANSWER_DONE) return;
     if (a->answer == ANSWER_STREAMING) {
         if (a->answer_no_body || (a->answer_sized && !a->answer_left)) return;
-        a->close = a->answer_failed = true;
+        a->close = true;
+        /* Chunks without the last one, or fewer bytes than told, show that it was cut; the end of
+         * the connection alone would not. */
+        if (a->http2 || (!a->answer_chunked && !a->answer_sized)) a->answer_failed = true;
         return;
     }
     char body[512];

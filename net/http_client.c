@@ -12,6 +12,8 @@
  * when no byte of an answer came and the method may be repeated (RFC 9110 9.2.2), the request goes
  * out once more on a fresh connection.
  *
+ * Heads of answers are http_client_head.c's; requests sent piece by piece http_client_pass.c's.
+ *
  * On the way to another origin, what was meant for the first one stays behind: Authorization,
  * Cookie, Proxy-Authorization, the client's certificate and the name to verify. */
 #include "net/http_client_impl.h"
@@ -149,78 +151,23 @@ static rc_t send_request(struct attempt *t) {
 
 /* ---- The answer's head ----------------------------------------------------------------------- */
 
-static rc_t read_head(struct attempt *t, struct http_answer_head *h, struct http_field *fields) {
-    struct stream *s = t->call->stream;
-    struct http_refusal no = {0};
-    size_t seen = 0;
-    for (;;) {
-        str view = stream_peek(s);
-        rc_t rc = view.len > seen ? http_answer_parse(view, h, fields, &no) : RC_AGAIN;
-        if (rc == RC_INVALID) {
-            diag_set(t->why, "%.*s does not speak HTTP as it should: %s",
-                     STR(str_take(t->target.url.host, 80)), no.why);
-            return RC_IO;
-        }
-        if (rc == RC_OK) return rc;
-        seen = view.len;
-        if ((rc = stream_wait_more(s, seen, t->r->deadline_ns))) {
-            diag_set(t->why, "%.*s: %s", STR(str_take(t->target.url.host, 100)),
-                     rc == RC_TIMEOUT ? "no answer in time"
-                     : seen           ? "the connection ended within the answer's head"
-                                      : "the connection ended without an answer");
-            return rc == RC_CLOSED && seen ? RC_IO : rc;
-        }
-    }
-}
-
-/* The views move from the stream's bytes to a copy in the arena. */
-static rc_t keep_head(struct attempt *t, const struct http_answer_head *h,
-                      const struct http_field *fields, struct http_client_answer *out) {
-    str view = str_take(stream_peek(t->call->stream), h->length);
-    str copy = arena_copy(t->a, view);
-    struct http_field *list = arena_alloc(t->a, MAX(h->field_count, 1u) * sizeof *list);
-    if (!copy.ptr || !list) return RC_NO_MEMORY;
-    for (u32 i = 0; i < h->field_count; i++)
-        list[i] = (struct http_field){
-            str_of(copy.ptr + (fields[i].name.ptr - view.ptr), fields[i].name.len),
-            str_of(copy.ptr + (fields[i].value.ptr - view.ptr), fields[i].value.len)};
-    *out =
-        (struct http_client_answer){.status = h->status,
-                                    .fields = list,
-                                    .field_count = h->field_count,
-                                    .content_length = h->has_length ? (s64)h->content_length : -1,
-                                    .url = t->url,
-        .reason = str_of(copy.ptr + 13, h->reason.len)};
-    return RC_OK;
-}
-
-static void note_connection(struct attempt *t, const struct http_answer_head *h) {
-    struct http_client_call *c = t->call;
-    bool last = h->version_minor == 0 ? !h->keep_alive : h->close;
-    c->keep &= !last && c->body.framing != BODY_TO_END;
-    c->idle_ms = CLIENT_IDLE_MS;
-    if (h->keep_alive_s) /* a second before the server's own patience ends */
-        c->idle_ms = MIN(c->idle_ms, (u64)(h->keep_alive_s - 1) * 1000);
-    if (c->idle_ms == 0) c->keep = false;
-}
-
 static rc_t receive_head(struct attempt *t, struct http_client_answer *out) {
     struct http_field fields[HTTP_HEADER_COUNT_MAX] UNINITIALIZED;
+    struct http_client_call *c = t->call;
     struct http_answer_head h;
     for (u32 interim = 0; interim <= CLIENT_INTERIM_MAX; interim++) {
-        rc_t rc = read_head(t, &h, fields);
+        rc_t rc = client_read_head(c, t->r->deadline_ns, &h, fields, t->why);
         if (rc) return rc;
         if (h.status == 101)
             return refuse(t->why, RC_IO, "the server changes the protocol unasked");
         if (h.status >= 200) {
-            rc = keep_head(t, &h, fields, out);
-            http_answer_body_open(&t->call->body, &h, str_eq(t->method, S("HEAD")));
-            t->call->complete = t->call->body.framing == BODY_NONE;
-            note_connection(t, &h);
-            stream_consume(t->call->stream, h.length);
+            rc = client_keep_head(c, t->a, &h, fields, out);
+            out->url = t->url;
+            client_body_open(c, &h, str_eq(t->method, S("HEAD")));
+            stream_consume(c->stream, h.length);
             return rc;
         }
-        stream_consume(t->call->stream, h.length);
+        stream_consume(c->stream, h.length);
     }
     return refuse(t->why, RC_IO, "the server sends interim answers without end");
 }

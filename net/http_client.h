@@ -65,6 +65,49 @@ void http_client_close(struct http_client_call *c);
 rc_t http_client_fetch(struct arena *a, const struct http_client_request *r, size_t bytes_max,
                        struct http_client_answer *answer, str *body, struct diag *why);
 
+/* ---- Piece by piece: for who passes on what others ask ---------------------------------------
+ *
+ *   pass_open (connection, head out) -> pass_write* -> pass_end -> pass_answer (1xx)* -> 2xx..5xx
+ *   -> http_client_read* -> http_client_close          or, after 101: pass_take, a bare stream
+ *
+ * Nothing is buffered beyond the stream's own windows, nothing repeated, no redirect followed. */
+struct http_client_pass {
+    str url;            /* http:// or https://: where to connect; its path is not used */
+    str method, target; /* a token; origin-form, as it goes on the wire */
+    const struct http_field *fields; /* all of them, Host too; framing and Connection are ours */
+    u32 field_count;
+    s64 length;  /* of the body: 0 none, -1 not known (chunked) */
+    str upgrade; /* the one protocol that may be changed to; empty: none */
+    const struct http_client_trust *trust;
+    bool (*may_call)(void *arg, str host, const struct net_address *to); /* as above */
+    void *may_call_arg;
+    u64 connect_deadline_ns;
+    u64 stall_ms; /* a write that moves nothing for so long ends with RC_TIMEOUT */
+    bool fresh;   /* on a connection nobody has used */
+};
+/* RC as http_client_open's. *reused: a kept connection, which its server may have closed just now:
+ * when it ends without a byte of an answer, the server has done nothing. */
+rc_t http_client_pass_open(const struct http_client_pass *p, struct http_client_call **out,
+                           bool *reused, struct diag *why);
+/* A piece of the body. RC_PASS: nothing was sent since the server answers already; read its answer
+ * and leave the rest. RC_TIMEOUT, RC_IO. */
+rc_t http_client_pass_write(struct http_client_call *c, str bytes, struct diag *why);
+rc_t http_client_pass_end(struct http_client_call *c, struct diag *why);
+/* Does an answer wait, or the end? Asked between pieces. */
+bool http_client_pass_answers(struct http_client_call *c);
+/* The next head, 1xx too (at most CLIENT_INTERIM_MAX of them), in the arena. RC_CLOSED: not a byte
+ * of an answer came; RC_TIMEOUT, RC_IO, RC_NO_MEMORY. */
+rc_t http_client_pass_answer(struct http_client_call *c, struct arena *a, u64 deadline_ns,
+                             struct http_client_answer *out, struct diag *why);
+/* As http_client_read, copied: at most `room` bytes; *got 0 with RC_OK: the end. */
+rc_t http_client_pass_read(struct http_client_call *c, void *to, size_t room, size_t *got,
+                           struct diag *why);
+void http_client_pass_drop(struct http_client_call *c); /* at once, whatever was under way */
+/* Reading ends at the latest now: between pieces the owner moves it on. */
+void http_client_patience(struct http_client_call *c, u64 deadline_ns);
+/* After 101: the stream is the caller's, what waits in it included; the call is gone. */
+struct stream *http_client_pass_take(struct http_client_call *c);
+
 /* Keeps nothing any more: idle connections close, calls under way end with RC_TIMEOUT, new ones are
  * refused with RC_CLOSED. For the appliance's stop. */
 void http_client_stop(void);

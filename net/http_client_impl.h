@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* http_client_impl.h — a call from inside: http_client.c (requests, answers), http_client_pool.c
- * (connections), http_client_fetch.c (whole bodies). Not for other folders. */
+/* http_client_impl.h — a call from inside: http_client.c (requests, answers), http_client_head.c
+ * (heads of answers), http_client_pass.c (piece by piece), http_client_pool.c (connections),
+ * http_client_fetch.c (whole bodies). Not for other folders. */
 #pragma once
 #include "kernel/base/buf.h"
 #include "kernel/base/limits.h"
@@ -37,6 +38,10 @@ struct http_client_call {
     u64 idle_ms;
     size_t held; /* bytes handed out, to be consumed at the next look */
     bool keep, complete, broken;
+    /* Of a request that is passed on */
+    bool to_head, chunked_out, upgrade;
+    u64 out_left, stall_ms; /* bytes of its body still to be sent; patience for each */
+    u32 interim;                        /* answers of 1xx so far */
 };
 
 /* A place to call: the URL's, and the name its certificate must carry. */
@@ -57,5 +62,15 @@ void client_drop(struct http_client_call *c, bool reset);
 
 /* http_client_read, at most `max` bytes at a time. */
 rc_t client_read_some(struct http_client_call *c, size_t max, str *bytes, struct diag *why);
+
+/* http_client_head.c. Parks for a whole head, which stays in the stream with its views in `h` and
+ * `fields`. RC_TIMEOUT; RC_CLOSED: ended before its first byte; RC_IO. */
+rc_t client_read_head(struct http_client_call *c, u64 deadline_ns, struct http_answer_head *h,
+                      struct http_field *fields, struct diag *why);
+/* Its views move to a copy in the arena; `url` is the caller's to fill. */
+rc_t client_keep_head(struct http_client_call *c, struct arena *a, const struct http_answer_head *h,
+                      const struct http_field *fields, struct http_client_answer *out);
+/* What follows it: the body's framing, and whether the connection can be kept. */
+void client_body_open(struct http_client_call *c, const struct http_answer_head *h, bool to_head);
 
 extern struct http_client_stats client_counters;

@@ -62,6 +62,8 @@ struct http_active {
     enum http_answer_state answer;
     bool answer_chunked, answer_no_body, answer_failed, answer_sized;
     u64 answer_left; /* sized answers: body bytes still owed */
+    void (*taken)(void *arg, struct stream *s); /* http_switch: who gets the stream */
+    void *taken_arg;
     str lines;              /* constant fields: http_answer_lines */
     u32 extra_len;
     char extra[HTTP_EXTRA_MAX];

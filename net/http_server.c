@@ -108,9 +108,9 @@ void http_conn_free(struct http_conn *c, bool abort) {
     else
         s->conns = c->next;
     if (c->next) c->next->prev = c->prev;
-    if (abort)
+    if (c->stream && abort)
         stream_abort(c->stream);
-    else
+    else if (c->stream)
         stream_close(c->stream);
     http_counters.open--;
     memory_free(MEMORY_CONNECTIONS, c);
@@ -181,7 +181,17 @@ static void exchange_end(struct http_active *a) {
         return;
     }
     c->active = NULL;
+    void (*taken)(void *arg, struct stream *s) = a->taken;
+    void *taken_arg = a->taken_arg;
     http_active_free(a);
+    if (taken) {
+        struct stream *stream = c->stream;
+        c->stream = NULL;
+        stream_events_set(stream, NULL, NULL);
+        http_conn_free(c, false);
+        taken(taken_arg, stream);
+        return;
+    }
     if (close || c->server->draining) {
         http_conn_free(c, failed);
         return;

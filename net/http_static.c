@@ -15,7 +15,7 @@ struct range {
 };
 
 /* q-value of a coding in Accept-Encoding, in thousandths; -1: not named. */
-static int coding_quality(str header, str coding) {
+int http_coding_quality(str header, str coding) {
     str rest = header, part;
     int star = -1;
     while (rest.len && str_split(&rest, ',', &part)) {
@@ -50,8 +50,8 @@ static str tagged(struct http_exchange *x, str etag, const char *suffix) {
 
 static struct variant choose(struct http_exchange *x, const struct http_static *f) {
     str accept = http_field(x->request, S("Accept-Encoding"));
-    int br = f->brotli.len ? coding_quality(accept, S("br")) : -1;
-    int gz = f->gzip.len ? coding_quality(accept, S("gzip")) : -1;
+    int br = f->brotli.len ? http_coding_quality(accept, S("br")) : -1;
+    int gz = f->gzip.len ? http_coding_quality(accept, S("gzip")) : -1;
     if (br > 0 && br >= gz) return (struct variant){f->brotli, S("br"), tagged(x, f->etag, "-br")};
     if (gz > 0) return (struct variant){f->gzip, S("gzip"), tagged(x, f->etag, "-gz")};
     return (struct variant){f->body, S(""), f->etag};

@@ -48,6 +48,7 @@ shipped_roles := {
 		{"permission": "auth:self:read", "why": "everyone reads their own account"},
 		{"permission": "auth:self:update", "why": "everyone changes their own account"},
 		{"permission": "rego:decision:read", "why": "signed-in users and services ask for decisions"},
+		{"permission": "gateway:upstream:use", "why": "signed-in users use what lies behind the gateway"},
 	],
 	"user": [
 		{"permission": "policies:document:read", "own": true, "why": "authors read their own documents"},

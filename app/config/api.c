@@ -25,6 +25,8 @@ static void write_value(struct json_writer *w, const char *key, const struct opt
         json_int(w, key, number);
     else if (o->kind == OPTION_BOOL)
         json_bool(w, key, number != 0);
+    else if (o->kind == OPTION_JSON)
+        json_raw(w, key, text.len ? text : S("null"));
     else
         json_text(w, key, text);
 }
@@ -66,7 +68,7 @@ static void write_option(struct json_writer *w, u32 i) {
 
 static void answer_all(struct request *rq, s64 version) {
     struct json_writer w;
-    json_open(&w, KIB(512));
+    json_open(&w, KIB(1024));
     json_object(&w, NULL);
     json_int(&w, "version", version);
     json_int(&w, "total", option_count);
@@ -79,7 +81,7 @@ static void answer_all(struct request *rq, s64 version) {
 
 static void answer_one(struct request *rq, u32 i) {
     struct json_writer w;
-    json_open(&w, KIB(160));
+    json_open(&w, KIB(320));
     write_option(&w, i);
     reply_json(rq, 200, &w);
 }
@@ -306,8 +308,9 @@ const struct route config_routes[] = {
 const struct module_schema config_schemas[] = {
     {"ConfigOption",
      "{\"type\":\"object\",\"properties\":{\"key\":{\"type\":\"string\"},\"value\":{\"type\":"
-     "[\"string\",\"integer\",\"boolean\",\"null\"]},\"type\":{\"enum\":[\"text\",\"integer\","
-     "\"boolean\",\"choice\",\"duration\",\"secret\",\"document\"]},\"source\":"
+     "[\"string\",\"integer\",\"boolean\",\"object\",\"null\"]},\"type\":"
+     "{\"enum\":[\"text\",\"integer\","
+     "\"boolean\",\"choice\",\"duration\",\"secret\",\"document\",\"json\"]},\"source\":"
      "{\"enum\":[\"default\",\"stored\","
      "\"machine configuration\",\"command line\"]},\"writable\":{\"type\":\"boolean\"},"
      "\"restart_needed\":{\"type\":\"boolean\"},\"version\":{\"type\":\"integer\"},"

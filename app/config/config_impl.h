@@ -6,7 +6,7 @@
 #include "app/module.h"
 
 enum option_kind { OPTION_TEXT, OPTION_INT, OPTION_BOOL, OPTION_CHOICE, OPTION_DURATION,
-                   OPTION_SECRET, OPTION_DOCUMENT };
+                   OPTION_SECRET, OPTION_DOCUMENT, OPTION_JSON };
 enum option_effect { LIVE, RESTART };
 typedef bool option_check(str value, struct diag *why); /* true: fine */
 
@@ -26,6 +26,7 @@ enum { OPTIONS_MAX = 128, OPTION_TEXT_MAX = 1025 };
 
 int option_find(str key); /* -1: unknown */
 const char *option_kind_name(enum option_kind k);
+bool option_takes_object(const struct option *o); /* its value is a JSON object */
 bool option_is_hidden(const struct option *o); /* its value is never shown */
 /* Text as typed to its canonical text and number. RC_INVALID, and `why` names the key. */
 rc_t option_parse(const struct option *o, str text, struct arena *a, str *out_text, s64 *out_number,

@@ -66,7 +66,7 @@ static rc_t add_members(struct document *d, const cJSON *object, const char *pre
             return RC_INVALID;
         }
         int i = option_find(str_from_c(key));
-        bool whole = i >= 0 && options[i].kind == OPTION_DOCUMENT;
+        bool whole = i >= 0 && option_takes_object(&options[i]);
         rc_t rc = cJSON_IsObject(m) && !whole ? add_members(d, m, key)
                                               : add(d, str_from_c(key), S(""), m);
         if (rc) return rc;

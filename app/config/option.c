@@ -8,6 +8,8 @@
  * by its key, with what is wanted instead. Secrets are never put into a message. */
 #include "app/config/config_impl.h"
 #include "app/config/check.h"
+#include "app/config/edge.h"
+#include "app/config/networks.h"
 #include "app/config/services.h"
 #include "app/config/sources.h"
 #include <math.h>
@@ -26,6 +28,8 @@
     {key, OPTION_SECRET, "", min, max, check_any, NULL, RESTART, help},
 #define DOCUMENT(key, max, check, help)                                                            \
     {key, OPTION_DOCUMENT, "", 0, max, check, NULL, LIVE, help},
+#define JSON(key, max, check, help)                                                                \
+    {key, OPTION_JSON, "", 0, max, check, NULL, LIVE, help},
 const struct option options[] = {
 #include "app/config/option.def"
 };
@@ -34,12 +38,16 @@ static_assert(ARRAY_LEN(options) <= OPTIONS_MAX, "one slot each in config.c");
 
 const char *option_kind_name(enum option_kind k) {
     static const char *const names[] = {"text", "integer", "boolean", "choice", "duration",
-                                        "secret", "document"};
+                                        "secret", "document", "json"};
     return names[k];
 }
 
 bool option_is_hidden(const struct option *o) {
     return o->kind == OPTION_SECRET || o->kind == OPTION_DOCUMENT;
+}
+
+bool option_takes_object(const struct option *o) {
+    return o->kind == OPTION_DOCUMENT || o->kind == OPTION_JSON;
 }
 
 int option_find(str key) {
@@ -60,7 +68,7 @@ static rc_t refuse(struct diag *why, const struct option *o, const char *wanted)
 static rc_t parse_text(const struct option *o, str text, struct diag *why) {
     struct diag inner = {0};
     bool printable = str_is_utf8(text);
-    bool lines = o->kind == OPTION_DOCUMENT || o->check == check_certificates;
+    bool lines = option_takes_object(o) || o->check == check_certificates;
     for (size_t i = 0; printable && i < text.len; i++) {
         char c = text.ptr[i];
         printable = ((u8)c >= ' ' && c != 0x7F) || (lines && strchr("\t\r\n", c) && c);
@@ -123,6 +131,7 @@ rc_t option_parse(const struct option *o, str text, struct arena *a, str *out_te
     switch (o->kind) {
     case OPTION_TEXT:
     case OPTION_DOCUMENT:
+    case OPTION_JSON:
     case OPTION_SECRET: rc = parse_text(o, text, why); break;
     case OPTION_INT: rc = parse_int(o, text, out_number, why); break;
     case OPTION_BOOL: rc = parse_bool(o, text, out_number, why); break;
@@ -137,11 +146,12 @@ rc_t option_parse(const struct option *o, str text, struct arena *a, str *out_te
 rc_t option_text_of_json(const struct option *o, const cJSON *value, struct arena *a, str *out,
                          struct diag *why) {
     bool number_fits = o->kind == OPTION_INT || o->kind == OPTION_DURATION;
+    bool object_fits = option_takes_object(o);
     if (cJSON_IsString(value)) {
         *out = str_from_c(value->valuestring);
         return RC_OK;
     }
-    if (cJSON_IsObject(value) && o->kind == OPTION_DOCUMENT) {
+    if (cJSON_IsObject(value) && object_fits) {
         struct json_writer w;
         json_open(&w, (size_t)o->max + 1);
         json_put_tree(&w, value);
@@ -163,6 +173,6 @@ rc_t option_text_of_json(const struct option *o, const cJSON *value, struct aren
     return refuse(why, o,
                   o->kind == OPTION_BOOL ? "wants true or false"
                   : number_fits          ? "wants a whole number"
-                  : o->kind == OPTION_DOCUMENT ? "wants an object"
+                  : object_fits          ? "wants an object"
                                          : "wants a text");
 }

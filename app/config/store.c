@@ -51,7 +51,7 @@ rc_t config_store_load(struct diag *why) {
         diag_set(why, "stored configuration cannot be read: %s", rc_name(rc));
         return rc;
     }
-    arena_open(&a, NULL, 0, KIB(512));
+    arena_open(&a, NULL, 0, KIB(1024));
     rc = db_query(t, &rows, "SELECT key, value, version FROM config_value ORDER BY key");
     while (!rc && !(rc = db_next(rows)))
         rc = load_row(&a, db_column_text(rows, 0), db_column_text(rows, 1), db_column_int(rows, 2));
@@ -101,7 +101,7 @@ static rc_t change_one(struct db_txn *t, struct request *rq, const struct config
                     DB_TEXT(key), DB_TEXT(s->text), DB_INT(version));
     if (rc) return rc;
     struct json_writer w; /* what changed, for the audit row */
-    json_open(&w, KIB(160));
+    json_open(&w, KIB(640));
     json_object(&w, NULL);
     json_int(&w, "version", version);
     json_text(&w, "value", unset ? (str){NULL, 0} : shown);

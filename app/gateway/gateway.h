@@ -14,4 +14,4 @@ void gateway_handle_redirect(struct http_exchange *x, void *arg); /* port 80 oth
 u64 gateway_first_answer_ns(void);
 void gateway_on_first_answer(void (*fn)(void));
 
-extern const struct module gateway_module, idempotency_module;
+extern const struct module gateway_module, idempotency_module, proxy_module;

@@ -14,5 +14,12 @@ u32 load_memory_percent(void);
 /* Around the handler when the request bears an Idempotency-Key. RC_OK: run the handler. */
 rc_t idempotency_begin(struct request *rq);
 void idempotency_end(struct request *rq);
+/* Routes to upstreams (front.c). RC_OK: rq->route is one; RC_PASS: none fits, and methods that one
+ * has for this path are in *allow; RC_NO_MEMORY; RC_CLOSED: answered. `named`: only routes that name hosts. */
+rc_t front_route(struct request *rq, bool named, u32 *allow);
+struct json_writer;
+void front_write(struct json_writer *w); /* routes, upstreams, tunnels: members of an object */
+void gateway_table_changed(bool any, bool named); /* routes to upstreams; some name hosts */
+const struct route *gateway_own_route(enum http_method method, str path); /* NULL: none */
 extern const struct route gateway_routes[];
 extern const struct module_schema gateway_schemas[];

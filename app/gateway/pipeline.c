@@ -34,6 +34,7 @@ static struct {
     const struct module *started[MODULES_MAX];
     u64 first_answer_ns;
     void (*on_first_answer)(void);
+    bool upstreams, upstreams_named; /* there are routes to them; some name hosts */
 } gateway;
 
 /* ---- Building ------------------------------------------------------------------------------ */
@@ -76,6 +77,14 @@ rc_t gateway_build(const struct module *const *list, struct diag *why) {
         }
     }
     return RC_OK;
+}
+
+const struct route *gateway_own_route(enum http_method method, str path) {
+    return route_for(method, path);
+}
+void gateway_table_changed(bool any, bool named) {
+    gateway.upstreams = any;
+    gateway.upstreams_named = named;
 }
 
 const struct module *const *gateway_list(void) { return gateway.list; }
@@ -176,29 +185,48 @@ static rc_t answer_asterisk(struct request *rq) {
     return RC_CLOSED;
 }
 
+static rc_t refuse_method(struct request *rq) {
+    add_headers(rq);
+    add_allow(rq);
+    if (rq->http->method == HTTP_OPTIONS)
+        reply_empty(rq, 204);
+    else
+        reply_problem(rq, 405, "method_not_allowed",
+                      "This path does not know the method; Allow lists those it knows.");
+    return RC_DENIED;
+}
+
+/* RC_PASS: no route to an upstream fits. */
+static rc_t route_upstream(struct request *rq, bool named) {
+    rc_t rc = front_route(rq, named, &rq->allow);
+    if (rc == RC_PASS) return rc;
+    add_headers(rq);
+    if (rc == RC_NO_MEMORY) reply_rc(rq, rc, "Passing the request on");
+    return rc;
+}
+
+/* Nothing of ours is at this path. */
+static rc_t route_elsewhere(struct request *rq) {
+    add_headers(rq);
+    if (redirect_slash(rq)) return RC_NOT_FOUND;
+    rc_t rc = gateway.upstreams ? route_upstream(rq, false) : RC_PASS;
+    if (rc != RC_PASS) return rc;
+    if (rq->allow) return refuse_method(rq);
+    reply_problem(rq, 404, "no_such_path",
+                  "There is nothing at this path; /api/openapi.json lists what there is.");
+    return RC_NOT_FOUND;
+}
+
 rc_t pipeline_route(struct request *rq) {
     struct router_match m;
     if (str_eq(rq->http->path, S("*"))) return answer_asterisk(rq);
-    rc_t rc = router_find(gateway.router, rq->http->method, rq->http->path, &m);
+    rc_t rc = gateway.upstreams_named ? route_upstream(rq, true) : RC_PASS;
+    if (rc != RC_PASS) return rc;
+    rc = router_find(gateway.router, rq->http->method, rq->http->path, &m);
     if (rc == RC_NOT_FOUND) rc = find_lenient(rq, &m);
-    if (rc == RC_NOT_FOUND) {
-        add_headers(rq);
-        if (!redirect_slash(rq))
-            reply_problem(rq, 404, "no_such_path",
-                          "There is nothing at this path; /api/openapi.json lists what there is.");
-        return RC_NOT_FOUND;
-    }
+    if (rc == RC_NOT_FOUND) return route_elsewhere(rq);
     rq->allow = m.allow;
-    if (rc) {
-        add_headers(rq);
-        add_allow(rq);
-        if (rq->http->method == HTTP_OPTIONS)
-            reply_empty(rq, 204);
-        else
-            reply_problem(rq, 405, "method_not_allowed",
-                          "This path does not know the method; Allow lists those it knows.");
-        return RC_DENIED;
-    }
+    if (rc) return refuse_method(rq);
     rq->route = m.route;
     rq->module = m.module;
     rq->param_count = m.param_count;

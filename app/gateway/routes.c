@@ -22,7 +22,7 @@ static void write_route(struct json_writer *w, const struct module *m, const str
 static void get_routes(struct request *rq) {
     struct json_writer w;
     s64 total = 0;
-    json_open(&w, KIB(256));
+    json_open(&w, KIB(1024));
     json_object(&w, NULL);
     json_array(&w, "items");
     for (const struct module *const *m = gateway_list(); *m; m++)
@@ -30,6 +30,7 @@ static void get_routes(struct request *rq) {
             write_route(&w, *m, r);
     json_array_end(&w);
     json_int(&w, "total", total);
+    front_write(&w);
     json_object(&w, "load");
     json_int(&w, "loop_lag_us", (s64)load_lag_us());
     json_int(&w, "memory_percent", load_memory_percent());
@@ -47,7 +48,8 @@ const struct route gateway_routes[] = {
 const struct module_schema gateway_schemas[] = {
     {"RouteList",
      "{\"type\":\"object\",\"properties\":{\"items\":{\"type\":\"array\",\"items\":{\"type\":"
-     "\"object\"}},\"total\":{\"type\":\"integer\"},\"load\":{\"type\":\"object\"}},"
+     "\"object\"}},\"total\":{\"type\":\"integer\"},\"routes\":{\"type\":\"array\"},\"upstreams\":"
+     "{\"type\":\"array\"},\"load\":{\"type\":\"object\"}},"
      "\"required\":[\"items\",\"total\",\"load\"]}"},
     {0},
 };

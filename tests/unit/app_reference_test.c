@@ -32,6 +32,7 @@ static void write_bounds(struct buf *to, const struct option *o) {
     case OPTION_TEXT:
     case OPTION_SECRET:
     case OPTION_DOCUMENT:
+    case OPTION_JSON:
         ADD("%lld to %lld bytes", (long long)o->min, (long long)o->max);
         break;
     case OPTION_INT: ADD("%lld to %lld", (long long)o->min, (long long)o->max); break;
