@@ -16,11 +16,18 @@ static void program_open(struct program *p, size_t bytes_max) {
     heap_open(&p->heap, bytes_max ? bytes_max : POLICY_PROGRAM_BYTES_MAX);
 }
 
+static void shared_drop(struct shared_heap *s) {
+    if (!s || __atomic_sub_fetch(&s->refs, 1, __ATOMIC_ACQ_REL)) return;
+    heap_close(&s->heap);
+    free(s);
+}
+
 static void program_close(struct program *p) {
     table_drop(p->code), table_drop(p->constants), table_drop(p->paths), table_drop(p->withs);
     table_drop(p->places), table_drop(p->heads), table_drop(p->looks), free(p->tells);
     table_drop(p->indexes), table_drop(p->constant_table);
     heap_close(&p->heap), heap_close(&p->own);
+    shared_drop(p->shared);
 }
 
 static rc_t out_of_memory(struct policy_errors *errors) {
@@ -171,6 +178,24 @@ static int file_order(const void *a, const void *b) {
                    (*(struct ast_module *const *)b)->file->name);
 }
 
+/* Mostly they come in order. False: two of one name. */
+static bool order_modules(struct ast_module **modules, u32 count) {
+    u32 i = 1;
+    while (i < count && file_order(modules + i - 1, modules + i) < 0) i++;
+    if (i >= count) return true;
+    qsort(modules, count, sizeof *modules, file_order);
+    for (i = 1; i < count; i++)
+        if (!file_order(modules + i - 1, modules + i)) return false;
+    return true;
+}
+
+/* What `from` has in its shared heap lives as long as `p` does; NULL: as long as the line. */
+static void share_with(struct program *p, const struct program *from) {
+    shared_drop(p->shared);
+    p->shared = from->shared;
+    if (p->shared) __atomic_add_fetch(&p->shared->refs, 1, __ATOMIC_RELAXED);
+}
+
 static rc_t change_program(struct change *x, const struct policy_source *sources, u32 count,
                            struct line_heap *keep) {
     struct program *p = &x->made->program;
@@ -178,18 +203,21 @@ static rc_t change_program(struct change *x, const struct policy_source *sources
     struct ast_module **modules = heap_alloc(&p->own, (count + 1) * sizeof *modules);
     rc_t rc = modules ? gather_modules(x, sources, count, modules) : RC_NO_MEMORY;
     if (rc) return rc;
-    qsort(modules, count, sizeof *modules, file_order);
-    for (u32 i = 1; i < count; i++)
-        if (!file_order(modules + i - 1, modules + i)) return RC_PASS;
+    if (!order_modules(modules, count)) return RC_PASS;
     struct compile_change asked = {.from = from->program.compiled,
+                                   .heap = &p->heap,
+                                   .own = &p->own,
+                                   .shared = &p->shared->heap,
                                    .modules = modules,
                                    .count = count,
                                    .parse = parse_again,
                                    .arg = x};
-    rc = compile_change(&p->heap, &p->own, &asked, &x->o->compile, &p->compiled);
+    bool replaced;
+    rc = compile_change(&asked, &x->o->compile, &p->compiled, &replaced);
     if (rc) return rc;
     struct line *l = from->line;
-    rc = plan_change(p, &from->program, l->newest == &from->program, x->errors);
+    if (replaced) share_with(p, &from->program);
+    rc = plan_change(p, &from->program, l->newest == &from->program, replaced, x->errors);
     l->newest = p;
     /* Rules that are kept may know of types in it by now. */
     l->more_bytes += p->heap.used;
@@ -204,13 +232,16 @@ static rc_t load_change(const struct policy_source *sources, u32 count,
                         const struct policy_load_options *o, struct policy_program **out) {
     struct policy_program *made = calloc(1, sizeof *made);
     struct line_heap *keep = calloc(1, sizeof *keep);
+    struct shared_heap *shared = calloc(1, sizeof *shared);
     struct heap scrap;
     struct policy_errors errors;
-    if (!made || !keep) return free(made), free(keep), RC_NO_MEMORY;
+    if (!made || !keep || !shared) return free(made), free(keep), free(shared), RC_NO_MEMORY;
     heap_open(&scrap, MIB(1));
     policy_errors_open(&errors, &scrap, 1);
     program_open(&made->program, o->bytes_max);
     heap_open(&made->program.own, made->program.heap.bytes_max);
+    heap_open(&shared->heap, made->program.heap.bytes_max);
+    shared->refs = 1, made->program.shared = shared;
     struct change x = {o, made, &errors};
     rc_t rc = change_program(&x, sources, count, keep);
     if (!made->line) free(keep);

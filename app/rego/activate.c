@@ -180,16 +180,6 @@ static int by_id(const void *x, const void *y) {
     return str_cmp(((const struct rego_source *)x)->id, ((const struct rego_source *)y)->id);
 }
 
-static rc_t add_source(struct activation *a, str id, str text, s64 revision,
-                       enum rego_version version) {
-    struct heap *h = &a->next->heap;
-    value kept_id = value_string(h, id), kept = value_string(h, text);
-    if (h->exhausted) return RC_NO_MEMORY;
-    a->next->sources[a->next->source_count++] =
-        (struct rego_source){value_str(kept_id), value_str(kept), revision, version};
-    return RC_OK;
-}
-
 /* "authz" and "/x/p.rego" to "authz/x/p.rego". */
 static str module_id(struct heap *h, str bundle, str path) {
     char *to = heap_alloc(h, bundle.len + 1 + path.len);
@@ -212,7 +202,7 @@ static rc_t take_sources(struct activation *a, value *out_ids) {
     for (u32 i = 0; b && i < b->module_count && !rc; i++) {
         const struct bundle_module *m = &b->modules[i];
         str id = module_id(&a->heap, a->change->subject, m->path);
-        rc = add_source(a, id, m->text, a->change->revision, m->version);
+        rc = rego_source_add(next, id, m->text, a->change->revision, m->version);
         value_builder_replace(&ids, value_string(&a->heap, id),
                               value_integer(m->version == REGO_V1));
     }
@@ -224,7 +214,7 @@ static rc_t take_sources(struct activation *a, value *out_ids) {
         bool replaced = value_defined(value_get_str(new_ids, s->id));
         bool left = value_defined(value_get_str(mine, s->id));
         if (!replaced && !left && !erased(a, s))
-            rc = add_source(a, s->id, s->text, s->revision, s->version);
+            rego_source_share(next, s);
     }
     qsort(next->sources, next->source_count, sizeof *next->sources, by_id);
     return rc;

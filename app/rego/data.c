@@ -387,7 +387,8 @@ static void policies_answer(struct request *rq, const char *id) {
     }
     (void)buf_add(&b, id ? S("}\n") : S("]}\n"));
     if (!found && id && !strcmp(id, ACCESS_POLICY_ID)) { /* the shipped one, till another is put */
-        struct rego_source shipped = {S(ACCESS_POLICY_ID), access_policy_text(), 0, REGO_V1};
+        struct rego_source shipped = {
+            .id = S(ACCESS_POLICY_ID), .text = access_policy_text(), .version = REGO_V1};
         buf_clear(&b);
         (void)buf_add(&b, S("{\"result\":"));
         put_source(&b, &h, &shipped, true);

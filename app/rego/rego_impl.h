@@ -20,6 +20,7 @@ struct rego_source {
     str id, text;
     s64 revision; /* that put it there */
     enum rego_version version;
+    struct rego_text *in; /* where both lie: states that have the same policy share it */
 };
 
 enum { REGO_QUERIES = 256 }; /* prepared paths kept per state */
@@ -46,6 +47,11 @@ struct rego_build {
     struct access_policy *access; /* data.openpolicy.authz; NULL: the shipped one decides */
     struct rego_query queries[REGO_QUERIES]; /* by hash of the path; loop only */
 };
+
+/* Behind the state's sources, for which there is room: a new one, or one of another state. */
+rc_t rego_source_add(struct rego_state *to, str id, str text, s64 revision,
+                     enum rego_version version);
+void rego_source_share(struct rego_state *to, const struct rego_source *s);
 
 struct rego_state *rego_hold(void); /* the current one; NULL before the database is open */
 void rego_release(struct rego_state *s); /* NULL is fine */

@@ -43,8 +43,34 @@ static void build_drop(struct rego_build *b) {
     free(b);
 }
 
+struct rego_text {
+    u32 refs;
+    char bytes[]; /* the id, then the text */
+};
+
+rc_t rego_source_add(struct rego_state *to, str id, str text, s64 revision,
+                     enum rego_version version) {
+    struct rego_text *in = malloc(sizeof *in + id.len + text.len);
+    if (!in) return RC_NO_MEMORY;
+    in->refs = 1;
+    if (id.len) memcpy(in->bytes, id.ptr, id.len);
+    if (text.len) memcpy(in->bytes + id.len, text.ptr, text.len);
+    to->sources[to->source_count++] =
+        (struct rego_source){str_of(in->bytes, id.len), str_of(in->bytes + id.len, text.len),
+                             revision, version, in};
+    return RC_OK;
+}
+
+void rego_source_share(struct rego_state *to, const struct rego_source *s) {
+    __atomic_add_fetch(&s->in->refs, 1, __ATOMIC_RELAXED);
+    to->sources[to->source_count++] = *s;
+}
+
 void rego_release(struct rego_state *s) {
     if (!s || __atomic_sub_fetch(&s->refs, 1, __ATOMIC_ACQ_REL)) return;
+    for (u32 i = 0; i < s->source_count; i++)
+        if (!__atomic_sub_fetch(&s->sources[i].in->refs, 1, __ATOMIC_ACQ_REL))
+            free(s->sources[i].in);
     build_drop(s->build);
     document_drop(s->data);
     heap_close(&s->heap);
@@ -194,11 +220,8 @@ static rc_t sources_copy(struct rego_state *to, const struct rego_state *from,
         struct rego_source *mine = i < n ? &from->sources[i] : NULL;
         int order = !mine ? 1 : put ? str_cmp(mine->id, c->subject) : -1;
         if (put && !*found && order >= 0) { /* in its place, by id */
-            value id = value_string(&to->heap, c->subject),
-                  text = value_string(&to->heap, c->content);
-            if (to->heap.exhausted) return RC_NO_MEMORY;
-            to->sources[to->source_count++] =
-                (struct rego_source){value_str(id), value_str(text), c->revision, REGO_V1};
+            if (rego_source_add(to, c->subject, c->content, c->revision, REGO_V1))
+                return RC_NO_MEMORY;
             *found = true;
             if (order == 0) continue;
         }
@@ -207,11 +230,7 @@ static rc_t sources_copy(struct rego_state *to, const struct rego_state *from,
             *found = true;
             continue;
         }
-        value id = value_string(&to->heap, mine->id), text = value_string(&to->heap, mine->text);
-        if (to->heap.exhausted) return RC_NO_MEMORY;
-        to->sources[to->source_count++] =
-            (struct rego_source){value_str(id), value_str(text), mine->revision,
-                                 mine->version};
+        rego_source_share(to, mine);
     }
     return RC_OK;
 }
@@ -476,14 +495,9 @@ static rc_t replay_snapshot(void *arg, s64 revision, str sources, str data, str 
         s->sources = heap_alloc(&s->heap, (value_count(list) + 1) * sizeof *s->sources);
     }
     for (u32 i = 0; !rc && s->sources && i < value_count(list); i++) {
-        value id = value_string(&s->heap, value_str(value_key_at(list, i)));
-        value text = value_string(&s->heap, value_str(value_value_at(list, i)));
-        if (s->heap.exhausted)
-            rc = RC_NO_MEMORY;
-        else
-            s->sources[s->source_count++] =
-                (struct rego_source){value_str(id), value_str(text), revision,
-                                     version_of(s->bundles, value_str(id))};
+        str id = value_str(value_key_at(list, i));
+        rc = rego_source_add(s, id, value_str(value_value_at(list, i)), revision,
+                             version_of(s->bundles, id));
     }
     heap_close(&h);
     return rc;

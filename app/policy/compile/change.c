@@ -16,45 +16,13 @@
  * before, which goes on being used meanwhile: only their notes are written to, and nobody else
  * reads those.
  *
+ * Most changes touch none of that: the same paths, of the same kinds and types. Those replace.c
+ * answers for less; what it cannot is done here from the beginning, the changed modules parsed
+ * anew.
+ *
  * This never tells an error: at the first, it gives up, and all is compiled in the ordinary way. So
  * errors are the same by construction; that acceptance is the same is what tests compare. */
-#include "app/policy/compile/check_impl.h"
-
-/* A path at which something may be otherwise than before. */
-struct mark {
-    bool changed; /* for certain */
-    const struct ast_term *full;
-    u32 ground;
-};
-
-struct undo {
-    struct rule_notes *notes;
-    const struct type *type;
-    struct undo *next;
-};
-
-struct change {
-    struct compiler *c;
-    const struct compile_change *asked;
-    const struct compiler *before;
-    bool *fresh;              /* per module of c->out */
-    struct ast_module **gone; /* modules of `before` that are not kept */
-    u32 gone_count;
-    struct trie kinds, types; /* of marks: paths with rules of another kind; of another type */
-    struct undo *undo;
-    const struct ast_term *package; /* of the rule last typed, and where its types lie */
-    struct trie_node *types_of_package;
-    bool failed; /* no memory, or a module does not parse any more */
-};
-
-static bool gives_up(const struct change *x) {
-    return x->failed || compile_failed(x->c) || compile_stopped(x->c);
-}
-
-#define EACH_FRESH(x, m)                                                                           \
-    for (u32 m##_n = 0; m##_n < (x)->c->out->module_count && !gives_up(x); m##_n++)                \
-        if ((x)->fresh[m##_n])                                                                     \
-            for (struct ast_module *m = (x)->c->out->modules[m##_n]; m; m = NULL)
+#include "app/policy/compile/change_impl.h"
 
 /* ---- Paths that are marked ------------------------------------------------------------------ */
 
@@ -128,6 +96,7 @@ static void compare_modules(struct change *x) {
         bool same = i < old->module_count && old->modules[i] == now->modules[k];
         if (same) i++;
         x->fresh[k] = !same;
+        x->fresh_count += !same;
     }
     while (i < old->module_count) x->gone[x->gone_count++] = old->modules[i++];
 }
@@ -179,7 +148,7 @@ static void renew_package(struct change *x, const struct ast_term *package) {
     struct compiled *now = x->c->out;
     if (same_names(x, package)) return;
     for (u32 k = 0; k < now->module_count && !gives_up(x); k++)
-        if (!x->fresh[k] && !ast_term_compare(now->modules[k]->package, package)) renew(x, k);
+        if (!x->fresh[k] && same_package(now->modules[k]->package, package)) renew(x, k);
 }
 
 static bool asks_metadata(const struct ast_module *m) {
@@ -219,20 +188,23 @@ static void see_rule(struct kind *k, const struct ast_rule *r, u32 depth) {
     k->keys_max = MAX(k->keys_max, keys);
 }
 
-static void see_beneath(struct compiler *c, struct kind *k, const struct trie_node *n, u32 depth) {
+/* `of`: whose places; `c` counts how deep this goes. */
+static void see_beneath(struct compiler *c, const struct compiler *of, struct kind *k,
+                        const struct trie_node *n, u32 depth) {
     if (compile_enter(c))
         for (const struct trie_node *child = n->first; child; child = child->next) {
-            const struct place *p = child->thing;
+            const struct place *p = node_place(of, child);
             for (u32 i = 0; p && i < p->node.rule_count; i++) see_rule(k, p->node.rules[i], depth);
-            see_beneath(c, k, child, depth);
+            see_beneath(c, of, k, child, depth);
         }
     compile_leave(c);
 }
 
-static struct kind kind_of(struct compiler *c, const struct place *p, u32 depth) {
+static struct kind kind_of(struct compiler *c, const struct compiler *of, const struct place *p,
+                           u32 depth) {
     struct kind k = {0};
     for (u32 i = 0; p && i < p->node.rule_count; i++) see_rule(&k, p->node.rules[i], depth);
-    if (p && p->node.has_ref_rules) see_beneath(c, &k, p->at, depth);
+    if (p && p->node.has_ref_rules) see_beneath(c, of, &k, p->at, depth);
     k.defined = place_is_always_defined(p);
     return k;
 }
@@ -243,16 +215,15 @@ static bool same_kind(const struct kind *a, const struct kind *b) {
            a->defined == b->defined && a->arity == b->arity && a->keys_max == b->keys_max;
 }
 
-/* At a path and, where rules with variables in their heads reach over it, above. */
-static void compare_place(struct change *x, const struct ast_term *full, u32 len) {
+void compare_place(struct change *x, const struct ast_term *full, u32 len) {
     const struct place *a = place_of(x->before, full, len), *b = place_of(x->c, full, len);
-    struct kind was = kind_of(x->c, a, len), is = kind_of(x->c, b, len);
+    struct kind was = kind_of(x->c, x->before, a, len), is = kind_of(x->c, x->c, b, len);
     if (!a != !b || !same_kind(&was, &is)) mark_changed(x, &x->kinds, full, len);
     for (u32 above = len; --above > 1;) {
         a = place_of(x->before, full, above), b = place_of(x->c, full, above);
         bool reaches = (a && a->node.has_ref_rules) || (b && b->node.has_ref_rules);
         if (!reaches) continue;
-        was = kind_of(x->c, a, above), is = kind_of(x->c, b, above);
+        was = kind_of(x->c, x->before, a, above), is = kind_of(x->c, x->c, b, above);
         if (!a != !b || !same_kind(&was, &is)) mark_changed(x, &x->kinds, full, above);
     }
 }
@@ -287,6 +258,7 @@ static void number_rules(struct compiler *c) {
             notes_of(r)->typed = false;
             c->rules[c->rule_count++] = r;
         }
+    c->rules_first = c->rule_count;
 }
 
 /* Kept modules with a rule that asks for a path of another kind. */
@@ -317,7 +289,7 @@ static void plant(struct change *x) {
     for (u32 i = 0; i < gone && !gives_up(x); i++) compare_module(x, x->gone[i]);
     if (!renew_by_kind(x) || gives_up(x)) return;
     trie_open(c->paths, c->own); /* once more, with what was renewed */
-    c->place_count = 0, c->data = NULL;
+    c->places = NULL, c->place_room = 0, c->data = NULL;
     plant_rules(c);
     for (u32 i = gone; i < x->gone_count && !gives_up(x); i++) compare_module(x, x->gone[i]);
 }
@@ -426,11 +398,16 @@ static void run_passes(struct change *x) {
     c->stage = STAGE_RECURSION;
     if (!gives_up(x)) check_recursion(c);
     if (!gives_up(x)) check_all_types(x);
+    refuse_deprecated(x);
+    if (!gives_up(x)) finish_program(c);
+}
+
+void refuse_deprecated(struct change *x) {
+    struct compiler *c = x->c;
     c->stage = STAGE_DEPRECATED;
     EACH_FRESH(x, m)
     for (u32 i = 0; i < m->rule_count && c->saw_deprecated; i++)
         for (struct ast_rule *r = m->rules[i]; r; r = r->otherwise) check_deprecated_builtins(c, r);
-    if (!gives_up(x)) finish_program(c);
 }
 
 /* What depends on options alone, and made variables that go on counting. */
@@ -455,35 +432,64 @@ static bool may_change(const struct compiled *from) {
            !c->any_schemas && !c->locals.taken.count && !o->rewrite_tests;
 }
 
-rc_t compile_change(struct heap *h, struct heap *own, const struct compile_change *asked,
-                    const struct compile_options *o, struct compiled **out) {
+/* One of the two ways, with a compiler of its own. */
+static bool try_change(struct change *x, struct heap *own, const struct compile_options *o,
+                       struct policy_errors *errors, struct ast_module **modules, bool replace) {
+    const struct compile_change *asked = x->asked;
+    struct compiler *c = compiler_open(asked->heap, own, o, errors);
+    struct compiled *program = c ? compiled_open(c, modules, asked->count) : NULL;
+    bool done = false;
+    *x = (struct change){.c = c, .asked = asked, .before = asked->from->inner, .failed = !program};
+    if (program) {
+        u32 count = program->module_count, all = count + asked->from->module_count;
+        x->fresh = own_list(c, &count, sizeof *x->fresh);
+        x->gone = own_list(c, &all, sizeof(struct ast_module *));
+        trie_open(&x->kinds, &c->lasting), trie_open(&x->types, &c->lasting);
+        take_over(c, x->before);
+        type_env_open(c);
+        x->failed = compile_stopped(c);
+    }
+    if (!x->failed) {
+        compare_modules(x);
+        if (!replace) {
+            trie_reserve(c->paths, x->before->paths->count);
+            trie_reserve(c->types->tree, x->before->types->tree->count);
+            run_passes(x);
+        }
+        done = replace ? replace_modules(x) : true;
+    }
+    bool good = !x->failed && !gives_up(x) && !c->any_schemas && !c->locals.taken.count;
+    x->failed = !good;
+    for (struct undo *u = good ? NULL : x->undo; u; u = u->next) u->notes->type = u->type;
+    if (c) compiler_close(c);
+    return done && good;
+}
+
+/* Those that replace_modules() may have rewritten. */
+static bool parse_fresh(const struct change *x, struct ast_module **modules) {
+    for (u32 i = 0; i < x->asked->count; i++) {
+        modules[i] = x->c->out->modules[i];
+        if (x->fresh[i]) modules[i] = x->asked->parse(x->asked->arg, modules[i]->file);
+        if (!modules[i]) return false;
+    }
+    return true;
+}
+
+rc_t compile_change(const struct compile_change *asked, const struct compile_options *o,
+                    struct compiled **out, bool *replaced) {
     struct policy_errors errors;
     struct heap scrap;
+    struct change x = {.asked = asked};
     if (!may_change(asked->from)) return RC_PASS;
     heap_open(&scrap, KIB(256));
     policy_errors_open(&errors, &scrap, 1);
-    struct compiler *c = compiler_open(h, own, o, &errors);
-    struct compiled *program = c ? compiled_open(c, asked->modules, asked->count) : NULL;
-    struct change x = {.c = c, .asked = asked, .before = asked->from->inner};
-    rc_t rc = RC_PASS;
-    if (program) {
-        u32 modules = program->module_count, all = modules + asked->from->module_count;
-        x.fresh = own_list(c, &modules, sizeof *x.fresh);
-        x.gone = own_list(c, &all, sizeof(struct ast_module *));
-        trie_open(&x.kinds, &c->lasting), trie_open(&x.types, &c->lasting);
-        take_over(c, x.before);
-        type_env_open(c);
-        if (!compile_stopped(c)) {
-            trie_reserve(c->paths, x.before->paths->count);
-            trie_reserve(c->types->tree, x.before->types->tree->count);
-            compare_modules(&x);
-            run_passes(&x);
-        }
-        if (!gives_up(&x) && !c->any_schemas && !c->locals.taken.count) rc = RC_OK;
-        for (struct undo *u = rc ? x.undo : NULL; u; u = u->next) u->notes->type = u->type;
-    }
-    if (c) compiler_close(c);
+    struct ast_module **modules = heap_alloc(asked->own, (asked->count + 1) * sizeof *modules);
+    bool done = modules && try_change(&x, asked->own, o, &errors, asked->modules, true);
+    *replaced = done;
+    if (!done && modules && !x.failed && parse_fresh(&x, modules))
+        done = try_change(&x, asked->shared, o, &errors, modules, false);
     heap_close(&scrap);
-    if (!rc) *out = program;
-    return rc;
+    if (!done) return RC_PASS;
+    *out = x.c->out;
+    return RC_OK;
 }

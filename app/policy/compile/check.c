@@ -249,8 +249,9 @@ void type_rule(struct compiler *c, struct ast_rule *r) {
     bool failed = k->found.count > before || compile_stopped(c);
     const struct type *t = failed ? &type_any : type_of_rule(k, env, r);
     if (compile_stopped(c)) t = NULL; /* `full` may have gaps */
-    if (t && failed) tree_put(c, c->types->tree, full, ground, t);
-    if (t && !failed) tree_insert(c, c->types->tree, full, ground, t);
+    bool put = t && !c->types_stand;
+    if (put && failed) tree_put(c, c->types->tree, full, ground, t);
+    if (put && !failed) tree_insert(c, c->types->tree, full, ground, t);
     notes_of(r)->type = failed ? NULL : t;
     heap_release(&c->scratch, mark);
 }

@@ -155,8 +155,9 @@ static int module_order(const struct ast_module *a, const struct ast_module *b) 
 }
 
 static void sort_modules(struct ast_module **m, u32 count, struct ast_module **spare) {
-    if (count < 2) return;
-    u32 half = count / 2, a = 0, b = half, n = 0;
+    u32 half = count / 2, a = 0, b = half, n = 0, ordered = 1;
+    while (ordered < count && module_order(m[ordered - 1], m[ordered]) <= 0) ordered++;
+    if (ordered >= count) return;
     sort_modules(m, half, spare);
     sort_modules(m + half, count - half, spare);
     while (a < half && b < count) spare[n++] = module_order(m[a], m[b]) <= 0 ? m[a++] : m[b++];

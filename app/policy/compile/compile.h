@@ -53,7 +53,8 @@ struct compiled {
     struct ast_module **modules; /* rewritten, in order of file name */
     u32 module_count;
     struct rule_node *root;      /* "data" */
-    struct ast_rule **order;     /* rules in an order where callees come before callers */
+    struct ast_rule **order;     /* rules in an order where callees come before callers; none in
+                                    a program made from another */
     u32 order_count;
     struct compiler *inner;      /* compile_impl.h: what queries compiled later need to know */
     struct compile_options options;
@@ -63,20 +64,23 @@ rc_t compile_modules(struct heap *h, struct ast_module **modules, u32 count,
                      const struct compile_options *o, struct compiled **out,
                      struct policy_errors *errors);
 /* The same after some modules changed (change.c). `modules`: those of `from` themselves where
- * nothing changed, parsed anew where something did; no name twice. Rules lie in `h`, which must
+ * nothing changed, parsed anew where something did; no name twice. Rules lie in `heap`, which must
  * live as long as any program that takes them over, as must the heaps `from` was made in; what is
  * of this program alone lies in `own`. Not two at a time from one origin. RC_PASS: it cannot be
- * told without compiling everything: an error most of all. */
+ * told without compiling everything: an error most of all. `replaced`: this program shares the
+ * nodes and the paths of `from` wherever it has the same rules, and whatever `from` has in its
+ * `shared`; else those are its own, in its `shared`. */
 struct compile_change {
     const struct compiled *from;
+    struct heap *heap, *own, *shared;
     struct ast_module **modules;
     u32 count;
     struct ast_module *(*parse)(void *arg, const struct ast_file *file); /* one of from's once more,
                                                                     into `h`; NULL: no memory */
     void *arg;
 };
-rc_t compile_change(struct heap *h, struct heap *own, const struct compile_change *asked,
-                    const struct compile_options *o, struct compiled **out);
+rc_t compile_change(const struct compile_change *asked, const struct compile_options *o,
+                    struct compiled **out, bool *replaced);
 /* A query against what was compiled; rewritten in place. `imports`, `package` (both may be NULL/0)
  * as for a module. Names of variables as the user wrote them: `names` maps rewritten to written. */
 struct compiled_query {

@@ -127,11 +127,13 @@ struct compiler {
     struct compiled *out;
     const struct compile_options *options;
 
-    struct trie *paths; /* of rules and packages: thing is a struct place */
+    struct trie *paths;    /* of rules and packages; shared by programs of the same paths */
+    struct place **places; /* by number of the path's node (node_place) */
+    u32 place_room;
     struct place *data; /* "data" in it */
-    u32 place_count;
     struct ast_rule **rules; /* all, else-rules behind their first; by notes->number */
     u32 rule_count, rule_room;
+    u32 rules_first; /* how many they were when they were last numbered; 0: never since */
     struct trie *exports;     /* per package: the names of its rules; empty when made by change.c,
                                  then they are gathered when a package's are needed */
     bool exports_by_need;
@@ -149,6 +151,7 @@ struct compiler {
     struct schema_memo *schemas;
     bool any_schemas;        /* annotations have some */
     bool saw_deprecated;     /* some rule calls a deprecated builtin */
+    bool types_stand;        /* `types` is another program's too: rules' types are not put in */
     struct graph *graph;     /* graph.c: while the program is compiled */
     struct checker *checker; /* check.c: likewise */
     struct heap lasting;     /* of those two: scratch that outlives a rule */
@@ -376,6 +379,7 @@ bool module_is_v1_compatible(const struct ast_module *m);
 
 /* ---- The tree of rules (tree.c) ---- */
 void export_names(struct compiler *c);
+bool same_package(const struct ast_term *a, const struct ast_term *b);
 /* The names of the rules of one package, into a trie of their own. */
 void export_package(struct compiler *c, const struct compiled *of, const struct ast_term *package,
                     struct trie *to);
@@ -383,6 +387,10 @@ void note_rule(struct compiler *c, struct ast_rule *r); /* its number and featur
 void plant_rules(struct compiler *c);
 void finish_tree(struct compiler *c);
 struct place *place_of(const struct compiler *c, const struct ast_term *ref, u32 len);
+/* NULL: nothing is there yet. Not for the root. */
+static inline struct place *node_place(const struct compiler *c, const struct trie_node *n) {
+    return n->number < c->place_room ? c->places[n->number] : NULL;
+}
 struct ast_term *rule_full_ref(struct compiler *c, struct ast_rule *r);
 str rule_text(struct compiler *c, struct ast_rule *r); /* the full ref, printed */
 
@@ -422,11 +430,17 @@ void check_deprecated_builtins(struct compiler *c, struct ast_rule *r);
 
 /* ---- Passes over all ---- */
 void check_imports(struct compiler *c);   /* strict.c */
+void check_module_imports(struct compiler *c, struct ast_module *m);
 void gather_metadata(struct compiler *c); /* metadata.c */
 void check_conflicts(struct compiler *c); /* conflict.c */
+void check_place_conflicts(struct compiler *c, const struct place *p); /* of this path alone */
+void check_module_conflicts(struct compiler *c, struct ast_module *m); /* with other packages */
+void check_document_conflicts(struct compiler *c);
 void graph_open(struct compiler *c);      /* graph.c */
 bool graph_note(struct compiler *c, struct ast_rule *r);
 void check_recursion(struct compiler *c);
+/* Of the rules with numbers from `from` on, which are the only ones that may be in a cycle. */
+void check_recursion_from(struct compiler *c, u32 from);
 void checker_open(struct compiler *c); /* check.c */
 void type_rule(struct compiler *c, struct ast_rule *r);
 void check_types(struct compiler *c);

@@ -35,7 +35,7 @@ static void rules_beneath(struct compiler *c, struct others *o, const struct tri
                           bool functions) {
     if (compile_enter(c))
         for (const struct trie_node *k = n->first; k && !compile_stopped(c); k = k->next) {
-            const struct place *p = k->thing;
+            const struct place *p = node_place(c, k);
             for (u32 i = 0; p && i < p->node.rule_count; i++)
                 if (!functions || p->node.rules[i]->head->arg_count)
                     add_other(c, o, p->node.rules[i]);
@@ -162,8 +162,9 @@ static void check_beneath(struct compiler *c, const struct trie_node *n) {
     if (compile_enter(c))
         for (const struct trie_node *k = n->first; k && !compile_stopped(c) && !compile_full(c);
              k = k->next) {
+            const struct place *p = node_place(c, k);
             struct heap_mark mark = heap_mark(&c->scratch);
-            bool wrong = k->thing && check_place(c, k->thing);
+            bool wrong = p && check_place(c, p);
             heap_release(&c->scratch, mark);
             if (!wrong) check_beneath(c, k);
         }
@@ -186,7 +187,7 @@ static void check_documents(struct compiler *c, const struct trie_node *n, value
         size_t len = path->len;
         str key = value_str(k->key);
         rc_t rc = buf_printf(path, "%s%.*s", len ? "/" : "", STR(key));
-        const struct place *p = k->thing;
+        const struct place *p = node_place(c, k);
         str text = buf_str(path);
         if (p && p->node.rule_count)
             compile_error(c, POLICY_COMPILE_ERROR, &p->node.rules[0]->at,
@@ -215,19 +216,29 @@ static void check_package(struct compiler *c, const struct place *home, struct a
     }
 }
 
+void check_document_conflicts(struct compiler *c) {
+    struct buf path;
+    if (!value_defined(c->options->data)) return;
+    buf_open(&path, KIB(64));
+    check_documents(c, c->data->at, c->options->data, &path);
+    buf_close(&path);
+}
+
+void check_place_conflicts(struct compiler *c, const struct place *p) {
+    struct heap_mark mark = heap_mark(&c->scratch);
+    (void)check_place(c, p);
+    heap_release(&c->scratch, mark);
+}
+
+void check_module_conflicts(struct compiler *c, struct ast_module *m) {
+    const struct place *home = place_of(c, m->package, m->package->count);
+    for (u32 i = 0; i < m->rule_count && !compile_full(c); i++)
+        check_package(c, home, m->rules[i]);
+}
+
 void check_conflicts(struct compiler *c) {
-    const struct trie_node *data = c->data ? c->data->at : NULL;
-    if (!data) return;
-    check_beneath(c, data);
-    if (value_defined(c->options->data)) {
-        struct buf path;
-        buf_open(&path, KIB(64));
-        check_documents(c, data, c->options->data, &path);
-        buf_close(&path);
-    }
-    EACH_MODULE(c, m) {
-        const struct place *home = place_of(c, m->package, m->package->count);
-        for (u32 i = 0; i < m->rule_count && !compile_full(c); i++)
-            check_package(c, home, m->rules[i]);
-    }
+    if (!c->data) return;
+    check_beneath(c, c->data->at);
+    check_document_conflicts(c);
+    EACH_MODULE(c, m) check_module_conflicts(c, m);
 }

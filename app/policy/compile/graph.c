@@ -19,9 +19,8 @@ enum kind { RULES, BENEATH, ALL, KINDS };
 struct graph {
     struct compiler *c;
     u32 count;
-    struct trie_node **nodes; /* by number */
     struct edge_range {
-        u32 from, to;
+        u32 from, to; /* to: 1 + the end; 0: not yet looked at */
     } * of_rule; /* which edges are whose */
     u32 *edges;
     u32 edge_count, edge_room;
@@ -29,6 +28,15 @@ struct graph {
 
 static u32 vertex(const struct graph *g, const struct trie_node *n, enum kind kind) {
     return g->c->rule_count + n->number * KINDS + kind;
+}
+
+static const struct trie_node *node_of(const struct graph *g, u32 v) {
+    return g->c->places[(v - g->c->rule_count) / KINDS]->at;
+}
+
+static bool has_rules(const struct graph *g, const struct trie_node *n) {
+    const struct place *p = node_place(g->c, n);
+    return p && p->node.rule_count;
 }
 
 static void add_edge(struct graph *g, u32 to) {
@@ -60,8 +68,7 @@ static void ref_edges(struct graph *g, const struct trie_node *n, const struct a
             }
             n = trie_child_term(g->c->paths, n, t);
             if (!n) break;
-            if (n->thing && ((struct place *)n->thing)->node.rule_count)
-                add_edge(g, vertex(g, n, RULES));
+            if (has_rules(g, n)) add_edge(g, vertex(g, n, RULES));
             continue;
         }
         if (i + 1 == ref->count) {
@@ -70,8 +77,7 @@ static void ref_edges(struct graph *g, const struct trie_node *n, const struct a
             break;
         }
         for (const struct trie_node *k = n->first; k; k = k->next) {
-            if (k->thing && ((struct place *)k->thing)->node.rule_count)
-                add_edge(g, vertex(g, k, RULES));
+            if (has_rules(g, k)) add_edge(g, vertex(g, k, RULES));
             ref_edges(g, k, ref, i + 1);
         }
         n = NULL;
@@ -114,25 +120,14 @@ static void gather_needs(struct compiler *c, struct ast_rule *r) {
     if (count) memcpy(notes->needs, n.items, count * sizeof *n.items);
 }
 
-static void number_nodes(struct graph *g, struct trie_node *n) {
-    if (compile_enter(g->c))
-        for (struct trie_node *k = n->first; k; k = k->next) {
-            g->nodes[k->number] = k;
-            number_nodes(g, k);
-        }
-    compile_leave(g->c);
-}
-
 /* Once the tree of rules stands, before the first rule is noted. */
 void graph_open(struct compiler *c) {
     struct graph *g = heap_alloc(&c->lasting, sizeof *g);
     if (!g) return;
     *g = (struct graph){.c = c, .count = c->rule_count + c->paths->count * KINDS};
-    g->nodes = heap_alloc(&c->lasting, (c->paths->count + 1) * sizeof *g->nodes);
     g->of_rule = heap_alloc(&c->lasting, (c->rule_count + 1) * sizeof *g->of_rule);
-    if (!g->nodes || !g->of_rule) return;
+    if (!g->of_rule) return;
     memset(g->of_rule, 0, (c->rule_count + 1) * sizeof *g->of_rule);
-    number_nodes(g, &c->paths->root);
     c->graph = g;
 }
 
@@ -144,7 +139,7 @@ bool graph_note(struct compiler *c, struct ast_rule *r) {
     u32 from = g->edge_count;
     if (!rule_is_finished(r)) gather_needs(c, r);
     for (u32 i = 0; i < notes->need_count; i++) ref_edges(g, &c->paths->root, notes->needs[i], 0);
-    g->of_rule[notes_of(r)->number] = (struct edge_range){from, g->edge_count};
+    g->of_rule[notes_of(r)->number] = (struct edge_range){from, g->edge_count + 1};
     return g->edge_count == from;
 }
 
@@ -158,13 +153,16 @@ struct cursor {
     const struct ast_rule *rule;
 };
 
+/* Rules that are kept have their refs told already: their edges are made when somebody comes by. */
 static struct cursor cursor_at(const struct graph *g, u32 v) {
     struct cursor k = {.at = v};
     u32 rules = g->c->rule_count;
-    if (v < rules)
+    if (v < rules) {
+        if (!g->of_rule[v].to) graph_note(g->c, g->c->rules[v]);
         k.i = g->of_rule[v].from;
-    else if ((v - rules) % KINDS == BENEATH)
-        k.child = g->nodes[(v - rules) / KINDS]->first;
+    } else if ((v - rules) % KINDS == BENEATH) {
+        k.child = node_of(g, v)->first;
+    }
     return k;
 }
 
@@ -179,13 +177,13 @@ static bool next_of_rules(struct cursor *k, const struct place *p, u32 *out) {
 static bool next_edge(const struct graph *g, struct cursor *k, u32 *out) {
     u32 rules = g->c->rule_count;
     if (k->at < rules) {
-        if (k->i == g->of_rule[k->at].to) return false;
+        if (k->i + 1 >= g->of_rule[k->at].to) return false;
         *out = g->edges[k->i++];
         return true;
     }
-    const struct trie_node *n = g->nodes[(k->at - rules) / KINDS];
+    const struct trie_node *n = node_of(g, k->at);
     switch ((k->at - rules) % KINDS) {
-    case RULES: return next_of_rules(k, n->thing, out);
+    case RULES: return next_of_rules(k, node_place(g->c, n), out);
     case ALL:
         if (k->i > 1) return false;
         *out = vertex(g, n, k->i++ ? BENEATH : RULES);
@@ -314,7 +312,7 @@ static void tell_beneath(struct tarjan *t, const struct graph *g, const struct t
     struct compiler *c = g->c;
     if (compile_enter(c))
         for (const struct trie_node *k = n->first; k && !compile_full(c); k = k->next) {
-            const struct place *p = k->thing;
+            const struct place *p = node_place(c, k);
             for (u32 i = 0; p && i < p->node.rule_count && !compile_full(c); i++)
                 for (struct ast_rule *r = p->node.rules[i]; r; r = r->otherwise)
                     if (t->cyclic[notes_of(r)->number]) tell_cycle(t, g, r);
@@ -336,6 +334,22 @@ void check_recursion(struct compiler *c) {
             if (!t.index[i]) strong_parts(&t, g, i);
         for (u32 i = 0; i < c->rule_count; i++) any |= t.cyclic[i];
         if (any) tell_beneath(&t, g, &c->paths->root);
+    }
+    heap_release(&c->scratch, mark);
+}
+
+/* A cycle that was not there before goes through a rule that is new; what those reach is all that
+ * is looked at. Told without the path: whoever asks this compiles everything after an error. */
+void check_recursion_from(struct compiler *c, u32 from) {
+    struct heap_mark mark = heap_mark(&c->scratch);
+    const struct graph *g = c->graph;
+    struct tarjan t;
+    if (g && open_tarjan(&t, g)) {
+        for (u32 i = from; i < c->rule_count && !compile_stopped(c); i++) {
+            if (!t.index[i]) strong_parts(&t, g, i);
+            if (t.cyclic[i])
+                compile_error(c, POLICY_RECURSION_ERROR, &c->rules[i]->at, "rule is recursive");
+        }
     }
     heap_release(&c->scratch, mark);
 }

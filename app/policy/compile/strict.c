@@ -89,15 +89,26 @@ static void duplicate_imports(struct compiler *c, const struct ast_module *m) {
     heap_release(&c->scratch, mark);
 }
 
-void check_imports(struct compiler *c) {
+static void check_v1_imports(struct compiler *c, struct ast_module *m) {
     bool v1 = c->features & (FEATURE_REGO_V1_IMPORT | FEATURE_REGO_V1);
-    EACH_MODULE(c, m)
     for (u32 i = 0; i < m->import_count && !v1; i++)
         if (is_rego_v1(m->imports[i].path))
             compile_error(c, POLICY_COMPILE_ERROR, &m->imports[i].at,
                           "rego.v1 import is not supported");
-    EACH_MODULE(c, m)
+}
+
+static void check_same_imports(struct compiler *c, struct ast_module *m) {
     if (c->options->strict || module_is_v1_compatible(m)) duplicate_imports(c, m);
+}
+
+void check_module_imports(struct compiler *c, struct ast_module *m) {
+    check_v1_imports(c, m);
+    check_same_imports(c, m);
+}
+
+void check_imports(struct compiler *c) {
+    EACH_MODULE(c, m) check_v1_imports(c, m);
+    EACH_MODULE(c, m) check_same_imports(c, m);
 }
 
 /* ---- Builtins ------------------------------------------------------------------------------- */

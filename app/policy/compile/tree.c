@@ -103,28 +103,47 @@ void export_names(struct compiler *c) {
     EACH_MODULE(c, m) export_module(c, m, c->exports);
 }
 
+/* Many packages differ at the end alone; a text's hash tells most of them apart. */
+bool same_package(const struct ast_term *a, const struct ast_term *b) {
+    if (a == b) return true;
+    if (a->count != b->count) return false;
+    for (u32 i = a->count; i-- > 1;)
+        if (a->terms[i]->scalar.hash != b->terms[i]->scalar.hash) return false;
+    return !ast_term_compare(a, b);
+}
+
 void export_package(struct compiler *c, const struct compiled *of, const struct ast_term *package,
                     struct trie *to) {
     for (u32 i = 0; i < of->module_count && !compile_stopped(c); i++)
-        if (!ast_term_compare(of->modules[i]->package, package))
+        if (same_package(of->modules[i]->package, package))
             export_module(c, of->modules[i], to);
 }
 
 /* ---- Planting ------------------------------------------------------------------------------- */
 
+static bool places_reach(struct compiler *c, u32 number) {
+    if (number < c->place_room) return true;
+    u32 room = MAX(c->place_room * 2, MAX(number + 1, 256u)), old = c->place_room;
+    struct place **places = own_list(c, &room, sizeof(struct place *));
+    if (room <= number) return false;
+    if (old) memcpy(places, c->places, old * sizeof(struct place *));
+    c->places = places, c->place_room = room;
+    return true;
+}
+
 static struct place *place_at(struct compiler *c, struct trie_node *n) {
-    if (!n) return NULL;
-    if (!n->thing) {
+    if (!n || !places_reach(c, n->number)) return NULL;
+    struct place *p = c->places[n->number];
+    if (!p) {
         u32 one = 1;
-        struct place *p = own_list(c, &one, sizeof *p);
+        p = own_list(c, &one, sizeof *p);
         p->at = n;
         p->node.key = n->key;
-        n->thing = p;
-        if (n->parent && n->parent != &c->paths->root)
-            p->node.parent = &place_at(c, n->parent)->node;
-        c->place_count++;
+        c->places[n->number] = p;
+        struct place *up = n->parent != &c->paths->root ? place_at(c, n->parent) : NULL;
+        if (up) p->node.parent = &up->node;
     }
-    return n->thing;
+    return p;
 }
 
 /* Rules of packages further up come first, as the reference walks the tree of packages. */
@@ -184,7 +203,8 @@ void plant_rules(struct compiler *c) {
     struct trie_node *data = trie_make_str(c->paths, &c->paths->root, S("data"));
     c->data = place_at(c, data);
     struct trie_node *system = data ? trie_child_str(c->paths, data, S("system")) : NULL;
-    if (system) place_at(c, system)->node.hide = true;
+    struct place *hidden = place_at(c, system);
+    if (hidden) hidden->node.hide = true;
 }
 
 /* NULL: no rule or package lies at, or beneath, the first `len` terms of the ref. */
@@ -194,7 +214,7 @@ struct place *place_of(const struct compiler *c, const struct ast_term *ref, u32
         if (ref->terms[i]->kind == AST_VAR && i) return NULL;
         n = trie_child_term(c->paths, n, ref->terms[i]);
     }
-    return n && n != &c->paths->root ? n->thing : NULL;
+    return n && n != &c->paths->root ? node_place(c, n) : NULL;
 }
 
 /* ---- Names ---------------------------------------------------------------------------------- */
@@ -256,13 +276,14 @@ static void finish_place(struct compiler *c, struct place *p) {
     struct rule_node **spare = heap_alloc(&c->scratch, count * sizeof *spare);
     p->node.children = own_list(c, &count, sizeof *p->node.children);
     for (struct trie_node *k = p->at->first; k && n < count; k = k->next) {
-        struct place *child = place_at(c, k);
-        p->node.children[n++] = &child->node;
+        struct place *child = node_place(c, k);
+        if (child) p->node.children[n++] = &child->node;
     }
     p->node.child_count = n;
     if (spare) sort_nodes(p->node.children, n, spare);
     heap_release(&c->scratch, mark);
-    for (struct trie_node *k = p->at->first; k; k = k->next) finish_place(c, k->thing);
+    for (struct trie_node *k = p->at->first; k; k = k->next)
+        if (node_place(c, k)) finish_place(c, node_place(c, k));
     compile_leave(c);
 }
 

@@ -358,7 +358,13 @@ static void node_classify(struct node *n) {
 }
 
 /* Where nodes lie, and the program whose code is taken over; NULL: none. */
-struct making { struct program *p; struct heap *heap; const struct program *from; };
+struct making {
+    struct program *p;
+    struct heap *heap;
+    const struct program *from;
+    struct node **plan; /* those without code */
+    u32 plan_count;
+};
 
 /* Where heads go on with variables, the rules further down are part of the same document. */
 static bool rules_beneath(struct making *m, const struct rule_node *from, struct node *n) {
@@ -374,6 +380,25 @@ static bool rules_beneath(struct making *m, const struct rule_node *from, struct
 static bool same_rules(const struct node *a, const struct node *b) {
     return a->has_rules && b->has_rules && a->rule_count == b->rule_count &&
            !memcmp(a->rules, b->rules, a->rule_count * sizeof *a->rules);
+}
+
+/* Rules of a node, and the code `before` has for the very same. */
+static bool node_rules(struct making *m, struct node *n, const struct node *before) {
+    const struct rule_node *from = n->from;
+    n->whole = n->keyed[0] = n->keyed[1] = (struct unit){NOWHERE, 0};
+    n->is_function = n->is_partial = n->is_set = n->is_single_key = n->has_rules = false;
+    n->arity = n->keys_max = 0;
+    n->rules = from->rules, n->rule_count = from->rule_count;
+    if (!from->rule_count) return true;
+    if (from->has_ref_rules && !rules_beneath(m, from, n)) return false;
+    n->has_rules = true;
+    node_classify(n);
+    if (before && same_rules(before, n)) {
+        n->whole = before->whole;
+        memcpy(n->keyed, before->keyed, sizeof n->keyed);
+    }
+    if (n->whole.start == NOWHERE) m->plan[m->plan_count++] = n;
+    return true;
 }
 
 static struct node *tree_make(struct making *m, const struct rule_node *from, struct node *parent,
@@ -413,11 +438,8 @@ static struct node *tree_make(struct making *m, const struct rule_node *from, st
     *n = (struct node){.id = before ? before->id : p->node_count++,
                        .depth = depth,
                        .key = from->key,
-                       .parent = parent,
                        .hide = from->hide,
-                       .from = from,
-                       .whole = {NOWHERE, 0},
-                       .keyed = {{NOWHERE, 0}, {NOWHERE, 0}}};
+                       .from = from};
     p->nodes[n->id] = n;
     n->path = heap_alloc(m->heap, (depth ? depth : 1) * sizeof(value));
     n->children =
@@ -427,16 +449,7 @@ static struct node *tree_make(struct making *m, const struct rule_node *from, st
         memcpy(n->path, parent->path, parent->depth * sizeof(value));
         n->path[depth - 1] = from->key;
     }
-    if (from->rule_count) {
-        n->rules = from->rules, n->rule_count = from->rule_count;
-        if (from->has_ref_rules && !rules_beneath(m, from, n)) return p->exhausted = true, NULL;
-        n->has_rules = true;
-        node_classify(n);
-        if (before && same_rules(before, n)) {
-            n->whole = before->whole;
-            memcpy(n->keyed, before->keyed, sizeof n->keyed);
-        }
-    }
+    if (!node_rules(m, n, before)) return p->exhausted = true, NULL;
     return children_make(m, from, n, before) ? n : NULL;
 }
 
@@ -452,6 +465,17 @@ struct node *node_child(const struct node *n, value key) {
     return NULL;
 }
 
+static rc_t plan_nodes(struct making *m, struct policy_errors *errors) {
+    struct program *p = m->p;
+    struct plan pl;
+    plan_open(&pl, p, p, errors);
+    for (u32 i = 0; i < m->plan_count && !pl.failed; i++) plan_node(&pl, m->plan[i]);
+    bool failed = pl.failed;
+    plan_close(&pl);
+    if (p->exhausted || p->heap.exhausted) return RC_NO_MEMORY;
+    return failed ? RC_INVALID : RC_OK;
+}
+
 /* Nodes keep the numbers they had: code calls rules by them. Numbers of nodes that are gone stay
  * free. */
 static rc_t plan_tree(struct making *m, struct policy_errors *errors) {
@@ -465,23 +489,53 @@ static rc_t plan_tree(struct making *m, struct policy_errors *errors) {
     }
     count += p->node_count;
     p->nodes = heap_alloc(m->heap, count * sizeof(struct node *));
-    if (!p->nodes) return RC_NO_MEMORY;
+    m->plan = heap_alloc(m->heap, count * sizeof(struct node *));
+    if (!p->nodes || !m->plan) return RC_NO_MEMORY;
     memset(p->nodes, 0, count * sizeof(struct node *));
     p->root = tree_make(m, root, NULL, m->from ? m->from->root : NULL);
-    if (!p->root) return RC_NO_MEMORY;
-    struct plan pl;
-    plan_open(&pl, p, p, errors);
-    for (u32 i = 0; i < p->node_count && !pl.failed; i++)
-        if (p->nodes[i] && p->nodes[i]->has_rules && p->nodes[i]->whole.start == NOWHERE)
-            plan_node(&pl, p->nodes[i]);
-    bool failed = pl.failed;
-    plan_close(&pl);
-    if (p->exhausted || p->heap.exhausted) return RC_NO_MEMORY;
-    return failed ? RC_INVALID : RC_OK;
+    return p->root ? plan_nodes(m, errors) : RC_NO_MEMORY;
 }
 
 rc_t plan_program(struct program *p, struct policy_errors *errors) {
-    return plan_tree(&(struct making){p, &p->heap, NULL}, errors);
+    return plan_tree(&(struct making){.p = p, .heap = &p->heap}, errors);
+}
+
+/* ---- Some nodes of the program before made anew ---- */
+
+/* The same paths: a node stands for its place as long as that, and all beneath it, is the very same
+ * one; else it is made anew, with the number it had. */
+static struct node *tree_renew(struct making *m, const struct rule_node *from,
+                               const struct node *before) {
+    struct program *p = m->p;
+    const struct rule_node *was = before->from;
+    struct node *n = heap_alloc(m->heap, sizeof *n);
+    if (!n) return p->exhausted = true, NULL;
+    *n = *before;
+    n->from = from;
+    p->nodes[n->id] = n;
+    if (!node_rules(m, n, before)) return p->exhausted = true, NULL;
+    if (!n->child_count || from->children == was->children) return n;
+    n->children = heap_alloc(m->heap, n->child_count * sizeof(struct node *));
+    if (!n->children) return p->exhausted = true, NULL;
+    memcpy(n->children, before->children, n->child_count * sizeof(struct node *));
+    for (u32 i = 0; i < n->child_count; i++) {
+        if (from->children[i] == was->children[i]) continue;
+        n->children[i] = tree_renew(m, from->children[i], before->children[i]);
+        if (!n->children[i]) return NULL;
+    }
+    return n;
+}
+
+/* Nodes lie with the rules: programs made from this one share them. */
+static rc_t plan_renewed(struct making *m, struct policy_errors *errors) {
+    struct program *p = m->p;
+    size_t bytes = m->from->node_count * sizeof(struct node *);
+    p->nodes = heap_alloc(&p->own, bytes);
+    m->plan = heap_alloc(&p->own, bytes);
+    if (!p->nodes || !m->plan) return RC_NO_MEMORY;
+    memcpy(p->nodes, m->from->nodes, bytes);
+    p->root = tree_renew(m, p->compiled->root, m->from->root);
+    return p->root ? plan_nodes(m, errors) : RC_NO_MEMORY;
 }
 
 /* The list of a program that is the newest of its line is gone on with; any other's is copied. */
@@ -503,7 +557,7 @@ static void *take_table(void *items, u32 count, u32 *room, size_t size, bool new
                           newest, &failed),                                                        \
      p->name##_count = p->list ? from->name##_count : 0)
 
-rc_t plan_change(struct program *p, const struct program *from, bool newest,
+rc_t plan_change(struct program *p, const struct program *from, bool newest, bool replaced,
                  struct policy_errors *errors) {
     bool failed = false;
     TAKE(code, code), TAKE(constants, constant), TAKE(paths, path), TAKE(withs, with);
@@ -516,5 +570,7 @@ rc_t plan_change(struct program *p, const struct program *from, bool newest,
     p->slot_count = from->slot_count, p->node_count = from->node_count;
     if (failed) return RC_NO_MEMORY;
     if (!newest && p->constant_table) constants_rehash(p); /* others' constants may be in it */
-    return plan_tree(&(struct making){p, &p->own, from}, errors);
+    struct heap *nodes = replaced || !p->shared ? &p->heap : &p->shared->heap;
+    struct making m = {.p = p, .heap = nodes, .from = from};
+    return replaced ? plan_renewed(&m, errors) : plan_tree(&m, errors);
 }

@@ -63,7 +63,6 @@ struct node {
     u32 id;
     u32 depth;             /* keys from `data` */
     value key;
-    struct node *parent;
     struct node **children; /* sorted by key */
     u32 child_count;
     bool hide;             /* under data.system */
@@ -122,9 +121,13 @@ struct tell_note {
 
 struct index; /* index.h */
 
+/* What programs of the same paths share: the tree of rules, types, nodes. */
+struct shared_heap { u32 refs; struct heap heap; };
+
 struct program {
     struct heap heap;
     struct heap own; /* of a program that took over parts of another: what it does not pass on */
+    struct shared_heap *shared; /* NULL: all that is shared lies in a heap of the line */
     struct compiled *compiled;
     struct node *root;
     struct node **nodes;
@@ -180,8 +183,8 @@ struct policy_query {
 
 rc_t plan_program(struct program *p, struct policy_errors *errors);
 /* Likewise, with the code of those nodes of `from` whose rules are the same. `newest`: no other
- * program was made from it yet. */
-rc_t plan_change(struct program *p, const struct program *from, bool newest,
+ * program was made from it yet. `replaced`: see compile_change. */
+rc_t plan_change(struct program *p, const struct program *from, bool newest, bool replaced,
                  struct policy_errors *errors);
 void table_drop(void *items); /* of a program's lists; NULL is fine */
 rc_t plan_query(struct policy_query *q, const struct compiled_query *c,
