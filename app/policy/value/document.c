@@ -27,7 +27,7 @@ static struct document *make(struct document *base, size_t bytes_max) {
     d->refs = 1;
     d->base = base ? document_hold(base) : NULL;
     d->chain = base ? base->chain + 1 : 1;
-    heap_open(&d->heap, bytes_max);
+    heap_open_frugal(&d->heap, bytes_max);
     return d;
 }
 

@@ -5,7 +5,10 @@
  *
  * Blocks double in size up to HEAP_BLOCK_BYTES_MAX; what is larger than a block gets one of its
  * own size. A rewind goes back to the first block; what is held beyond HEAP_KEEP_BYTES is freed,
- * so one large evaluation does not cost its memory for good. Always: `held` <= `bytes_max`. */
+ * so one large evaluation does not cost its memory for good. Always: `held` <= `bytes_max`.
+ *
+ * A frugal heap begins with a block of 1 KiB and grows by an eighth of what it holds: of what is
+ * kept for long, no more than that lies idle at its end. */
 #include "app/policy/value/heap.h"
 #include <stdlib.h>
 #include "kernel/base/limits.h"
@@ -14,11 +17,15 @@ struct heap_block {
     struct heap_block *next;
     size_t room;
 };
-enum { HEAP_BLOCK_BYTES_MAX = 1 << 20 };
+enum { HEAP_BLOCK_BYTES_MAX = 1 << 20, HEAP_FRUGAL_BYTES = 1 << 10 };
 static_assert(sizeof(struct heap_block) == 16, "blocks start aligned");
 
 void heap_open(struct heap *h, size_t bytes_max) {
     *h = (struct heap){.bytes_max = bytes_max};
+}
+
+void heap_open_frugal(struct heap *h, size_t bytes_max) {
+    *h = (struct heap){.bytes_max = bytes_max, .frugal = true};
 }
 
 static void free_from(struct heap *h, struct heap_block **link) {
@@ -34,7 +41,7 @@ static void free_from(struct heap *h, struct heap_block **link) {
 
 void heap_close(struct heap *h) {
     free_from(h, &h->first);
-    *h = (struct heap){.bytes_max = h->bytes_max};
+    *h = (struct heap){.bytes_max = h->bytes_max, .frugal = h->frugal};
 }
 
 static void use_block(struct heap *h, struct heap_block *b) {
@@ -69,12 +76,18 @@ void heap_release(struct heap *h, struct heap_mark mark) {
     h->used = mark.used;
 }
 
+static size_t usual_room(const struct heap *h) {
+    if (h->frugal)
+        return MIN(MAX(h->held / 8, (size_t)HEAP_FRUGAL_BYTES), (size_t)HEAP_BLOCK_BYTES_MAX);
+    if (!h->current) return HEAP_BLOCK_BYTES;
+    return MIN(h->current->room * 2, (size_t)HEAP_BLOCK_BYTES_MAX);
+}
+
 /* A block with at least `n` bytes behind `h->current`: one that is there, or a new one. */
 static struct heap_block *next_block(struct heap *h, size_t n) {
     struct heap_block **link = h->current ? &h->current->next : &h->first;
     if (*link && (*link)->room >= n) return *link;
-    size_t room =
-        h->current ? MIN(h->current->room * 2, (size_t)HEAP_BLOCK_BYTES_MAX) : HEAP_BLOCK_BYTES;
+    size_t room = usual_room(h);
     if (room < n) room = n;
     size_t left = h->bytes_max > h->held ? h->bytes_max - h->held : 0;
     if (left < sizeof(struct heap_block) + n) return NULL;

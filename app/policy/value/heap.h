@@ -17,9 +17,11 @@ struct heap {
     size_t held;               /* bytes of all blocks */
     size_t bytes_max;
     bool exhausted;            /* bytes_max was reached, or a value was nested too deep */
+    bool frugal;               /* what is made in it stays: blocks are small beside what is held */
 };
 
 void heap_open(struct heap *h, size_t bytes_max); /* allocates nothing yet */
+void heap_open_frugal(struct heap *h, size_t bytes_max);
 void heap_close(struct heap *h);
 void heap_rewind(struct heap *h); /* forgets every value; keeps up to HEAP_KEEP_BYTES */
 struct heap_mark { struct heap_block *block; char *at; size_t used; };

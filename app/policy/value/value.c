@@ -140,7 +140,7 @@ value value_set_of_keys(const struct value_keys *k) {
 value value_object_of_keys(struct heap *h, const struct value_keys *k, value **values) {
     struct value_object *o = heap_alloc(h, sizeof *o + (size_t)k->count * sizeof(value));
     if (!o) return value_null();
-    *o = (struct value_object){.keys = k, .values = (value *)(o + 1)};
+    *o = (struct value_object){.keys = k};
     *values = o->values;
     return (value){.kind = VALUE_OBJECT, .object = o};
 }

@@ -39,6 +39,7 @@ enum value_kind { /* in the language's order of types */
 };
 
 struct value_number; /* number.h */
+struct value_object; /* below */
 struct value_string {
     u32 len;
     u32 spare;
@@ -57,13 +58,6 @@ struct value_keys { /* a set; or the keys of objects */
     u32 spare;
     struct value *items; /* sorted, unique */
 };
-struct value_object {
-    const struct value_keys *keys; /* equal pointers: the same shape */
-    u32 hash;
-    u32 spare;
-    struct value *values; /* keys->count of them */
-};
-
 typedef struct value {
     u8 kind;  /* enum value_kind */
     u8 boxed; /* VALUE_NUMBER: `number` is the value, else `integer` */
@@ -81,6 +75,13 @@ typedef struct value {
     };
 } value;
 static_assert(sizeof(value) == 16, "cells are two words");
+
+struct value_object {
+    const struct value_keys *keys; /* equal pointers: the same shape */
+    u32 hash;
+    u32 spare;
+    value values[]; /* keys->count of them */
+};
 
 /* ---- Makers that need no heap ---- */
 #define UNDEFINED ((value){.kind = VALUE_UNDEFINED})
