@@ -55,6 +55,7 @@ static int usage(void) {
 }
 
 int main(int argc, char **argv) {
+    pages_prepare();
     if (argc < 3 || strcmp(argv[1], "policy")) return usage();
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
         if (!strcmp(argv[2], verbs[i]->name)) return verbs[i]->run(argc - 2, argv + 2);

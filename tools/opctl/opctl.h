@@ -116,6 +116,7 @@ void print_message(void *arg, const struct ast_location *at, str message); /* pr
 void http_allow(struct policy_ask *ask, value capabilities);
 u64 wall_ns(void);
 u64 steady_ns(void);
+void pages_prepare(void); /* before anything is allocated (pages.c) */
 /* What JSON can say: sets as arrays, keys that are not strings as their JSON text. */
 value value_as_json(struct heap *h, value v);
 void value_print(value v, unsigned json_flags); /* and a line end */
