@@ -2,6 +2,7 @@
 /* Tokens: every algorithm both ways, what constraints let through, and the words of errors. */
 #include "app/policy/builtin/jwt.c"
 #include "app/policy/builtin/jwt_sign.c"
+#include "app/policy/builtin/sha256_x86.h"
 #include "net/tls.h"
 #include "tests/unit/policy_builtin.h"
 #include "tests/unit/policy_keys.h"
@@ -195,4 +196,22 @@ TEST(tokens_survive_small_heaps) {
         EXPECT(strcmp(got, "memory") == 0 || strcmp(got, "[false, {}, {}]") == 0);
     }
     forget();
+}
+
+/* ---- The processor's own SHA-256 ---- */
+
+TEST(the_processors_hmac_is_the_librarys) {
+    char key[200], message[700];
+    u8 ours[SHA256_BYTES], theirs[SHA256_BYTES];
+    for (u32 i = 0; i < 700; i++) {
+        size_t key_len = i < 140 ? i : (size_t)(test_random() % sizeof key);
+        for (size_t k = 0; k < key_len; k++) key[k] = (char)test_random();
+        for (size_t k = 0; k < i; k++) message[k] = (char)test_random();
+        str text = str_of(message, i);
+        if (!sha256_x86_hmac(str_of(key, key_len), text, ours)) return; /* it has none */
+        EXPECT_EQ(mbedtls_md_hmac(mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), (u8 *)key, key_len,
+                                  (u8 *)message, i, theirs),
+                  0);
+        EXPECT_EQ(memcmp(ours, theirs, sizeof ours), 0);
+    }
 }

@@ -18,10 +18,11 @@
 bool jwt_split(struct builtin_call *c, str text, struct token *out) {
     u32 dots = 0;
     size_t at[2] = {0};
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] != '.') continue;
-        if (dots < 2) at[dots] = i;
-        dots++;
+    for (str rest = text; rest.len; dots++) {
+        size_t dot = str_find_byte(rest, '.');
+        if (dot == rest.len) break;
+        rest = str_skip(rest, dot + 1);
+        if (dots < 2) at[dots] = text.len - rest.len - 1;
     }
     if (dots != 2) {
         if (dots == 0)
