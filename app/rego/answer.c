@@ -111,10 +111,7 @@ void rego_put_bundles(struct buf *to, const struct rego_state *s) {
 }
 
 static void put_text(struct buf *to, str text) {
-    struct heap h;
-    heap_open(&h, MIB(2));
-    json_text_write(to, value_string(&h, text), JSON_TEXT_ESCAPE_HTML);
-    heap_close(&h);
+    json_text_write_string(to, text, JSON_TEXT_ESCAPE_HTML);
 }
 
 /* ---- Compressed answers ---- */

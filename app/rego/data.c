@@ -27,7 +27,7 @@ struct decision {
     struct rego_decision record;
     char id[ID_ROOM]; /* of the record in the decision log; empty: none */
     u64 started_ns, prepared_ns, asked_ns, evaluated_ns, input_ns;
-    bool query_known;
+    bool query_known, timed; /* timed: somebody wants to see how long the parts took */
     struct policy_times times;  /* of a query prepared for this question */
     struct policy_record steps; /* with explain */
     u64 step_count;
@@ -77,9 +77,15 @@ static bool decision_open(struct decision *d, struct request *rq, str path) {
         rego_rc(rq, rc, NULL);
         return false;
     }
+    d->timed = d->options.metrics || is_watched(d);
+    rego_ask_fill_at(&d->ask, d->state, d->started_ns);
+    d->ask.strict_errors = d->options.strict;
+    d->query = is_watched(d) ? NULL : rego_query_known(d->state, path);
+    d->query_known = d->query != NULL;
+    d->prepared_ns = d->started_ns;
+    if (d->query_known) return true;
     heap_open(&h, MIB(1));
     policy_errors_open(&errors, &h, 10);
-    d->query_known = rego_query_known(d->state, path);
     rc = is_watched(d) ? prepare_watched(d, &errors)
                        : rego_query_of(d->state, path, &d->query, &errors);
     d->prepared_ns = platform_clock_ns();
@@ -93,8 +99,6 @@ static bool decision_open(struct decision *d, struct request *rq, str path) {
     else if (!ok)
         rego_rc(rq, rc, NULL);
     heap_close(&h);
-    rego_ask_fill(&d->ask, d->state);
-    d->ask.strict_errors = d->options.strict;
     return ok;
 }
 
@@ -118,7 +122,7 @@ static rc_t ask_watched(struct decision *d, struct policy_error *error) {
 
 static bool decide(struct decision *d) {
     struct policy_error error = {0};
-    d->asked_ns = platform_clock_ns();
+    if (d->timed) d->asked_ns = platform_clock_ns();
     rc_t rc = is_watched(d)
                   ? ask_watched(d, &error)
                   : policy_decide(d->evaluator, d->query, &d->ask, &d->result, &error);
@@ -211,9 +215,9 @@ static void data_get(struct request *rq) {
 }
 
 static bool body_read(struct decision *d, value *out) {
-    u64 from = platform_clock_ns();
+    u64 from = d->timed ? platform_clock_ns() : 0;
     bool ok = rego_body_value(d->rq, policy_evaluator_heap(d->evaluator), out);
-    d->input_ns = platform_clock_ns() - from;
+    if (d->timed) d->input_ns = platform_clock_ns() - from;
     return ok;
 }
 

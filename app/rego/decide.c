@@ -55,7 +55,10 @@ static u64 next_seed(u64 now) {
 }
 
 void rego_ask_fill(struct policy_ask *ask, struct rego_state *s) {
-    u64 now = platform_clock_ns();
+    rego_ask_fill_at(ask, s, platform_clock_ns());
+}
+
+void rego_ask_fill_at(struct policy_ask *ask, struct rego_state *s, u64 now) {
     ask->data = document_root(s->data);
     ask->data_version = (u64)s->revision + 1;
     ask->clock_ns = platform_clock_ns;

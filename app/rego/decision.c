@@ -29,6 +29,7 @@ enum {
     FLUSH_ROWS = 256,
     DECISIONS_KEPT = 10000,
     RECORD_BYTES_MAX = 256 << 10,
+    RECORD_BYTES = 1 << 10,
     LIST_BYTES_MAX = 4 << 20
 };
 
@@ -196,20 +197,19 @@ static value event_of(struct heap *h, const struct rego_decision *d, str id, str
     return value_builder_close(&b);
 }
 
-static void add_text(struct buf *to, struct heap *h, const char *name, str text) {
-    (void)buf_add(to, str_from_c(name));
-    json_text_write(to, value_string(h, text), 0);
+static void add_text(struct buf *to, str name, str text) {
+    (void)buf_add(to, name);
+    json_text_write_string(to, text, 0);
 }
 
 /* The same record straight as text, when no policy wants to see it first. */
-static void write_event(struct buf *to, struct heap *h, const struct rego_decision *d, str id,
-                        str time) {
+static void write_event(struct buf *to, const struct rego_decision *d, str id, str time) {
     char number[2][NUMBER_TEXT_ROOM];
     (void)buf_add(to, S("{\"decision_id\":\""));
     (void)buf_add(to, id);
     (void)buf_add(to, S("\",\"metrics\":{\"timer_rego_query_eval_ns\":"));
     (void)buf_add(to, number_text(value_integer((s64)d->eval_ns), number[0]));
-    add_text(to, h, "},\"path\":", d->path);
+    add_text(to, S("},\"path\":"), d->path);
     (void)buf_add(to, S(",\"revision\":\""));
     (void)buf_add(to, number_text(value_integer(d->state->revision), number[1]));
     (void)buf_add(to, S("\",\"timestamp\":\""));
@@ -218,7 +218,7 @@ static void write_event(struct buf *to, struct heap *h, const struct rego_decisi
     (void)buf_add(to, d->request_id);
     (void)buf_add(to, S("\""));
     if (value_count(d->state->bundles)) (void)buf_add(to, S(",")), rego_put_bundles(to, d->state);
-    if (d->user.len) add_text(to, h, ",\"requested_by\":", d->user);
+    if (d->user.len) add_text(to, S(",\"requested_by\":"), d->user);
     if (value_defined(d->input)) {
         (void)buf_add(to, S(",\"input\":"));
         json_text_write(to, d->input, 0);
@@ -238,7 +238,7 @@ static bool write_record(struct buf *to, const struct rego_decision *d, str id) 
     bool seen = d->state->build->has_mask || d->state->build->has_drop, ok = true;
     heap_open(&h, MIB(4));
     if (!seen)
-        write_event(to, &h, d, id, time);
+        write_event(to, d, id, time);
     else {
         value event = rego_masked(&h, d->state, event_of(&h, d, id, time));
         ok = value_defined(event);
@@ -259,6 +259,7 @@ void rego_decision_log(const struct rego_decision *d, char id[ID_ROOM]) {
     if (!config_bool("policy.decisions") || id_make(id, &made)) return;
     metric_add(METRIC_DECISIONS, 1);
     buf_open(&text, RECORD_BYTES_MAX);
+    (void)buf_reserve(&text, RECORD_BYTES); /* most are no longer */
     if (write_record(&text, d, made)) {
         struct record *r = memory_alloc(MEMORY_POLICY, sizeof *r + d->path.len + text.len);
         if (r) {

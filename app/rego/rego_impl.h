@@ -60,7 +60,8 @@ void rego_release(struct rego_state *s); /* NULL is fine */
  * it; only whoever holds the changes may say so. */
 rc_t rego_sources_compile(const struct rego_state *s, const struct rego_build *from, bool trace,
                           struct policy_program **out, struct policy_errors *errors);
-bool rego_query_known(struct rego_state *s, str path); /* it is prepared */
+/* The same if it is prepared already, else NULL. */
+struct policy_query *rego_query_known(const struct rego_state *s, str path);
 /* The prepared query for a path "a/b"; owned by the state. */
 rc_t rego_query_of(struct rego_state *s, str path, struct policy_query **out,
                    struct policy_errors *errors);
@@ -141,6 +142,7 @@ rc_t rego_evaluator_take(struct policy_evaluator **out); /* RC_LIMIT: all are in
 void rego_evaluator_give(struct policy_evaluator *e);
 /* Fills clock, seed, limits and the hook that lets other requests run in between. */
 void rego_ask_fill(struct policy_ask *ask, struct rego_state *s);
+void rego_ask_fill_at(struct policy_ask *ask, struct rego_state *s, u64 clock_ns); /* it is then */
 
 /* ---- The decision log sent elsewhere (ship.c) ---- */
 struct json_writer;

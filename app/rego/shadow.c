@@ -88,7 +88,7 @@ static void keep_difference(struct heap *h, const struct rego_decision *d, const
     buf_close(&text);
 }
 
-void rego_shadow_ask(const struct rego_decision *d, const char *id) {
+static void ask_beside(const struct rego_decision *d, const char *id) {
     struct policy_evaluator *e;
     struct policy_errors errors;
     struct policy_error error = {0};
@@ -96,7 +96,6 @@ void rego_shadow_ask(const struct rego_decision *d, const char *id) {
     struct policy_ask ask = {.input = d->input};
     struct heap h;
     value after = UNDEFINED;
-    if (!shadow.on) return;
     if (!follow(d->state) || rego_evaluator_take(&e)) {
         shadow.skipped++;
         return;
@@ -124,6 +123,10 @@ void rego_shadow_ask(const struct rego_decision *d, const char *id) {
     heap_close(&h);
     rego_evaluator_give(e);
     rego_release(candidate);
+}
+
+void rego_shadow_ask(const struct rego_decision *d, const char *id) {
+    if (shadow.on) ask_beside(d, id);
 }
 
 /* ---- API ---- */

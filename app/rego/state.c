@@ -176,21 +176,22 @@ static rc_t compile_nothing(struct rego_state *s) {
     return rc;
 }
 
-bool rego_query_known(struct rego_state *s, str path) {
-    const struct rego_query *slot = &s->build->queries[str_hash(path, 0) % REGO_QUERIES];
-    return slot->query && str_eq(slot->path, path);
+static struct rego_query *slot_of(const struct rego_state *s, str path) {
+    return &s->build->queries[str_hash(path, 0) % REGO_QUERIES];
 }
 
-rc_t rego_query_of(struct rego_state *s, str path, struct policy_query **out,
-                   struct policy_errors *errors) {
-    struct rego_query *slot = &s->build->queries[str_hash(path, 0) % REGO_QUERIES];
-    value keys[POLICY_PATH_DEPTH_MAX];
+struct policy_query *rego_query_known(const struct rego_state *s, str path) {
+    const struct rego_query *slot = slot_of(s, path);
+    return slot->query && str_eq(slot->path, path) ? slot->query : NULL;
+}
+
+/* Into its slot, if that is free. */
+static rc_t prepare_path(struct rego_state *s, str path, struct policy_query **out,
+                         struct policy_errors *errors) {
+    struct rego_query *slot = slot_of(s, path);
+    UNINITIALIZED value keys[POLICY_PATH_DEPTH_MAX];
     struct heap h;
     u32 count = 0;
-    if (slot->query && str_eq(slot->path, path)) {
-        *out = slot->query;
-        return RC_OK;
-    }
     heap_open(&h, MIB(1));
     rc_t rc = rego_path_keys(&h, path, keys, ARRAY_LEN(keys), &count, NULL);
     struct policy_query *query;
@@ -205,6 +206,12 @@ rc_t rego_query_of(struct rego_state *s, str path, struct policy_query **out,
     }
     *out = query;
     return copy ? RC_OK : RC_AGAIN; /* RC_AGAIN: the caller drops it when done */
+}
+
+rc_t rego_query_of(struct rego_state *s, str path, struct policy_query **out,
+                   struct policy_errors *errors) {
+    *out = rego_query_known(s, path);
+    return *out ? RC_OK : prepare_path(s, path, out, errors);
 }
 
 /* ---- The next state ---- */

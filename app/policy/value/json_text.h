@@ -17,5 +17,6 @@ enum {
 };
 /* Sets as arrays; keys that are not strings as the JSON text of them. Fails only with `to`. */
 void json_text_write(struct buf *to, value v, unsigned flags);
+void json_text_write_string(struct buf *to, str text, unsigned flags);
 /* As the language writes a value: sets in braces `{1, 2}`, `set()` when empty. */
 void value_write(struct buf *to, value v);

@@ -169,6 +169,11 @@ void json_text_write(struct buf *to, value v, unsigned flags) {
     write_any(&w, v);
 }
 
+void json_text_write_string(struct buf *to, str text, unsigned flags) {
+    struct writer w = {.to = to, .form = FORM_JSON, .flags = flags};
+    write_string(&w, text);
+}
+
 void value_write(struct buf *to, value v) {
     struct writer w = {.to = to, .form = FORM_LANGUAGE};
     write_any(&w, v);
