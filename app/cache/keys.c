@@ -29,7 +29,9 @@ static struct {
 void keys_clock_tick(void) {
     now.now_ms = (s64)(platform_clock_ns() / NS_PER_MS) + 1;
     s64 wall_ms = (s64)(platform_wall_ns() / NS_PER_MS), drift;
-    drift = wall_ms - now.now_ms - now.wall_offset_ms;
+    /* One more: the two clocks' fractions differ, and no end of the wall clock's may seem later
+     * than it was asked for. */
+    drift = wall_ms + 1 - now.now_ms - now.wall_offset_ms;
     if (!now.known || drift > 1000 || drift < -1000) now.wall_offset_ms += drift;
     now.known = true;
 }

@@ -68,6 +68,7 @@ int LLVMFuzzerTestOneInput(const u8 *bytes, size_t n) {
     cache_random_seed(1);
     while (rest.len && str_split(&rest, '\n', &line)) one(line);
     cache_clients_close();
+    settings.slowlog_us = -1;
     for (u32 i = 0; i < CACHE_DATABASES; i++) {
         dict_check(&databases[i].dict);
         keys_flush(&databases[i]);

@@ -47,6 +47,18 @@ static bool fields_arg(struct client *c, u32 i, u32 *first, u32 *count) {
     return true;
 }
 
+/* The hash of argument 1 and the fields from argument i on; begins the answer, one item each.
+ * False: the client has been told. */
+static bool fields_begin(struct client *c, u32 i, bool write, struct object **o, u32 *first,
+                         u32 *count) {
+    bool bad;
+    if (!fields_arg(c, i, first, count)) return false;
+    *o = hash_look(c, c->argv[1], write, &bad);
+    if (bad) return false;
+    say_array(c, *count);
+    return true;
+}
+
 /* ---- HEXPIRE --------------------------------------------------------------------------------- */
 
 static s64 field_expire(struct object *o, str field, const char *condition, s64 at) {
@@ -70,8 +82,9 @@ static void hexpire_run(struct client *c, enum expiry_unit unit) {
     static const char *const words[] = {"nx", "xx", "gt", "lt"};
     const char *condition = NULL;
     u32 at_arg = 3, first, count;
+    struct object *o;
     s64 n, at;
-    bool bad, changed = false, gone = false;
+    bool changed = false, gone = false;
     if (!arg_range(c, 2, 0, INT64_MAX, &n, "ERR invalid expire time, must be >= 0")) return;
     if (!expiry_at(n, unit, &at)) {
         say_error(c, "ERR invalid expire time in command");
@@ -80,10 +93,7 @@ static void hexpire_run(struct client *c, enum expiry_unit unit) {
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         if (arg_is(c, 3, words[i])) condition = words[i];
     at_arg += condition != NULL;
-    if (!fields_arg(c, at_arg, &first, &count)) return;
-    struct object *o = hash_look(c, c->argv[1], true, &bad);
-    if (bad) return;
-    say_array(c, count);
+    if (!fields_begin(c, at_arg, true, &o, &first, &count)) return;
     for (u32 i = first; i < first + count; i++) {
         s64 r = field_expire(o, c->argv[i], condition, at);
         changed |= r > 0;
@@ -102,12 +112,9 @@ void cmd_hpexpireat(struct client *c) { hexpire_run(c, EXPIRY_AT_MS); }
 
 static void httl_run(struct client *c, bool in_seconds, bool absolute) {
     u32 first, count;
-    bool bad;
+    struct object *o;
     str value;
-    if (!fields_arg(c, 2, &first, &count)) return;
-    struct object *o = hash_look(c, c->argv[1], false, &bad);
-    if (bad) return;
-    say_array(c, count);
+    if (!fields_begin(c, 2, false, &o, &first, &count)) return;
     for (u32 i = first; i < first + count; i++) {
         s64 at = o ? hash_end(o, c->argv[i]) : -1;
         if (!o || !hash_get(o, c->argv[i], &value)) at = -2;
@@ -124,12 +131,10 @@ void cmd_hpexpiretime(struct client *c) { httl_run(c, false, true); }
 
 void cmd_hpersist(struct client *c) {
     u32 first, count;
-    bool bad, changed = false;
+    struct object *o;
+    bool changed = false;
     str value;
-    if (!fields_arg(c, 2, &first, &count)) return;
-    struct object *o = hash_look(c, c->argv[1], true, &bad);
-    if (bad) return;
-    say_array(c, count);
+    if (!fields_begin(c, 2, true, &o, &first, &count)) return;
     for (u32 i = first; i < first + count; i++) {
         bool there = o && hash_get(o, c->argv[i], &value);
         bool had = there && hash_end_drop(o, c->argv[i]);
@@ -143,12 +148,10 @@ void cmd_hpersist(struct client *c) {
 
 void cmd_hgetdel(struct client *c) {
     u32 first, count;
-    bool bad, changed = false;
+    struct object *o;
+    bool changed = false;
     str value;
-    if (!fields_arg(c, 2, &first, &count)) return;
-    struct object *o = hash_look(c, c->argv[1], true, &bad);
-    if (bad) return;
-    say_array(c, count);
+    if (!fields_begin(c, 2, true, &o, &first, &count)) return;
     for (u32 i = first; i < first + count; i++) {
         if (!o || !hash_get(o, c->argv[i], &value)) {
             say_null(c);

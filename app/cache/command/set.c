@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* set.c — members: add, remove, ask, draw at random. What is made of several sets is in
  * set_algebra.c. */
+#include "app/cache/command/pop.h"
 #include "app/cache/command/scan.h"
 #include "app/cache/data/memory.h"
 #include "app/cache/data/set.h"
@@ -27,13 +28,8 @@ void cmd_sadd(struct client *c) {
 }
 
 void cmd_srem(struct client *c) {
-    bool bad;
-    s64 n = 0;
-    struct object *o = look_write(c, c->argv[1], OBJECT_SET, &bad);
-    if (bad) return;
-    for (u32 i = 2; o && i < c->argc && set_count(o); i++) n += set_remove(o, c->argv[i]);
-    if (n) set_changed(c, c->argv[1], o, "srem");
-    say_integer(c, n);
+    static const struct member_type set = {OBJECT_SET, "srem", set_count, set_remove, set_changed};
+    members_remove(c, &set);
 }
 
 void cmd_smove(struct client *c) {

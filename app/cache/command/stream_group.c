@@ -6,6 +6,13 @@
 #include "app/cache/data/numbers.h"
 #include "app/cache/features.h"
 
+/* The group of argument 2 in what argument 1 was found to be. NULL: the client has been told. */
+static struct group *group_of(struct client *c, struct object *o, bool bad) {
+    struct group *g = o ? feed_group(o->feed, c->argv[2]) : NULL;
+    if (!g && !bad) say_nogroup(c, c->argv[1], c->argv[2]);
+    return g;
+}
+
 /* ---- XGROUP ---------------------------------------------------------------------------------- */
 
 /* "$" is the stream's last id. */
@@ -207,12 +214,8 @@ void cmd_xpending(struct client *c) {
                     !arg_id_bound(c, at + 1, false, &high)))
         return;
     struct object *o = look_read(c, c->argv[1], OBJECT_STREAM, &bad);
-    if (bad) return;
-    struct group *g = o ? feed_group(o->feed, c->argv[2]) : NULL;
-    if (!g) {
-        say_nogroup(c, c->argv[1], c->argv[2]);
-        return;
-    }
+    struct group *g = group_of(c, o, bad);
+    if (!g) return;
     if (!listing) {
         pending_summary(c, g);
         return;
@@ -324,12 +327,8 @@ void cmd_xclaim(struct client *c) {
     u32 ids = 5;
     u64 n = 0;
     struct object *o = look_write(c, c->argv[1], OBJECT_STREAM, &bad);
-    if (bad) return;
-    struct group *g = o ? feed_group(o->feed, c->argv[2]) : NULL;
-    if (!g) {
-        say_nogroup(c, c->argv[1], c->argv[2]);
-        return;
-    }
+    struct group *g = group_of(c, o, bad);
+    if (!g) return;
     if (!arg_integer_or(c, 4, &k.least_idle,
                         "ERR Invalid min-idle-time argument for XCLAIM")) return;
     if (k.least_idle < 0) k.least_idle = 0;
@@ -369,12 +368,8 @@ void cmd_xautoclaim(struct client *c) {
         }
     }
     struct object *o = look_write(c, c->argv[1], OBJECT_STREAM, &bad);
-    if (bad) return;
-    struct group *g = o ? feed_group(o->feed, c->argv[2]) : NULL;
-    if (!g) {
-        say_nogroup(c, c->argv[1], c->argv[2]);
-        return;
-    }
+    struct group *g = group_of(c, o, bad);
+    if (!g) return;
     struct consumer *to = consumer_of(c, g, c->argv[3]);
     struct id_place place;
     s64 attempts = most * 10;

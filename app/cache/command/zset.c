@@ -117,13 +117,9 @@ void cmd_zadd(struct client *c) {
 void cmd_zincrby(struct client *c) { zadd_run(c, INCREMENT, 2); }
 
 void cmd_zrem(struct client *c) {
-    bool bad;
-    s64 n = 0;
-    struct object *o = look_write(c, c->argv[1], OBJECT_ZSET, &bad);
-    if (bad) return;
-    for (u32 i = 2; o && i < c->argc && zset_count(o); i++) n += zset_remove(o, c->argv[i]);
-    if (n) zset_changed(c, c->argv[1], o, "zrem");
-    say_integer(c, n);
+    static const struct member_type zset = {OBJECT_ZSET, "zrem", zset_count, zset_remove,
+                                            zset_changed};
+    members_remove(c, &zset);
 }
 
 /* ---- Asking ---------------------------------------------------------------------------------- */
@@ -238,30 +234,13 @@ static void pop_run(struct client *c, bool lowest) {
 void cmd_zpopmin(struct client *c) { pop_run(c, true); }
 void cmd_zpopmax(struct client *c) { pop_run(c, false); }
 
-static struct object *first_zset(struct client *c, const str *keys, u32 count, u32 *which,
-                                 bool *bad) {
-    *bad = false;
-    for (u32 i = 0; i < count; i++) {
-        struct entry *e = keys_write(c->db, keys[i]);
-        if (!e) continue;
-        if (e->object.type != OBJECT_ZSET) {
-            if (wait_running_again(c)) continue;
-            say_error(c, WRONG_TYPE);
-            *bad = true;
-            return NULL;
-        }
-        *which = i;
-        return &e->object;
-    }
-    return NULL;
-}
-
 static void pop_waiting(struct client *c, bool lowest) {
     u32 which;
     bool bad;
     s64 until;
     if (!arg_timeout(c, c->argc - 1, &until, false)) return;
-    struct object *o = first_zset(c, c->argv + 1, c->argc - 2, &which, &bad);
+    struct object *o = first_of_type(c, c->argv + 1, c->argc - 2, OBJECT_ZSET, &which,
+                                     &bad);
     if (bad) return;
     if (!o) {
         wait_for_keys(c, c->argv + 1, c->argc - 2, until, OBJECT_ZSET, NULL);
@@ -275,59 +254,11 @@ static void pop_waiting(struct client *c, bool lowest) {
 void cmd_bzpopmin(struct client *c) { pop_waiting(c, true); }
 void cmd_bzpopmax(struct client *c) { pop_waiting(c, false); }
 
-struct mpop {
-    const str *keys;
-    u32 count;
-    bool lowest;
-    s64 most;
-};
-
-static bool mpop_args(struct client *c, u32 at, struct mpop *m) {
-    bool counted = false;
-    m->most = 1;
-    if (!arg_keys(c, at, &m->keys, &m->count)) return false;
-    u32 i = at + 1 + m->count;
-    m->lowest = arg_is(c, i, "min");
-    if (!m->lowest && !arg_is(c, i, "max")) {
-        say_error(c, SYNTAX_ERROR);
-        return false;
-    }
-    for (i++; i < c->argc; i += 2) {
-        if (counted || !arg_is(c, i, "count") || i + 1 >= c->argc) {
-            say_error(c, SYNTAX_ERROR);
-            return false;
-        }
-        if (!arg_range(c, i + 1, 1, INT64_MAX, &m->most, "ERR count should be greater than 0"))
-            return false;
-        counted = true;
-    }
-    return true;
-}
-
-static bool mpop_run(struct client *c, const struct mpop *m, bool *bad) {
-    u32 which;
-    struct object *o = first_zset(c, m->keys, m->count, &which, bad);
-    if (!o) return false;
-    say_array(c, 2);
-    say_bulk(c, m->keys[which]);
-    say_popped_pairs(c, m->keys[which], o, (u64)m->most, m->lowest);
-    return true;
-}
-
 void cmd_zmpop(struct client *c) {
-    struct mpop m;
-    bool bad;
-    if (!mpop_args(c, 1, &m)) return;
-    if (!mpop_run(c, &m, &bad) && !bad) say_null_array(c);
+    mpop_now(c, "min", "max", OBJECT_ZSET, say_popped_pairs);
 }
-
 void cmd_bzmpop(struct client *c) {
-    struct mpop m;
-    bool bad;
-    s64 until;
-    if (!arg_timeout(c, 1, &until, false) || !mpop_args(c, 2, &m)) return;
-    if (!mpop_run(c, &m, &bad) && !bad)
-        wait_for_keys(c, m.keys, m.count, until, OBJECT_ZSET, NULL);
+    mpop_waiting(c, "min", "max", OBJECT_ZSET, say_popped_pairs);
 }
 
 /* ---- Random ---------------------------------------------------------------------------------- */
