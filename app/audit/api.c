@@ -56,7 +56,9 @@ static void row_json(struct json_writer *w, const char *key, const struct audit_
 /* Ids have no gaps, so the highest counts all rows; with filters the rows are read. */
 static rc_t count_rows(struct db_txn *t, const struct filter *f, u64 *out) {
     struct db_rows *r = NULL;
-    const char *head = f->where.len ? "SELECT count(*) FROM audit" : "SELECT max(id) FROM audit";
+    const char *head = f->where.len ? "SELECT count(*) FROM audit"
+                                    : "SELECT max(id)-coalesce((SELECT removed_id FROM"
+                                      " audit_anchor),0) FROM audit";
     str sql = filter_sql(f, head, "");
     if (!sql.ptr) return RC_NO_MEMORY;
     rc_t rc = db_query_values(t, &r, sql.ptr, f->values);

@@ -2,7 +2,8 @@
 /* audit.c — appends rows and checks the chain.
  *
  * Always true: a row is written by the transaction that makes the change it tells of, or the change
- * does not happen; a row is never updated or deleted (triggers refuse even our own SQL); its hash
+ * does not happen; a row is never updated, and deleted only by age (expire.c; triggers refuse even
+ * our own SQL); its hash
  * covers it and all before it (chain.c). Text from outside is cut to AUDIT_TEXT_MAX and made valid
  * UTF-8, so the log is always readable. */
 #include "app/audit/audit_impl.h"
@@ -22,6 +23,13 @@ static const char *const steps[] = {
     " BEGIN SELECT RAISE(ABORT,'the audit log is append-only'); END;",
     /* Whose member acted: who may read the row. Beside the chain, which tells what happened. */
     "ALTER TABLE audit ADD COLUMN org_id TEXT NOT NULL DEFAULT '';",
+    /* expire.c: up to the anchor rows may go. */
+    "CREATE TABLE audit_anchor(one INTEGER PRIMARY KEY CHECK(one=1), removed_id INTEGER NOT NULL,"
+    " hash BLOB NOT NULL) STRICT;"
+    "DROP TRIGGER audit_no_delete;"
+    "CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit"
+    " WHEN old.id>coalesce((SELECT removed_id FROM audit_anchor),0)"
+    " BEGIN SELECT RAISE(ABORT,'the audit log is append-only'); END;",
     NULL,
 };
 static const struct db_schema audit_schema = {.module = "audit", .steps = steps};
@@ -190,12 +198,18 @@ static rc_t verify_some(s64 *id, u8 hash[AUDIT_HASH_BYTES], u32 *count) {
 
 rc_t audit_verify(u64 *out_rows, s64 *out_row) {
     u8 hash[AUDIT_HASH_BYTES];
-    s64 id = 0;
+    struct db_txn *t;
+    s64 id = 0, first = 0;
     u32 count = 0;
-    memcpy(hash, audit_genesis, sizeof hash);
+    rc_t rc = db_read_begin(&t);
+    if (rc) return rc;
+    rc = audit_anchor_read(t, &first, hash);
+    db_read_end(t);
+    if (rc) return rc;
+    id = first;
     for (;;) {
-        rc_t rc = verify_some(&id, hash, &count);
-        *out_rows = (u64)id;
+        rc = verify_some(&id, hash, &count);
+        *out_rows = (u64)(id - first);
         *out_row = id + 1;
         if (rc || count < VERIFY_ROWS) return rc;
         if (fiber_inside()) fiber_yield();
@@ -281,6 +295,8 @@ static const struct module_schema audit_schemas[] = {
 
 const struct module audit_module = {
     .name = "audit",
+    .start = audit_expire_start,
+    .stop = audit_expire_stop,
     .schema = &audit_schema,
     .routes = audit_routes,
     .schemas = audit_schemas,

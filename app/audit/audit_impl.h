@@ -22,5 +22,11 @@ extern const u8 audit_genesis[AUDIT_HASH_BYTES]; /* before the first row */
 /* Views of the current row of AUDIT_COLUMNS, until the next db_next. */
 void audit_row_read(struct db_rows *r, struct audit_row *out);
 
+/* The newest row that was removed, and its hash; 0 and the genesis: none was. */
+rc_t audit_anchor_read(struct db_txn *t, s64 *out_id, u8 out_hash[AUDIT_HASH_BYTES]);
+rc_t audit_expire(u64 now_ns); /* removes what is older than audit.days; parks */
+rc_t audit_expire_start(struct diag *why);
+void audit_expire_stop(void);
+
 void audit_list_get(struct request *rq), audit_export_get(struct request *rq);
 void audit_verify_get(struct request *rq);

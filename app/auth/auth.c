@@ -46,6 +46,7 @@ static const char *const steps[] = {
     OAUTH_TABLE "CREATE INDEX session_client ON session(client_id) WHERE client_id IS NOT NULL;",
     PASSKEY_COLUMNS,
     ORG_TABLES,
+    DEVICE_TABLE,
     NULL,
 };
 static const struct db_schema auth_schema = {.module = "auth", .steps = steps};

@@ -343,7 +343,7 @@ struct message {
 };
 rc_t outbox_add(struct db_txn *t, const struct message *m);
 rc_t outbox_lately(struct db_txn *t, str user_id, const char *kind, bool *out_enough);
-enum notice { NOTICE_DEVICE, NOTICE_PASSWORD, NOTICE_FACTOR };
+enum notice { NOTICE_DEVICE, NOTICE_PASSWORD, NOTICE_FACTOR, NOTICE_EMAIL };
 rc_t notice_add(struct db_txn *t, struct arena *a, const struct user *user, enum notice what,
                 struct request *rq);
 /* A sign-in from here: tells its person if this program or network is new to the account. */
@@ -511,6 +511,7 @@ void login_post(struct request *rq), refresh_post(struct request *rq),
 void logout_all_post(struct request *rq), register_post(struct request *rq);
 void me_get(struct request *rq), me_put(struct request *rq), me_delete(struct request *rq);
 void change_password_post(struct request *rq);
+void change_email_post(struct request *rq), change_email_confirm_post(struct request *rq);
 void users_get(struct request *rq), users_post(struct request *rq), user_get(struct request *rq);
 void user_put(struct request *rq), user_delete(struct request *rq);
 void setup_get(struct request *rq), setup_post(struct request *rq);

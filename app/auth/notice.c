@@ -15,6 +15,8 @@ static const struct {
     [NOTICE_PASSWORD] = {"Your password was changed", "The password of your account was changed."},
     [NOTICE_FACTOR] = {"Your second factor was changed",
                        "A second factor of your account was added or removed."},
+    [NOTICE_EMAIL] = {"Your e-mail address was changed",
+                      "Your account has another e-mail address now."},
 };
 
 rc_t notice_add(struct db_txn *t, struct arena *a, const struct user *user, enum notice what,

@@ -38,11 +38,13 @@ void oauth_discovery_get(struct request *rq) {
         {"revocation_endpoint", "/oauth2/revoke"},
         {"introspection_endpoint", "/oauth2/introspect"},
         {"pushed_authorization_request_endpoint", "/oauth2/par"},
+        {"device_authorization_endpoint", "/oauth2/device_authorization"},
     };
     static const char *const lists[][2] = {
         {"response_types_supported", "code"},
         {"response_modes_supported", "query"},
-        {"grant_types_supported", "authorization_code refresh_token client_credentials"},
+        {"grant_types_supported",
+         "authorization_code refresh_token client_credentials " DEVICE_GRANT},
         {"subject_types_supported", "public"},
         {"id_token_signing_alg_values_supported", "ES256"},
         {"scopes_supported", "openid profile email"},
@@ -201,15 +203,15 @@ static bool form_of(struct request *rq, str *form) {
 /* ---- The authorization endpoint ---------------------------------------------------------------
  */
 
-#define PAGE                                                                                       \
-    "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" "            \
-    "content=\"width=device-width\"><title>Sign in</title><h1>Sign in</h1>"                        \
-    "<form id=\"f\"><p><label>E-mail <input name=\"email\" type=\"email\" "                        \
-    "autocomplete=\"username\" required></label></p><p><label>Password <input name=\"password\" "  \
-    "type=\"password\" autocomplete=\"current-password\" required></label></p><p hidden "          \
-    "id=\"c\"><label>Code <input name=\"code\" autocomplete=\"one-time-code\"></label></p>"        \
-    "<p><button>Sign in</button></p><p id=\"m\" role=\"alert\"></p></form>"                        \
-    "<script src=\"/oauth2/signin.js\"></script>"
+const char oauth_signin_page[] =
+    "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" "
+    "content=\"width=device-width\"><title>Sign in</title><h1>Sign in</h1>"
+    "<form id=\"f\"><p><label>E-mail <input name=\"email\" type=\"email\" "
+    "autocomplete=\"username\" required></label></p><p><label>Password <input name=\"password\" "
+    "type=\"password\" autocomplete=\"current-password\" required></label></p><p hidden "
+    "id=\"c\"><label>Code <input name=\"code\" autocomplete=\"one-time-code\"></label></p>"
+    "<p><button>Sign in</button></p><p id=\"m\" role=\"alert\"></p></form>"
+    "<script src=\"/oauth2/signin.js\"></script>";
 
 void oauth_signin_script_get(struct request *rq) {
     reply_text(rq, 200, "text/javascript; charset=utf-8",
@@ -227,7 +229,7 @@ static void ask_sign_in(struct request *rq, const struct asked *q) {
     if (words_have(q->prompt, S("none")))
         send_back(rq, q, "error", S("login_required"), "Nobody is signed in.");
     else
-        reply_text(rq, 200, "text/html; charset=utf-8", S(PAGE));
+        reply_text(rq, 200, "text/html; charset=utf-8", str_from_c(oauth_signin_page));
 }
 
 static rc_t code_rows(struct db_txn *t, struct request *rq, const struct asked *q, str *code) {

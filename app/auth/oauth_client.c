@@ -122,7 +122,7 @@ static bool redirect_valid(str uri) {
 }
 static bool grant_valid(str word) {
     return str_eq(word, S("authorization_code")) || str_eq(word, S("refresh_token")) ||
-           str_eq(word, S("client_credentials"));
+           str_eq(word, S("client_credentials")) || str_eq(word, S(DEVICE_GRANT));
 }
 static bool asked_valid(str word) {
     return str_eq(word, S("openid")) || str_eq(word, S("profile")) || str_eq(word, S("email")) ||

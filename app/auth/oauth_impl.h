@@ -32,6 +32,38 @@ rc_t oauth_client_read(struct db_txn *t, struct arena *a, str id, struct oauth_c
 bool words_have(str words, str word);
 bool words_cover(str words, str wanted); /* each of `wanted` is among `words` */
 
+/* ---- oauth_token.c --------------------------------------------------------------------------- */
+
+struct grant { /* what an application is being given */
+    struct oauth_client client;
+    struct user user;
+    str session_id, refresh_token, scope, nonce, issuer;
+    u64 auth_time_s;
+    bool mfa;
+    str ended; /* a session that a replay ended */
+};
+
+rc_t oauth_grant_event(struct db_txn *t, struct request *rq, const struct grant *g,
+                       const char *result, const char *how);
+void oauth_tokens_answer(struct request *rq, const struct grant *g);
+
+/* ---- oauth_device.c: things without a keyboard (RFC 8628) ------------------------------------ */
+
+#define DEVICE_GRANT "urn:ietf:params:oauth:grant-type:device_code"
+#define DEVICE_TABLE                                                                               \
+    "CREATE TABLE oauth_device(hash BLOB PRIMARY KEY, user_code TEXT NOT NULL UNIQUE,"             \
+    " client_id TEXT NOT NULL REFERENCES oauth_client(id) ON DELETE CASCADE, scope TEXT NOT NULL," \
+    " user_id TEXT REFERENCES user(id) ON DELETE CASCADE, state INTEGER NOT NULL DEFAULT 0,"       \
+    " mfa INTEGER NOT NULL DEFAULT 0, issuer TEXT NOT NULL, interval_s INTEGER NOT NULL,"          \
+    " polled_ns INTEGER NOT NULL DEFAULT 0, decided_ns INTEGER NOT NULL DEFAULT 0,"                \
+    " expires_ns INTEGER NOT NULL) STRICT, WITHOUT ROWID;"                                         \
+    "CREATE INDEX oauth_device_expires ON oauth_device(expires_ns);"
+void oauth_device_post(struct request *rq);
+void oauth_by_device(struct request *rq, str form, struct grant *g);
+void oauth_device_page_get(struct request *rq), oauth_device_script_get(struct request *rq);
+void device_get(struct request *rq), device_post(struct request *rq);
+extern const char oauth_signin_page[]; /* oauth.c: asks who somebody is, then loads again */
+
 /* ---- oauth_form.c: parameters of forms and queries ------------------------------------------- */
 
 /* The value of a name in "a=b&c=d", decoded into the arena; ptr NULL: absent. false: there twice,

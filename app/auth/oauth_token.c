@@ -11,23 +11,14 @@
 #include "app/auth/oauth_impl.h"
 #include "app/id.h"
 
-struct grant {
-    struct oauth_client client;
-    struct user user;
-    str session_id, refresh_token, scope, nonce, issuer;
-    u64 auth_time_s;
-    bool mfa;
-    str ended; /* a session that a replay ended */
-};
-
 static str line_of(str *rest) {
     str line = {NULL, 0};
     if (!str_split(rest, '\n', &line)) line = S("");
     return line;
 }
 
-static rc_t grant_event(struct db_txn *t, struct request *rq, const struct grant *g,
-                        const char *result, const char *how) {
+rc_t oauth_grant_event(struct db_txn *t, struct request *rq, const struct grant *g,
+                       const char *result, const char *how) {
     struct audit_event event = {
         .action = "client.token",
         .resource = arena_printf(rq->arena, "client/%.*s", STR(g->client.id)),
@@ -70,7 +61,7 @@ static rc_t id_token(struct arena *a, const struct grant *g, str *out) {
     return token_sign(a, text, key, out);
 }
 
-static void tokens_answer(struct request *rq, const struct grant *g) {
+void oauth_tokens_answer(struct request *rq, const struct grant *g) {
     struct json_writer w;
     str access, id = {NULL, 0};
     rc_t rc = token_issue_for(rq->arena, &g->user, g->session_id, g->client.id, g->scope, &access);
@@ -135,7 +126,7 @@ static rc_t code_use(struct db_txn *t, struct request *rq, str code, str redirec
     g->session_id = session.session_id;
     if (words_have(g->client.grants, S("refresh_token"))) g->refresh_token = session.refresh_token;
     rc = once_spend(t, rq->arena, S("code"), code, session.session_id, ACCESS_SECONDS);
-    return rc ? rc : grant_event(t, rq, g, "ok", "authorization_code");
+    return rc ? rc : oauth_grant_event(t, rq, g, "ok", "authorization_code");
 }
 
 static void refused(struct request *rq, rc_t rc) {
@@ -161,7 +152,8 @@ static void by_code(struct request *rq, str form, struct grant *g) {
     if (rc == RC_OK) {
         rc = code_use(t, rq, code, redirect, verifier, g);
         if (rc == RC_DENIED) {
-            rc_t kept = db_write_end(t, grant_event(t, rq, g, "denied", "authorization_code"));
+            rc = oauth_grant_event(t, rq, g, "denied", "authorization_code");
+            rc_t kept = db_write_end(t, rc);
             rc = kept ? kept : RC_DENIED;
         } else {
             rc = db_write_end(t, rc);
@@ -171,7 +163,7 @@ static void by_code(struct request *rq, str form, struct grant *g) {
     if (rc)
         refused(rq, rc);
     else
-        tokens_answer(rq, g);
+        oauth_tokens_answer(rq, g);
 }
 
 /* ---- Refresh --------------------------------------------------------------------------------- */
@@ -181,7 +173,8 @@ static rc_t refresh_use(struct db_txn *t, struct request *rq, str token, struct 
     struct session_state state;
     rc_t rc = session_rotate(t, rq->arena, token, done);
     if (rc || done->result == REFRESH_REFUSED) return rc ? rc : RC_DENIED;
-    if (done->result == REFRESH_REUSED) return grant_event(t, rq, g, "denied", "refresh_token");
+    if (done->result == REFRESH_REUSED)
+        return oauth_grant_event(t, rq, g, "denied", "refresh_token");
     rc = session_owner(t, rq->arena, done->session_id, done->user_id, &g->user, &state);
     if (rc) return rc;
     if (!state.client_id.ptr || !str_eq(state.client_id, g->client.id)) return RC_DENIED;
@@ -212,7 +205,7 @@ static void by_refresh(struct request *rq, str form, struct grant *g) {
     else if (scope.len && !words_cover(g->scope, scope))
         oauth_error(rq, 400, "invalid_scope", "More than was granted.");
     else
-        tokens_answer(rq, g);
+        oauth_tokens_answer(rq, g);
 }
 
 /* ---- For itself ------------------------------------------------------------------------------ */
@@ -245,7 +238,7 @@ static rc_t machine_use(struct db_txn *t, struct request *rq, struct grant *g) {
     rc_t rc = user_by_id(t, rq->arena, g->client.owner_id, &g->user);
     if (rc || !str_eq(g->user.state, S("active"))) return rc && rc != RC_NOT_FOUND ? rc : RC_DENIED;
     rc = machine_session(t, rq, g);
-    return rc ? rc : grant_event(t, rq, g, "ok", "client_credentials");
+    return rc ? rc : oauth_grant_event(t, rq, g, "ok", "client_credentials");
 }
 
 static void by_client(struct request *rq, str form, struct grant *g) {
@@ -261,7 +254,7 @@ static void by_client(struct request *rq, str form, struct grant *g) {
     if (rc)
         refused(rq, rc);
     else
-        tokens_answer(rq, g);
+        oauth_tokens_answer(rq, g);
 }
 
 void oauth_token_post(struct request *rq) {
@@ -270,7 +263,8 @@ void oauth_token_post(struct request *rq) {
         void (*run)(struct request *rq, str form, struct grant *g);
     } grants[] = {{"authorization_code", by_code},
                   {"refresh_token", by_refresh},
-                  {"client_credentials", by_client}};
+                  {"client_credentials", by_client},
+                  {DEVICE_GRANT, oauth_by_device}};
     struct grant g = {.issuer = S("")};
     str form, type;
     if (!oauth_form(rq, &form)) return;
@@ -297,7 +291,7 @@ static rc_t revoke_rows(struct db_txn *t, struct request *rq, str session_id,
                         const struct grant *g) {
     rc_t rc = db_run(t, "DELETE FROM session WHERE id=?1 AND client_id=?2", DB_TEXT(session_id),
                      DB_TEXT(g->client.id));
-    return rc || !db_changes(t) ? rc : grant_event(t, rq, g, "ok", "revoked");
+    return rc || !db_changes(t) ? rc : oauth_grant_event(t, rq, g, "ok", "revoked");
 }
 
 void oauth_revoke_post(struct request *rq) {

@@ -87,6 +87,11 @@ static const struct route_param authorize_query[] = {
     {NULL, NULL, NULL},
 };
 
+static const struct route_param device_query[] = {
+    {"user_code", "string", "As the device shows it."},
+    {NULL, NULL, NULL},
+};
+
 /* One's own account, and other people's. */
 #define ROUTE(verb, path, handler, who, allowed, text, group, ...)                                 \
     {                                                                                              \
@@ -183,6 +188,12 @@ const struct route auth_routes[] = {
     OPEN(POST, "/api/v1/auth/reset-password", reset_password_post,
          "Choose a new password with the code sent; every session ends", "auth", .success = 204,
          .body_schema = "#PasswordReset"),
+    SELF(POST, "/api/v1/auth/change-email", change_email_post, "update",
+         "Ask for another e-mail address; a code goes there", "auth", .success = 202,
+         .body_schema = "#EmailOnly"),
+    SELF(POST, "/api/v1/auth/change-email/confirm", change_email_confirm_post, "update",
+         "Use it, with the code sent there", "auth", .body_schema = "#Code",
+         .answer_schema = "#User"),
     SELF(DELETE, "/api/v1/auth/me", me_delete, "update", "Remove one's account", "auth",
          .success = 204),
     SELF(GET, "/api/v1/auth/mfa", mfa_get, "read", "Which second factors are on", "second factor",
@@ -251,6 +262,19 @@ const struct route auth_routes[] = {
          "oauth"),
     OPEN(POST, "/oauth2/par", oauth_par_post, "Push an authorization request (RFC 9126)", "oauth",
          .success = 201, .answer_schema = "#OAuthAnswer"),
+    OPEN(POST, "/oauth2/device_authorization", oauth_device_post,
+         "Codes for a device without a keyboard (RFC 8628)", "oauth",
+         .answer_schema = "#OAuthAnswer"),
+    OPEN(GET, "/oauth2/device", oauth_device_page_get,
+         "Where somebody types the code a device shows", "oauth", .query = device_query,
+         .page = true),
+    OPEN(GET, "/oauth2/device.js", oauth_device_script_get, "The script of that page", "oauth"),
+    SELF(GET, "/api/v1/auth/devices/{code}", device_get, "read",
+         "Which application shows this code, and what it asks for", "oauth",
+         .answer_schema = "#DeviceRequest"),
+    SELF(POST, "/api/v1/auth/devices/{code}", device_post, "update",
+         "Allow it to act for me, or refuse", "oauth", .body_schema = "#DeviceDecision",
+         .answer_schema = "#DeviceRequest"),
     OPEN(POST, "/oauth2/token", oauth_token_post, "Tokens for a code, a refresh token or a client",
          "oauth", .answer_schema = "#OAuthAnswer"),
     OPEN(POST, "/oauth2/revoke", oauth_revoke_post, "End a token (RFC 7009)", "oauth"),

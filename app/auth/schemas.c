@@ -125,6 +125,9 @@ const struct module_schema auth_schemas[] = {
     {"InvitePage", PAGE_OF("Invite")},
     {"OutboxPage", PAGE_OF("Message")},
     {"OAuthAnswer", "{\"type\":\"object\"}"},
+    {"DeviceDecision", OBJECT("\"allow\"", "\"allow\":" FLAG)},
+    {"DeviceRequest", OBJECT("\"client_id\",\"name\",\"scope\"",
+                             "\"client_id\":" TEXT ",\"name\":" TEXT ",\"scope\":" TEXT)},
     {"NewClient", OBJECT("\"name\"", NAME
                          ",\"confidential\":" FLAG
                          ",\"redirect_uris\":{\"type\":\"array\",\"maxItems\":16,\"items\":" TEXT

@@ -124,6 +124,29 @@ class Mailbox(AuthCase):
         self.assertEqual(got.count(201), 1, got)
         self.assertEqual(self.tokens(email)["user"]["role"], "user")
 
+    def test_another_address(self):
+        user, taken = self.new_user(), self.new_user()
+        token = self.tokens(user["email"])["access_token"]
+        new = "moved-%d@example.org" % time.monotonic_ns()
+        ask, confirm = A + "change-email", A + "change-email/confirm"
+        self.assertEqual(self.a.post(ask, {"email": taken["email"]}, token=token).status, 202)
+        self.assertEqual(self.outbox("email", taken["email"]), [])  # no code, and nothing that says so
+        self.assertEqual(self.a.post(ask, {"email": new}, token=token).status, 202)
+        self.assertEqual(self.a.get(A + "me", token=token).json()["email"], user["email"])
+        code = self.code("email", new)
+        wrong = "%08d" % ((int(code) + 1) % 10 ** 8)
+        self.assertProblem(self.a.post(confirm, {"code": wrong}, token=token), 403, "code_refused")
+        other = self.tokens(taken["email"])["access_token"]
+        self.assertProblem(self.a.post(confirm, {"code": code}, token=other), 403, "code_refused")
+        r = self.a.post(confirm, {"code": code}, token=token)
+        self.assertEqual((r.status, r.json()["email"]), (200, new), r)
+        self.assertIsNotNone(r.json()["email_verified_at"])
+        self.assertProblem(self.a.post(confirm, {"code": code}, token=token), 403, "code_refused")
+        self.tokens(new)
+        self.assertIn("address was changed", self.outbox("notice", user["email"])[0]["subject"])
+        key = self.a.post(A + "api-keys", {"name": "k", "scopes": ["*"]}, token=token).json()["key"]
+        self.assertEqual(self.a.post(ask, {"email": "a@example.org"}, token=key).status, 403)
+
     def test_leaving(self):
         user = self.new_user()
         token = self.tokens(user["email"])["access_token"]

@@ -175,3 +175,75 @@ class OAuth(AuthCase):
                      {"grant_types": ["password"]}, {"grant_types": ["client_credentials"], "confidential": False}):
             r = self.a.post("/api/v1/auth/clients", dict({"name": "x", "redirect_uris": [BACK]}, **more), token=admin)
             self.assertEqual(r.status, 422, (more, r))
+
+
+DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
+
+
+class Device(OAuth):
+    """RFC 8628."""
+    def begin(self, **more):
+        client = self.client(redirect_uris=[], grant_types=[DEVICE, "refresh_token"], **more)
+        r = self.form("/oauth2/device_authorization", {"client_id": client["client_id"]},
+                      client if client["confidential"] else None)
+        self.assertEqual(r.status, 200, r)
+        return client, r.json()
+
+    def poll(self, client, asked):
+        return self.form("/oauth2/token", {"grant_type": DEVICE, "device_code": asked["device_code"],
+                                           "client_id": client["client_id"]}, client if client["confidential"] else None)
+
+    def decide(self, asked, token, allow):
+        return self.a.post("/api/v1/auth/devices/" + asked["user_code"], {"allow": allow}, token=token)
+
+    def test_a_television_signs_in(self):
+        user = self.new_user()
+        token = self.tokens(user["email"])["access_token"]
+        for confidential in (True, False):
+            client, asked = self.begin(confidential=confidential)
+            self.assertRegex(asked["user_code"], "^[BCDFGHJKLMNPQRSTVWXZ]{4}-[BCDFGHJKLMNPQRSTVWXZ]{4}$")
+            self.assertEqual((asked["expires_in"], asked["interval"]), (600, 5))
+            self.refused(self.poll(client, asked), 400, "authorization_pending")
+            self.refused(self.poll(client, asked), 400, "slow_down")
+            shown = self.a.get("/api/v1/auth/devices/" + asked["user_code"].lower().replace("-", ""), token=token)
+            self.assertEqual((shown.status, shown.json()["name"]), (200, "App"), shown)
+            self.assertEqual(self.decide(asked, token, True).status, 200)
+            self.assertEqual(self.decide(asked, token, True).status, 404)  # once
+            with concurrent.futures.ThreadPoolExecutor(6) as pool:
+                got = list(pool.map(lambda _: self.poll(client, asked), range(6)))
+            self.assertEqual(sorted(r.status for r in got), [200] + [400] * 5, got)
+            tokens = next(r.json() for r in got if r.status == 200)
+            self.assertEqual(part(tokens["id_token"], 1)["sub"], user["id"])
+            self.assertIn("refresh_token", tokens)
+            me = self.form("/oauth2/userinfo", {"access_token": "x"})
+            self.assertEqual(me.status, 401)
+            r = self.a.get("/oauth2/userinfo", token=tokens["access_token"])
+            self.assertEqual(r.json()["sub"], user["id"])
+
+    def test_refusals(self):
+        user = self.new_user()
+        token = self.tokens(user["email"])["access_token"]
+        client, asked = self.begin()
+        self.assertEqual(self.decide(asked, token, False).status, 200)
+        self.refused(self.poll(client, asked), 400, "access_denied")
+        self.refused(self.poll(client, asked), 400, "invalid_grant")
+        other, theirs = self.begin()
+        self.refused(self.poll(client, theirs), 400, "invalid_grant")  # another client's code
+        plain = self.client()
+        self.refused(self.form("/oauth2/device_authorization", {}, plain), 400, "unauthorized_client")
+        key = self.a.post("/api/v1/auth/api-keys", {"name": "k", "scopes": ["*"]}, token=token).json()["key"]
+        self.assertEqual(self.decide(theirs, key, True).status, 403)  # a key is no person
+        self.assertEqual(self.decide(theirs, None, True).status, 401)
+        for wrong in ("BBBB-BBBB", "AAAA", "x" * 100):
+            self.assertEqual(self.decide({"user_code": wrong}, token, True).status, 404)
+        statuses = [self.decide({"user_code": "BBBB-BBBC"}, token, True).status for _ in range(6)]
+        self.assertEqual(statuses[-1], 429, statuses)  # guessing costs time
+
+    def test_its_page_asks_who_one_is(self):
+        r = self.a.get("/oauth2/device?user_code=BBBB-BBBB")
+        self.assertEqual(r.status, 200)
+        self.assertIn(b"signin.js", r.body)
+        user = self.new_user()
+        r = self.a.get("/oauth2/device", token=self.tokens(user["email"])["access_token"])
+        self.assertIn(b"device.js", r.body)
+        self.assertIn("default-src", r.headers["content-security-policy"])

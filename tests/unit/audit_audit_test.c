@@ -50,6 +50,46 @@ TEST(rows_chain_and_survive_a_restart) {
     identity_end();
 }
 
+static void add_at(s64 wall_step_s, int rows) {
+    sim_wall_step(wall_step_s * (s64)NS_PER_S);
+    for (int i = 0; i < rows; i++) add("test.act", S("thing/1"), S(""));
+}
+
+TEST(old_rows_go_and_the_rest_stays_a_chain) {
+    static const s64 day = 86400;
+    identity_begin();
+    add_at(0, 700);
+    add_at(300 * day, 20);
+    EXPECT_OK(audit_expire(platform_wall_ns()));
+    check_rows(RC_OK, 720, 0); /* none is old yet */
+    add_at(101 * day, 5);
+    EXPECT_OK(audit_expire(platform_wall_ns()));
+    check_rows(RC_OK, 27, 0); /* 20, 5, and the two rows that tell of it */
+    EXPECT_OK(audit_expire(platform_wall_ns()));
+    check_rows(RC_OK, 27, 0);
+    identity_restart();
+    add_at(0, 1);
+    check_rows(RC_OK, 28, 0);
+    EXPECT(sql("DELETE FROM audit") != RC_OK);
+    tamper("DELETE FROM audit WHERE id=701");
+    check_rows(RC_CORRUPT, 0, 701);
+    identity_end();
+}
+
+/* A clock that ran ahead and was put right: the row from then keeps those before it from nothing,
+ * and those after it stay until it goes. */
+TEST(a_row_that_is_not_old_keeps_those_after_it) {
+    static const s64 day = 86400;
+    identity_begin();
+    add_at(0, 3);
+    add_at(500 * day, 1);
+    add_at(-500 * day, 3);
+    add_at(450 * day, 0);
+    EXPECT_OK(audit_expire(platform_wall_ns()));
+    check_rows(RC_OK, 5, 0); /* one ahead, three behind it, one that tells */
+    identity_end();
+}
+
 TEST(our_own_sql_cannot_change_the_log) {
     identity_begin();
     add("test.act", S("thing/1"), S(""));
@@ -76,7 +116,7 @@ TEST(every_tampering_shows) {
         {"UPDATE audit SET id=-id WHERE id=2", 1},
         {"INSERT INTO audit SELECT "
          "11,at_ns,actor_id,actor,role,action,resource,result,address,client,"
-         "request_id,detail,hash FROM audit WHERE id=10",
+         "request_id,detail,hash,org_id FROM audit WHERE id=10",
          10},
         /* bytes moved from one field to the next */
         {"UPDATE audit SET actor=substr(actor,1,4),role=substr(actor,5)||role WHERE id=8", 7},
