@@ -98,6 +98,9 @@ static rc_t look_at_header(const struct db_restore *r, struct diag *why) {
              h.reserved_bytes != SUM_BYTES)
         diag_set(why, "its pages are not %u bytes: it was not made by this appliance",
                  LAYOUT_PAGE_BYTES);
+    else if (h.write_version != 2 || h.read_version != 2) /* it would not be opened at the start */
+        diag_set(why, "it is not in WAL mode: another program changed it; run PRAGMA "
+                      "journal_mode=WAL there");
     else if (be32(h.page_count) != r->page_count)
         diag_set(why, "it should have %u pages and has %llu: it is not whole", be32(h.page_count),
                  (unsigned long long)r->page_count);

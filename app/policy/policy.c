@@ -36,6 +36,11 @@ static rc_t out_of_memory(struct policy_errors *errors) {
     return RC_NO_MEMORY;
 }
 
+/* What could not be finished for want of memory is nobody's mistake. */
+static rc_t planned(const struct program *p, rc_t rc) {
+    return rc == RC_INVALID && (p->exhausted || p->heap.exhausted) ? RC_NO_MEMORY : rc;
+}
+
 /* All sources, with the errors of all of them. */
 static rc_t parse_all(struct heap *h, const struct policy_source *sources, u32 count,
                       const struct policy_load_options *o, struct ast_module **modules,
@@ -271,7 +276,7 @@ rc_t policy_load(const struct policy_source *sources, u32 count,
     count_time(o->times, &since, o->times ? &o->times->parse_ns : NULL);
     if ((rc = compile_modules(&p->heap, modules, count, &o->compile, &p->compiled, errors)))
         goto failed;
-    if ((rc = plan_program(p, errors))) goto failed;
+    if ((rc = planned(p, plan_program(p, errors)))) goto failed;
     count_time(o->times, &since, o->times ? &o->times->compile_ns : NULL);
     (void)line_begin(made);
     *out = made;
@@ -352,10 +357,10 @@ rc_t policy_prepare_with(struct policy_program *p, str text, const struct policy
     rc_t rc = parse_body(h, text, &o->parse, &body, errors);
     count_time(o->times, &since, o->times ? &o->times->parse_ns : NULL);
     if (!rc)
-        rc = compile_query(h, p->program.compiled, body, o->package, o->imports, o->import_count,
-                           &compiled, errors);
+        rc = planned(&q->program, compile_query(h, p->program.compiled, body, o->package,
+                                                o->imports, o->import_count, &compiled, errors));
     if (!rc) rc = policy_check_calls(compiled.body, o->refused, errors);
-    if (!rc) rc = plan_query(q, &compiled, errors);
+    if (!rc) rc = planned(&q->program, plan_query(q, &compiled, errors));
     count_time(o->times, &since, o->times ? &o->times->compile_ns : NULL);
     if (rc) {
         if (rc == RC_NO_MEMORY && !errors->count) (void)out_of_memory(errors);
@@ -377,7 +382,7 @@ rc_t policy_prepare_path(struct policy_program *p, const value *path, u32 count,
                          struct policy_query **out, struct policy_errors *errors) {
     struct policy_query *q = query_open(p);
     if (!q) return out_of_memory(errors);
-    rc_t rc = plan_document(q, path, count);
+    rc_t rc = planned(&q->program, plan_document(q, path, count));
     if (rc) {
         if (rc == RC_NO_MEMORY) (void)out_of_memory(errors);
         else policy_error_add(errors, POLICY_COMPILE_ERROR, NULL, "the path is too long");

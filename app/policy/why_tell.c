@@ -771,5 +771,6 @@ void policy_why_query(struct buf *to, str path) {
         else json_text_write(to, value_string(&h, part), 0);
         (void)buf_add(to, S("]"));
     }
+    if (h.exhausted) to->failed = true; /* else it would be another question */
     heap_close(&h);
 }

@@ -294,16 +294,15 @@ static void post_default(struct request *rq) {
 static void answer_change(struct request *rq, const struct rego_options *o, u64 from, bool empty) {
     struct rego_metrics m = {.count = 0};
     struct buf b;
-    if (empty && !o->metrics) {
-        reply_empty(rq, 204);
+    if (!o->metrics) { /* it is done: no want of memory may say otherwise */
+        if (empty) reply_empty(rq, 204);
+        else reply_text(rq, 200, "application/json", S("{}\n"));
         return;
     }
+    rego_metric(&m, "timer_server_handler_ns", platform_clock_ns() - from);
     buf_open(&b, KIB(4));
     (void)buf_add(&b, S("{"));
-    if (o->metrics) {
-        rego_metric(&m, "timer_server_handler_ns", platform_clock_ns() - from);
-        rego_put_metrics(&b, &m);
-    }
+    rego_put_metrics(&b, &m);
     (void)buf_add(&b, S("}\n"));
     rego_answer(rq, o, &b);
     buf_close(&b);

@@ -95,6 +95,7 @@ str rego_path_query(struct heap *h, str path) {
     struct ast_term *ref = ast_list(h, NULL, AST_REF, terms, count + 1);
     buf_open(&text, KIB(64));
     if (ref && !h->exhausted) ast_term_write(&text, ref);
+    if (text.failed) h->exhausted = true;
     value kept = value_string(h, text.failed ? S("") : buf_str(&text));
     buf_close(&text);
     return kept.kind == VALUE_STRING ? value_str(kept) : S("");

@@ -264,7 +264,9 @@ static void profile_prepare(struct profile *p, value body) {
                : path.kind == VALUE_STRING ? rego_path_query(&h, value_str(path))
                                            : S("");
     p->ask.input = value_get_str(body, S("input"));
-    if (!text.len)
+    if (!text.len && h.exhausted)
+        rego_rc(p->rq, RC_NO_MEMORY, NULL);
+    else if (!text.len)
         rego_error(p->rq, 400, "invalid_parameter", "path or query is missing");
     else {
         rc_t rc = rego_watched_prepare(p->state, text, NULL, &p->query, &errors);

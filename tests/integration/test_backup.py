@@ -141,6 +141,10 @@ class Backup(AppliancePerClass):
         r = self.restore(b"".join(summed(page) for page in pages(changed)))
         self.assertEqual(r.status, 422, r)
         self.assertIn("administrator", r.json()["detail"])
+        other = [summed(data[:18] + b"\1\1" + data[20:4096])] + pages(data)[1:]
+        r = self.restore(b"".join(other))
+        self.assertEqual(r.status, 422, r)
+        self.assertIn("not in WAL mode", r.json()["detail"])
         self.assertEqual(self.titles(), before)
 
     def test_only_administrators(self):

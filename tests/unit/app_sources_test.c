@@ -140,3 +140,34 @@ TEST(status) {
     refuses(check_status, "{\"trigger\":1}", "wants a text");
     EXPECT(check_status(S("{\"prometheus\":true,\"trigger\":\"manual\"}"), &why));
 }
+
+TEST(decision_logs) {
+    struct arena a;
+    struct decision_target t;
+    arena_open(&a, NULL, 0, MIB(1));
+    EXPECT_OK(decision_target_parse(&a, S(""), &t, &why));
+    EXPECT(!t.on);
+    EXPECT_OK(decision_target_parse(
+        &a,
+        S("{\"service\":\"s\",\"partition_name\":\"p\",\"resource\":\"//r/x\",\"mask_decision\":"
+          "\"/system/log/mask\",\"console\":true,\"reporting\":{\"min_delay_seconds\":3,"
+          "\"max_delay_seconds\":9,\"upload_size_limit_bytes\":4096,\"trigger\":\"manual\"}}"),
+        &t, &why));
+    EXPECT(t.on && t.manual);
+    EXPECT_STR(t.service, S("s"));
+    EXPECT_STR(t.partition, S("p"));
+    EXPECT_STR(t.resource, S("r/x"));
+    EXPECT_EQ(t.delay_min_s, 3);
+    EXPECT_EQ(t.delay_max_s, 9);
+    EXPECT_EQ(t.upload_bytes, 4096);
+    arena_close(&a);
+    refuses(check_decision_logs, "[]", "wants an object");
+    refuses(check_decision_logs, "{\"servise\":\"s\"}", "\"servise\" is not known here");
+    refuses(check_decision_logs, "{\"mask_decision\":\"/a/b\"}", "can only be the usual one");
+    refuses(check_decision_logs, "{\"drop_decision\":1}", "wants a text");
+    refuses(check_decision_logs, "{\"reporting\":[]}", "wants an object");
+    refuses(check_decision_logs,
+            "{\"reporting\":{\"min_delay_seconds\":9,\"max_delay_seconds\":1}}", "max reporting");
+    refuses(check_decision_logs, "{\"reporting\":{\"upload_size_limit_bytes\":1e9}}",
+            "wants a whole");
+}
