@@ -12,6 +12,7 @@
 #include "app/cache/data/memory.h"
 #include "app/cache/evict.h"
 #include "app/cache/features.h"
+#include "app/cache/figures.h"
 #include "app/cache/server.h"
 #include "app/cache/settings.h"
 #include "app/cache/store.h"
@@ -82,6 +83,7 @@ static rc_t cache_start(struct diag *why) {
         log_warn("cache", "changes of cache.memory and cache.policy need a restart");
     add_configured_user();
     cache_listen();
+    figures_publish();
     return RC_OK;
 }
 

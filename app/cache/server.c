@@ -397,16 +397,18 @@ static void lazy_slice(void *arg) {
     if (lazy_run(platform_clock_ns() + LOOP_SLICE_US / 2 * NS_PER_US)) loop_post(&server.lazy_post);
 }
 
-/* The next thing that happens by itself: a key ends, or soon another look around. */
+/* The next thing that happens by itself: a key ends, or soon another look around. A cache that
+ * nobody can reach looks at nothing and wakes nobody. */
 void server_arm(void) {
     struct lazy_stats lazy;
-    u64 at = platform_clock_ns() + TICK_MS * NS_PER_MS;
+    bool open = server.plain || server.secure;
+    u64 at = open ? platform_clock_ns() + TICK_MS * NS_PER_MS : UINT64_MAX;
     s64 next = keys_next_end_ms();
     if (next < INT64_MAX && !keys_hooks.paused) {
         u64 end_ns = next > 0 ? (u64)next * NS_PER_MS : 0;
         at = MIN(at, MAX(end_ns, platform_clock_ns()));
     }
-    if (!timer_waiting(&server.tick) || server.tick.deadline_ns > at)
+    if (at < UINT64_MAX && (!timer_waiting(&server.tick) || server.tick.deadline_ns > at))
         (void)!!timer_start(&server.tick, at);
     lazy_stats_get(&lazy);
     if (lazy.pending) loop_post(&server.lazy_post);
@@ -441,7 +443,9 @@ rc_t server_listen(u16 port, bool tls) {
     struct stream_listener **slot = tls ? &server.secure : &server.plain;
     if (*slot) return RC_OK;
     struct stream_listen_options o = {.port = port, .tls = tls, .accepted = on_accepted};
-    return stream_listen(&o, slot);
+    rc_t rc = stream_listen(&o, slot);
+    server_arm();
+    return rc;
 }
 
 bool server_listening(bool tls) { return (tls ? server.secure : server.plain) != NULL; }

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dump.c — DUMP and RESTORE: a value as bytes, to be kept by a client and given back,
-    to this cache or
- * to another of its kind.
+/* dump.c — DUMP and RESTORE: a value as bytes, to be kept by a client and given back, to this cache
+ * or to another of its kind.
  *
  *   version, type | counts, words (length, bytes), numbers, all little endian | 8 bytes of checksum
  *
- * The bytes are ours,
-     not Redis's: payloads of other servers are refused by their checksum. Whatever
- * comes in is read within its bounds and rebuilt through the types' own functions,
-     so that bytes with
- * a right checksum and wrong content are refused too, and nothing is kept of them. */
+ * The bytes are ours, not Redis's: payloads of other servers are refused by their checksum. Anybody
+ * can make a right checksum, so whatever comes in is read within its bounds and rebuilt through the
+ * types' own functions: wrong content is refused too, and nothing is kept of it. */
 #include "app/cache/command/hash.h"
 #include "app/cache/command/stream.h"
 #include "app/cache/data/list.h"
@@ -170,6 +167,11 @@ static str get_word(struct reader *r) {
     return s;
 }
 
+/* A time of the wall clock as ours; any 64 bits may come in. */
+static s64 get_time(struct reader *r) {
+    return (s64)(get_number(r) - (u64)cache_wall_offset_ms());
+}
+
 static struct id get_id(struct reader *r) {
     u64 ms = get_number(r);
     return (struct id){ms, get_number(r)};
@@ -210,9 +212,10 @@ static void get_hash(struct reader *r, struct object *o) {
     r->bad |= !n;
     for (; n && !r->bad; n--) {
         str field = get_word(r), value = get_word(r);
-        s64 at = (s64)get_number(r);
+        u64 at = get_number(r); /* UINT64_MAX: never */
         if (!r->bad) r->bad |= !hash_set(o, field, value, false);
-        if (!r->bad && at >= 0) hash_end_set(o, field, at - cache_wall_offset_ms());
+        if (!r->bad && at <= INT64_MAX)
+            hash_end_set(o, field, (s64)(at - (u64)cache_wall_offset_ms()));
     }
 }
 
@@ -224,7 +227,7 @@ static void get_group(struct reader *r, struct feed *f) {
     r->bad |= !g;
     for (u64 n = get_number(r); n && !r->bad; n--) {
         str who = get_word(r);
-        s64 seen = (s64)get_number(r) - cache_wall_offset_ms();
+        s64 seen = get_time(r);
         if (r->bad || group_consumer(g, who)) {
             r->bad = true;
             return;
@@ -232,7 +235,7 @@ static void get_group(struct reader *r, struct feed *f) {
         struct consumer *k = group_consumer_add(g, who, seen);
         for (u64 i = get_number(r); i && !r->bad; i--) {
             struct id id = get_id(r);
-            s64 given = (s64)get_number(r) - cache_wall_offset_ms();
+            s64 given = get_time(r);
             u64 times = get_number(r);
             r->bad |= id_map_find(&g->pending, id) != NULL;
             if (!r->bad) group_give(g, k, id, given)->times = times;
@@ -344,8 +347,11 @@ void cmd_restore(struct client *c) {
         say_error(c, BAD_FORMAT);
         return;
     }
+    s64 at;
+    if (o.absolute ? __builtin_sub_overflow(o.ttl, cache_wall_offset_ms(), &at)
+                   : __builtin_add_overflow(o.ttl, cache_now_ms(), &at))
+        at = INT64_MAX;
     bool had = keys_delete(c->db, key);
-    s64 at = o.absolute ? o.ttl - cache_wall_offset_ms() : o.ttl + cache_now_ms();
     if (o.ttl && at <= cache_now_ms()) { /* it has ended already */
         object_free(&value);
         if (had) {
