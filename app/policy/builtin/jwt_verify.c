@@ -259,6 +259,16 @@ static value seconds_of(struct builtin_call *c, double ns) {
     return value_defined(v) ? v : value_integer(0);
 }
 
+/* Below 0: before the claim. A whole number that a double holds is on the same side of a double as
+ * of its shortest digits, so most claims need no digits. */
+static int compare_seconds(struct builtin_call *c, double ns, value claim) {
+    const s64 exact = 1ll << 53;
+    if (claim.boxed || claim.integer > exact || claim.integer < -exact)
+        return number_compare(seconds_of(c, ns), claim);
+    double seconds = ns / 1e9, whole = (double)claim.integer;
+    return seconds < whole ? -1 : seconds > whole;
+}
+
 /* The claims; false with the call failed: of the wrong type. */
 static bool claims_hold(struct builtin_call *c, const struct constraints *want, value payload) {
     value iss = value_get_str(payload, S("iss")), aud = value_get_str(payload, S("aud"));
@@ -271,14 +281,14 @@ static bool claims_hold(struct builtin_call *c, const struct constraints *want, 
             builtin_fail(c, "exp value must be a number");
             return false;
         }
-        if (number_compare(seconds_of(c, want->time), exp) >= 0) return false;
+        if (compare_seconds(c, want->time, exp) >= 0) return false;
     }
     if (value_defined(nbf)) {
         if (!value_is(nbf, VALUE_NUMBER)) {
             builtin_fail(c, "nbf value must be a number");
             return false;
         }
-        if (number_compare(seconds_of(c, want->time), nbf) < 0) return false;
+        if (compare_seconds(c, want->time, nbf) < 0) return false;
     }
     return true;
 }
