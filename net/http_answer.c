@@ -10,6 +10,7 @@
  * the connection, because the peer still waits for the rest. */
 #include "net/http2_impl.h"
 #include "net/http_impl.h"
+#include "net/http_interim.h"
 #include "kernel/platform.h"
 #include <stdio.h>
 
@@ -22,6 +23,8 @@ static const struct {
 } statuses[] = {
     {100, "Continue"},
     {101, "Switching Protocols"},
+    {102, "Processing"},
+    {103, "Early Hints"},
     {200, "OK"},
     {201, "Created"},
     {202, "Accepted"},
@@ -310,6 +313,16 @@ rc_t http_switch(struct http_exchange *x, str protocol, void (*taken)(void *arg,
     a->taken_arg = arg;
     (void)send_bytes(a, str_of(head, (size_t)(end - head))); /* gone: its new owner sees it */
     return RC_OK;
+}
+
+rc_t http_answer_interim(struct http_exchange *x, int status, str lines) {
+    struct http_active *a = active_of(x);
+    if (a->answer != ANSWER_NONE || status < 100 || status > 199) return RC_CONFLICT;
+    if (a->http2 || a->request.version_minor == 0) return RC_OK;
+    char *head = arena_alloc(&a->arena, HEAD_OWN_MAX + lines.len);
+    if (!head) return RC_NO_MEMORY;
+    char *end = put(put(put_status_line(head, status), lines), S("\r\n"));
+    return send_bytes(a, str_of(head, (size_t)(end - head)));
 }
 
 bool http_answered(const struct http_exchange *x) {

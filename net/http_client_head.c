@@ -28,7 +28,8 @@ rc_t client_read_head(struct http_client_call *c, u64 deadline_ns, struct http_a
                      rc == RC_TIMEOUT ? "no answer in time"
                      : seen           ? "the connection ended within the answer's head"
                                       : "the connection ended without an answer");
-            return rc == RC_CLOSED && seen ? RC_IO : rc;
+            if (rc == RC_TIMEOUT || rc == RC_LIMIT) return rc;
+            return seen ? RC_IO : RC_CLOSED; /* ended or reset */
         }
     }
 }

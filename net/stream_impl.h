@@ -30,6 +30,7 @@ struct stream {
     enum stream_state state;
     rc_t why;   /* why there is no pcb */
     bool ended; /* the peer's FIN came */
+    bool proxied; /* a PROXY header must come first */
     bool window_opened, want_room, dirty, queued, started;
     u8 pending, holds; /* EVENT_*; holds: somebody up the stack still looks at it */
     struct stream_bytes rx;

@@ -12,6 +12,7 @@
  * an answer is not lost to a reset. Draining ends with the peer's FIN, after DRAIN_STALL_MS without
  * an acknowledgement, after DRAIN_MS in all, or once the peer has sent DRAIN_BYTES_MAX nobody
  * reads. */
+#include "net/proxy_header.h"
 #include "net/stream_impl.h"
 #include "net/address.h"
 #include "net/heap.h"
@@ -155,7 +156,29 @@ static void wake(struct fiber **f) {
     if (it) fiber_wake(it);
 }
 
+static bool (*expects_header)(const struct net_address *peer, u16 our_port);
+
+void stream_proxies_use(bool (*expects)(const struct net_address *peer, u16 our_port)) {
+    expects_header = expects;
+}
+
+/* Whose bytes follow: before TLS, before anybody is told. false: not yet, or the stream is gone. */
+static bool header_taken(struct stream *s) {
+    struct proxy_header h;
+    rc_t rc = proxy_header_parse(stream_raw_peek(s), &h);
+    if (rc == RC_AGAIN && !s->ended) return false;
+    if (rc) {
+        stream_abort(s);
+        return false;
+    }
+    stream_raw_consume(s, h.length);
+    if (h.told) s->peer = h.client;
+    s->proxied = false;
+    return true;
+}
+
 static void deliver_one(struct stream *s) {
+    if (s->proxied && s->state == STREAM_OPEN && !s->why && !header_taken(s)) return;
     u8 events = s->pending;
     s->pending = 0;
     if (s->tls && s->state == STREAM_OPEN) tls_session_input(s); /* may set or clear what waits */
@@ -345,6 +368,7 @@ err_t stream_on_accept(void *arg, struct tcp_pcb *pcb, err_t e) {
     }
     pcb_set_owner(pcb, s);
     stream_callbacks_set(s);
+    s->proxied = expects_header && expects_header(&s->peer, s->local.port);
     stream_queue(s, EVENT_ACCEPT);
     return ERR_OK;
 }

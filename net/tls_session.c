@@ -445,7 +445,7 @@ rc_t tls_session_write(struct stream *s, str bytes, size_t *took) {
         *took += (size_t)e;
         bytes = str_skip(bytes, (size_t)e);
     }
-    s->want_room = bytes.len > 0;
+    s->want_room = bytes.len > 0 || t->out.len > 0;
     if (s->pcb) stream_dirty(s);
     return RC_OK;
 }

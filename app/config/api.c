@@ -6,6 +6,7 @@
  *   GET    /api/v1/config/{key}        one
  *   PUT    /api/v1/config/{key}        {"value": "debug"}
  *   DELETE /api/v1/config/{key}        back to its default
+ *   POST   /api/v1/config/{key}/check, /revert    tried, put back (revert.c)
  *   GET    /api/v1/config-changes      who changed what, newest first
  *
  * One version covers the whole: the ETag of every answer, checked by If-Match when it is sent.
@@ -79,7 +80,7 @@ static void answer_all(struct request *rq, s64 version) {
     reply_json(rq, 200, &w);
 }
 
-static void answer_one(struct request *rq, u32 i) {
+void config_answer_one(struct request *rq, u32 i) {
     struct json_writer w;
     json_open(&w, KIB(320));
     write_option(&w, i);
@@ -113,7 +114,7 @@ static void get_one(struct request *rq) {
         return;
     }
     reply_etag(rq, version);
-    answer_one(rq, (u32)i);
+    config_answer_one(rq, (u32)i);
 }
 
 /* ---- Writing ------------------------------------------------------------------------------- */
@@ -198,7 +199,7 @@ static void put_one(struct request *rq) {
         return;
     }
     if (!read_setting(rq, i, options[i].key, value, &s)) return;
-    if (change(rq, &s, 1, false, &version)) answer_one(rq, (u32)i);
+    if (change(rq, &s, 1, false, &version)) config_answer_one(rq, (u32)i);
 }
 
 static void put_all(struct request *rq) {
@@ -222,7 +223,7 @@ static void delete_one(struct request *rq) {
     int i = option_of_path(rq);
     if (i < 0 || !writable(rq, (u32)i)) return;
     struct config_setting s = {.option = (u32)i};
-    if (change(rq, &s, 1, true, &version)) answer_one(rq, (u32)i);
+    if (change(rq, &s, 1, true, &version)) config_answer_one(rq, (u32)i);
 }
 
 /* ---- History ------------------------------------------------------------------------------- */
@@ -299,6 +300,11 @@ const struct route config_routes[] = {
                  "Change one option", "#ConfigValue", "#ConfigOption"),
     CONFIG_ROUTE(HTTP_DELETE, "/api/v1/config/{key}", delete_one, "config:option:update",
                  "Back to the default", NULL, "#ConfigOption"),
+    CONFIG_ROUTE(HTTP_POST, "/api/v1/config/{key}/check", config_check_one, "config:option:update",
+                 "Would a value be accepted? Nothing is stored", "#ConfigValue", "#ConfigChecked"),
+    CONFIG_ROUTE(HTTP_POST, "/api/v1/config/{key}/revert", config_revert_one,
+                 "config:option:update", "Back to what a version left in force", "#ConfigRevert",
+                 "#ConfigOption"),
     {.method = HTTP_GET, .pattern = "/api/v1/config-changes", .handle = get_changes,
      .access = ACCESS_ADMIN, .permission = "config:option:read", .tag = "configuration",
      .summary = "Who changed what, newest first", .query = page_query,
@@ -325,6 +331,11 @@ const struct module_schema config_schemas[] = {
      "\"required\":[\"value\"],\"additionalProperties\":false}"},
     {"ConfigValues", "{\"type\":\"object\",\"minProperties\":1,\"additionalProperties\":{\"type\":"
                      "[\"string\",\"integer\",\"boolean\",\"object\"]}}"},
+    {"ConfigChecked", "{\"type\":\"object\",\"properties\":{\"key\":{\"type\":\"string\"},"
+                      "\"valid\":{\"const\":true}},\"required\":[\"key\",\"valid\"]}"},
+    {"ConfigRevert", "{\"type\":\"object\",\"properties\":{\"version\":{\"type\":\"integer\","
+                     "\"minimum\":0}},\"required\":[\"version\"],"
+                     "\"additionalProperties\":false}"},
     {"ConfigChanges",
      "{\"type\":\"object\",\"properties\":{\"items\":{\"type\":\"array\",\"items\":{\"type\":"
      "\"object\"}},\"total\":{\"type\":\"integer\"},\"limit\":{\"type\":\"integer\"},\"offset\":"

@@ -71,6 +71,9 @@ rc_t config_store_load(struct diag *why);
 rc_t config_store_change(struct request *rq, const struct config_setting *list, u32 count,
                          bool unset, s64 expected_version, s64 *out_version);
 rc_t config_store_version(s64 *out);
+void config_answer_one(struct request *rq, u32 option); /* api.c */
+void config_check_one(struct request *rq);              /* revert.c */
+void config_revert_one(struct request *rq);
 extern const struct route config_routes[];
 extern const struct module_schema config_schemas[];
 extern const struct db_schema config_db_schema;

@@ -152,7 +152,7 @@ static rc_t read_redirect(struct edge_reading *r, const cJSON *m, struct edge_ro
     return edge_wrong(r, "redirect", "wants a URL or a path, such as https://x.example{path}");
 }
 
-static rc_t read_target(struct edge_reading *r, const cJSON *m, struct edge_route *t) {
+static rc_t read_goal(struct edge_reading *r, const cJSON *m, struct edge_route *t) {
     const cJSON *split = cJSON_GetObjectItemCaseSensitive(m, "split");
     str name = {NULL, 0}, mirror = {NULL, 0};
     u32 index;
@@ -288,7 +288,7 @@ static rc_t read_access(struct edge_reading *r, const cJSON *m, struct edge_rout
     return RC_OK;
 }
 
-static const char *const members[] = {
+static const char *const route_members[] = {
     "name",     "hosts",       "path",            "match",        "methods",       "headers",
     "query",    "upstream",    "split",           "redirect",     "redirect_status", "mirror",
     "strip_prefix", "rewrite", "host",            "request_headers", "response_headers", "access",
@@ -296,7 +296,7 @@ static const char *const members[] = {
     "body_max_kib", NULL};
 
 static rc_t read_route(struct edge_reading *r, const cJSON *m, struct edge_route *t) {
-    rc_t rc = edge_known(r, m, members);
+    rc_t rc = edge_known(r, m, route_members);
     if (!rc) rc = edge_text(r, m, "name", 63, &t->name);
     r->place = arena_join(r->a, S("routes/"), t->name.ptr ? t->name : S("?"));
     if (!rc) rc = edge_names(r, t->name);
@@ -305,7 +305,7 @@ static rc_t read_route(struct edge_reading *r, const cJSON *m, struct edge_route
     if (!rc) rc = read_methods(r, m, t);
     if (!rc) rc = read_conditions(r, m, "headers", true, &t->headers, &t->header_count);
     if (!rc) rc = read_conditions(r, m, "query", false, &t->queries, &t->query_count);
-    if (!rc) rc = read_target(r, m, t);
+    if (!rc) rc = read_goal(r, m, t);
     if (!rc) rc = edge_bool(r, m, "strip_prefix", &t->strip_prefix);
     if (!rc) rc = edge_text(r, m, "rewrite", 1000, &t->rewrite);
     if (!rc && t->rewrite.len && (t->rewrite.ptr[0] != '/' || !template_fits(t->rewrite)))

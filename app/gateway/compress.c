@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* compress.c — gzip for answers of upstreams that are text, piece by piece (RFC 9110 8.4, RFC 1952).
+/* compress.c — gzip for upstreams' answers that are text, piece by piece (RFC 9110 8.4, RFC 1952).
  *
  * Only whole answers (200) that the upstream did not code itself, that are text, not small, not a
- * stream of events, and that may be transformed (no `no-transform`); never for a client that did not
- * say it takes gzip. The coded bytes are another representation: a strong ETag becomes weak, the
+ * stream of events, and that may be transformed (no `no-transform`); never for a client that did
+ * not say it takes gzip. The coded bytes are another representation: a strong ETag becomes weak, the
  * length is not told, ranges are not offered, and Vary says what it depends on.
  *
  * One state takes about 48 KiB (12 bits of window); without memory the answer passes as it is. A

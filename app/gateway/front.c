@@ -8,6 +8,7 @@
  * by the very function that decides: GET /api/v1/gateway/match. */
 #include "app/gateway/gateway_impl.h"
 #include "app/gateway/gateway.h"
+#include "app/gateway/cache.h"
 #include "app/gateway/cors.h"
 #include "app/gateway/limit.h"
 #include "app/gateway/pool_impl.h"
@@ -143,6 +144,7 @@ void front_write(struct json_writer *w) {
         pool_write(w, &t->edge.upstreams[i], t->pools[i]);
     json_array_end(w);
     json_int(w, "tunnels", tunnel_count());
+    json_int(w, "cache_bytes", (s64)cache_bytes());
 }
 
 /* ---- GET /api/v1/gateway/match --------------------------------------------------------------- */
@@ -296,6 +298,7 @@ static rc_t start(struct diag *why) {
 static void stop(void) {
     pool_health_stop();
     tunnel_stop();
+    cache_forget();
     table_stop();
     limit_forget();
 }
@@ -304,4 +307,6 @@ const struct module proxy_module = {
     .start = start,
     .stop = stop,
     .routes = front_routes,
-    .phases = {[PHASE_POST_READ] = trust_phase, [PHASE_LIMIT] = limit_early, [PHASE_AUTH] = limit_actor}};
+    .phases = {[PHASE_POST_READ] = trust_phase,
+               [PHASE_LIMIT] = limit_early,
+               [PHASE_AUTH] = limit_actor}};

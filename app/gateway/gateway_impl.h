@@ -15,7 +15,8 @@ u32 load_memory_percent(void);
 rc_t idempotency_begin(struct request *rq);
 void idempotency_end(struct request *rq);
 /* Routes to upstreams (front.c). RC_OK: rq->route is one; RC_PASS: none fits, and methods that one
- * has for this path are in *allow; RC_NO_MEMORY; RC_CLOSED: answered. `named`: only routes that name hosts. */
+ * has for this path are in *allow; RC_NO_MEMORY; RC_CLOSED: answered. `named`: only routes that
+ * name hosts. */
 rc_t front_route(struct request *rq, bool named, u32 *allow);
 struct json_writer;
 void front_write(struct json_writer *w); /* routes, upstreams, tunnels: members of an object */

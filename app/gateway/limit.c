@@ -9,7 +9,8 @@
  * It is the leaky bucket without a timer and without a counter to reset: nothing bursts at the edge
  * of a window, and a key that has been quiet costs nothing, for its stamp lies in the past.
  *
- * All buckets of all rules of a request are asked before any is charged: refused calls cost nothing.
+ * All buckets of all rules of a request are asked before any is charged: refused calls cost
+ * nothing.
  * Rules that count only some answers ("count_status") are charged first and given back when the
  * answer was another, so that parallel calls cannot slip past together.
  *

@@ -3,7 +3,8 @@
  * headers, query; the first that fails is the answer, which is also what "why not this one" shows.
  *
  * Paths are compared as the router and the policy see them: decoded once, dot segments refused,
- * runs of slashes one. A prefix ends at a segment: "/shop" fits "/shop" and "/shop/x", not "/shopping".
+ * runs of slashes one. A prefix ends at a segment: "/shop" fits "/shop" and "/shop/x", not
+ * "/shopping".
  * Always true: nothing is allocated and nothing kept. */
 #include "app/gateway/proxy.h"
 #include "net/url.h"

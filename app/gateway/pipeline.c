@@ -115,7 +115,7 @@ bool gateway_module_runs(const struct module *m) {
     "X-Frame-Options: DENY\r\n"                                                                    \
     "Referrer-Policy: no-referrer\r\n"                                                             \
     "Cross-Origin-Resource-Policy: same-origin\r\n"
-#define SECURE_LINE "Strict-Transport-Security: max-age=31536000\r\n"
+#define SECURE_LINE "Strict-Transport-Security: max-age=63072000\r\n" /* Mozilla 6.0: two years */
 /* An API answer is never a page: nothing in it may run, be framed, or be kept by a cache. */
 #define API_LINES                                                                                  \
     COMMON_LINES "Cache-Control: no-store\r\n"                                                     \

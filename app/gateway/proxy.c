@@ -10,6 +10,7 @@
  * What goes wrong later can only break the connection: a body that ends early must not look whole.
  *
  * The client hears what happened, not where: addresses of upstreams go into the log alone. */
+#include "app/gateway/cache.h"
 #include "app/gateway/compress.h"
 #include "app/gateway/mirror.h"
 #include "app/gateway/proxy.h"
@@ -18,6 +19,7 @@
 #include "kernel/base/log.h"
 #include "kernel/core/fiber.h"
 #include "kernel/platform.h"
+#include "net/http_interim.h"
 #include "net/http_url.h"
 #include <stdio.h>
 
@@ -34,6 +36,7 @@ struct proxying {
     struct http_client_answer answer;
     str upgrade;
     struct mirror *mirror;
+    struct cache_filling *filling; /* NULL: the answer is not to be kept */
     struct compress *coder; /* NULL: bytes pass as they are */
     char *piece;
     u64 body_sent;
@@ -194,6 +197,15 @@ static rc_t send_body(struct proxying *p, bool *theirs) {
 
 /* ---- In -------------------------------------------------------------------------------------- */
 
+/* Hints go on to browsers; 100 is between us and the upstream. Clients there are that take any 1xx
+ * but 100 for the answer, and a gateway, unlike a proxy, need not pass them on (RFC 9110 3.7). */
+static void pass_interim(struct proxying *p) {
+    str lines;
+    if (p->answer.status == 100 || !http_field(p->rq->http, S("Sec-Fetch-Mode")).ptr) return;
+    if (!proxy_answer_lines(p->rq, p->g, &p->answer, false, &lines))
+        (void)!!http_answer_interim(p->rq->x, p->answer.status, lines);
+}
+
 static rc_t receive_head(struct proxying *p) {
     u64 deadline = platform_clock_ns() + p->up->answer_ms * NS_PER_MS;
     p->step = STEP_ANSWER;
@@ -201,6 +213,7 @@ static rc_t receive_head(struct proxying *p) {
         rc_t rc = http_client_pass_answer(p->call, p->rq->arena, deadline, &p->answer, &p->why);
         if (rc) return rc;
         if (p->answer.status == 101 || p->answer.status >= 200) break;
+        pass_interim(p);
     }
     if (p->answer.status <= 599) return RC_OK;
     diag_set(&p->why, "the status %d is none", p->answer.status);
@@ -227,6 +240,8 @@ static void pass_body(struct proxying *p) {
             return; /* unended: the connection closes, and the client sees it was cut */
         }
         str bytes = str_of(p->piece, got);
+        if (p->filling && got) cache_body(p->filling, bytes);
+        if (p->filling && !got) cache_commit(p->filling);
         rc = p->coder ? compress_write(p->coder, x, bytes, !got) : http_answer_write(x, bytes);
         if (rc) return; /* the client has gone */
         if (got) continue;
@@ -239,6 +254,14 @@ static void pass_answer(struct proxying *p) {
     struct http_exchange *x = p->rq->x;
     const struct http_client_answer *a = &p->answer;
     str lines;
+    p->filling = cache_begin(p->rq, p->g, a);
+    if (p->g->edge->cache)
+        (void)!!http_answer_field(x, S("Cache-Status"),
+                                  p->filling ? S("openpolicy; fwd=miss; stored")
+                                             : S("openpolicy; fwd=bypass"));
+    if (p->rq->http->method != HTTP_GET && p->rq->http->method != HTTP_HEAD &&
+        p->rq->http->method != HTTP_OPTIONS && a->status < 400)
+        cache_invalidate(p->rq, p->g);
     if (compress_wanted(p->rq, p->g->edge, a)) p->coder = compress_open(p->rq->arena);
     rc_t rc = proxy_answer_lines(p->rq, p->g, a, p->coder != NULL, &lines);
     if (rc) {
@@ -361,6 +384,54 @@ static void ask(struct proxying *p) {
     refuse(p, RC_IO);
 }
 
+/* ---- From the cache -------------------------------------------------------------------------- */
+
+static bool known_already(struct request *rq, const struct cached *c) {
+    str tag = http_client_field(&c->answer, S("ETag")), rest, one;
+    rest = http_field(rq->http, S("If-None-Match"));
+    if (str_starts(tag, S("W/"))) tag = str_skip(tag, 2);
+    while (tag.len && rest.len && str_split(&rest, ',', &one)) {
+        one = str_trim(one);
+        if (str_starts(one, S("W/"))) one = str_skip(one, 2);
+        if (str_eq(one, tag) || str_eq(one, S("*"))) return true;
+    }
+    return false;
+}
+
+static void send_cached(struct request *rq, const struct gateway_route *g,
+                        const struct cached *c) {
+    struct http_exchange *x = rq->x;
+    struct compress *coder = NULL;
+    char text[64];
+    str lines;
+    bool known = known_already(rq, c), head = rq->http->method == HTTP_HEAD;
+    if (!known && compress_wanted(rq, g->edge, &c->answer)) coder = compress_open(rq->arena);
+    if (proxy_answer_lines(rq, g, &c->answer, coder != NULL, &lines)) {
+        reply_rc(rq, RC_NO_MEMORY, "Answering from the cache");
+        return;
+    }
+    http_answer_lines(x, lines);
+    int n = snprintf(text, sizeof text, "%llu", (unsigned long long)c->age_s);
+    (void)!!http_answer_field(x, S("Age"), str_of(text, (size_t)n));
+    n = snprintf(text, sizeof text, "openpolicy; hit; ttl=%llu", (unsigned long long)c->left_s);
+    (void)!!http_answer_field(x, S("Cache-Status"), str_of(text, (size_t)n));
+    s64 length = known ? HTTP_LENGTH_UNTOLD : coder ? -1 : (s64)c->body.len;
+    if (http_answer_begin(x, known ? 304 : c->answer.status, S(""), length)) return;
+    rc_t rc = RC_OK;
+    if (!known && !head)
+        rc = coder ? compress_write(coder, x, c->body, true) : http_answer_write(x, c->body);
+    if (!rc) (void)!!http_answer_end(x);
+}
+
+static bool answered_from_cache(struct request *rq, const struct gateway_route *g) {
+    struct cached *c = g->edge->cache ? cache_find(rq, g) : NULL;
+    if (!c) return false;
+    metric_add(METRIC_GATEWAY_CACHE_HITS, 1);
+    send_cached(rq, g, c);
+    cache_release(c);
+    return true;
+}
+
 /* ---- The handler ----------------------------------------------------------------------------- */
 
 static bool goes_in_circles(struct request *rq) {
@@ -406,7 +477,7 @@ void proxy_handle(struct request *rq) {
         refuse_body(&p, RC_LIMIT);
         return;
     }
-    if (crowded(rq)) return;
+    if (answered_from_cache(rq, g) || crowded(rq)) return;
     u32 share = share_of(g);
     struct proxying p = {.rq = rq,
                          .g = g,

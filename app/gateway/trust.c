@@ -11,17 +11,26 @@
 #include "app/gateway/trust.h"
 #include "app/config/config.h"
 #include "app/config/networks.h"
+#include "net/proxy_header.h"
 
 static struct network trusted[NETWORKS_MAX];
 static u32 trusted_count;
 
+/* Load balancers that pass bytes on say first whose they are: they must, for who might or might not
+ * would let a client say it. */
+static bool expects_header(const struct net_address *peer, u16 our_port) {
+    return (our_port == 80 || our_port == 443) && trust_peer(peer);
+}
+
 static void on_change(void) {
     if (networks_parse(config_text("http.trusted_proxies"), trusted, &trusted_count))
         trusted_count = 0; /* the check has refused it before */
+    stream_proxies_use(config_bool("http.proxy_protocol") ? expects_header : NULL);
 }
 
 rc_t trust_start(void) {
     rc_t rc = config_on_change("http.trusted_proxies", on_change);
+    if (!rc) rc = config_on_change("http.proxy_protocol", on_change);
     on_change();
     return rc;
 }

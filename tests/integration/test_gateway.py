@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 import time
+import unittest
 
 from appliance import Appliance, AppliancePerClass, read_all, until
 from server import APPLIANCE_SEES, Server
@@ -226,6 +227,12 @@ class Passing(Gateway):
             b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
             b"HTTP/1.0 200 OK\r\n\r\nto the end")).url)
         self.assertEqual(self.a.get("/up").body, b"to the end")
+        got, _ = self.a.raw(b"GET /up HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                            b"Sec-Fetch-Mode: navigate\r\n\r\n")
+        self.assertTrue(got.startswith(b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\n"
+                                       b"Link: </a>\r\n\r\nHTTP/1.1 200 OK\r\n"), got)
+        got, _ = self.a.raw(b"GET /up HTTP/1.0\r\nHost: x\r\nSec-Fetch-Mode: navigate\r\n\r\n")
+        self.assertTrue(got.startswith(b"HTTP/1.1 200 OK\r\n"), got)
 
     def test_events_are_not_held_back(self):
         def script(c, head):
@@ -471,6 +478,28 @@ class Choosing(Gateway):
             r = self.routes(document, 422)
             self.assertIn(word, r.json()["detail"], document)
 
+    def test_tried_and_put_back(self):
+        path = "/api/v1/config/gateway.routes"
+        with Server() as s:
+            s.answer = lambda seen: (200, {}, b"up")
+            self.one(s.url("").rstrip("/"))
+            version = self.a.get(path, token=self.token).json()["version"]
+            good = {"upstreams": {"a": {"targets": ["http://a"]}}}
+            r = self.a.post(path + "/check", {"value": good}, token=self.token)
+            self.assertEqual((r.status, r.json()["valid"]), (200, True))
+            r = self.a.post(path + "/check", {"value": {"upstreams": {"a": {}}}}, token=self.token)
+            self.assertIn("targets", self.problem(r, 422)["detail"])
+            self.assertEqual(self.a.get("/up").body, b"up")  # nothing of it is in force
+            self.routes(good)
+            self.problem(self.a.get("/up"), 404)
+            r = self.a.post(path + "/revert", {"version": version}, token=self.token)
+            self.assertEqual(r.status, 200, r)
+            self.assertGreater(r.json()["version"], version)
+            self.assertEqual(self.a.get("/up").body, b"up")
+            self.problem(self.a.post(path + "/revert", {"version": 1 << 40}, token=self.token), 422)
+            self.assertEqual(self.a.post(path + "/revert", {"version": 0}, token=self.token).status, 200)
+            self.problem(self.a.get("/up"), 404)
+
     def test_changes_drop_nobody(self):
         gate = threading.Event()
 
@@ -677,6 +706,46 @@ class Extras(Gateway):
             seen = sorted((q.method, q.path, q.body) for q in m.wait(2))
             self.assertEqual(seen, [("GET", "/up/z", b""), ("POST", "/up/x?y", b"body")])
 
+    def test_kept_answers(self):
+        count = [0]
+
+        def up(seen):
+            count[0] += 1
+            more = {"/up/private": {"Cache-Control": "private, max-age=60"},
+                    "/up/cookie": {"Cache-Control": "max-age=60", "Set-Cookie": "a=b"},
+                    "/up/none": {}, "/up/short": {"Cache-Control": "max-age=1"},
+                    "/up/vary": {"Cache-Control": "max-age=60", "Vary": "X-Lang"},
+                    }.get(seen.path, {"Cache-Control": "max-age=60", "ETag": '"e"'})
+            return (200, more, str(count[0]).encode() + seen.headers.get("x-lang", "").encode())
+
+        with Server() as s:
+            s.answer = up
+            self.one(s.url("").rstrip("/"), cache=True)
+
+            def ask(path, **headers):
+                return self.a.get("/up/" + path, headers=headers)
+
+            first, again = ask("a"), ask("a")
+            self.assertEqual(first.body, again.body)
+            self.assertIn("stored", first.headers["cache-status"])
+            self.assertIn("hit", again.headers["cache-status"])
+            self.assertLessEqual(int(again.headers["age"]), 5)
+            self.assertNotEqual(ask("a?x").body, first.body)
+            self.assertEqual(self.a.request("HEAD", "/up/a").headers["content-length"], str(len(first.body)))
+            self.assertEqual(ask("a", **{"If-None-Match": '"e"'}).status, 304)
+            for path in ("private", "cookie", "none"):
+                self.assertNotEqual(ask(path).body, ask(path).body, path)
+            for more in ({"Authorization": "Basic eDp5"}, {"Cache-Control": "no-cache"}, {"Cookie": "s=1"}):
+                self.assertNotEqual(ask("a", **more).body, first.body, more)
+            self.assertEqual(ask("vary", **{"X-Lang": "en"}).body, ask("vary", **{"X-Lang": "en"}).body)
+            self.assertNotEqual(ask("vary", **{"X-Lang": "fr"}).body, ask("vary", **{"X-Lang": "en"}).body)
+            before = ask("b").body
+            self.assertEqual(ask("b").body, before)
+            self.a.post("/up/b", b"x")
+            self.assertNotEqual(ask("b").body, before)
+            short = ask("short").body
+            until(lambda: ask("short").body != short, 10, step=0.3)
+
     def test_proxies_before_us_are_believed_when_listed(self):
         with Server() as s:
             s.answer = lambda seen: (200, {}, json.dumps(seen.headers).encode())
@@ -691,6 +760,37 @@ class Extras(Gateway):
             self.assertTrue(seen["x-forwarded-for"][0].isdigit())
             self.assertEqual(self.a.put(option, {"value": "10.0.0.0/33"}, token=self.token).status, 422)
             self.a.delete(option, token=self.token)
+
+
+class Proxied(unittest.TestCase):
+    """All connections of this machine come from the user-mode network: each needs a header."""
+    config = {"http.trusted_proxies": "10.0.2.0/24, 127.0.0.0/8"}
+
+    def test_proxy_headers(self):
+        with Server() as s:
+            s.answer = lambda seen: (200, {}, seen.headers["x-forwarded-for"].encode())
+            config = {"upstreams": {"up": {"targets": [s.url("").rstrip("/")]}},
+                      "routes": [{"name": "up", "path": "/up", "access": "public", "upstream": "up"}]}
+            with Appliance(config={**self.config, "http.proxy_protocol": True, "gateway.routes": config},
+                           wait=False) as a:
+                a.console.wait_for("listen(er ready|ing )", 60)
+
+                def ask(header):
+                    return a.raw(header + b"GET /up HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")[0]
+
+                until(lambda: b" 200 " in ask(b"PROXY TCP4 203.0.113.9 10.0.2.15 4711 80\r\n")[:20], 60, step=0.3)
+                v1 = b"PROXY TCP4 203.0.113.9 10.0.2.15 4711 80\r\n"
+                self.assertTrue(ask(v1).endswith(b"203.0.113.9"))
+                v2 = (b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes([203, 0, 113, 7, 10, 0, 2, 15]) +
+                      b"\x12\x67\0\x50")
+                self.assertTrue(ask(v2).endswith(b"203.0.113.7"))
+                for bad in (b"", b"PROXY TCP4 x y 1 2\r\n", b"\r\n\r\n\0\r\nQUIT\n\x31\x11\0\0"):
+                    self.assertEqual(ask(bad), b"", bad)
+                with a.socket() as c:  # byte by byte
+                    for i in range(len(v1)):
+                        c.sendall(v1[i:i + 1])
+                    c.sendall(b"GET /up HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                    self.assertTrue(read_all(c)[0].endswith(b"203.0.113.9"))
 
 
 class OtherOrigins(Gateway):
