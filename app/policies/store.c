@@ -135,7 +135,8 @@ rc_t policy_read(struct db_rows *r, struct arena *a, struct policy *out) {
                           &out->approver_id,  &out->approver};
     *out = (struct policy){.num = db_column_int(r, 0)};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-        *texts[i] = arena_copy(a, db_column_text(r, (int)i + 1));
+        str text = db_column_text(r, (int)i + 1);
+        *texts[i] = text.len ? arena_copy(a, text) : S(""); /* many are: no memory for those */
         if (!texts[i]->ptr) return RC_NO_MEMORY;
     }
     out->version = db_column_int(r, 15);
@@ -144,7 +145,8 @@ rc_t policy_read(struct db_rows *r, struct arena *a, struct policy *out) {
     out->updated_ns = (u64)db_column_int(r, 18);
     out->approved_ns = (u64)db_column_int(r, 19);
     out->published_ns = (u64)db_column_int(r, 20);
-    out->org_id = arena_copy(a, db_column_text(r, 21));
+    str org_id = db_column_text(r, 21);
+    out->org_id = org_id.len ? arena_copy(a, org_id) : S("");
     return out->org_id.ptr ? RC_OK : RC_NO_MEMORY;
 }
 

@@ -191,7 +191,8 @@ class Device(OAuth):
 
     def poll(self, client, asked):
         return self.form("/oauth2/token", {"grant_type": DEVICE, "device_code": asked["device_code"],
-                                           "client_id": client["client_id"]}, client if client["confidential"] else None)
+                                           "client_id": client["client_id"]},
+                         client if client["confidential"] else None)
 
     def decide(self, asked, token, allow):
         return self.a.post("/api/v1/auth/devices/" + asked["user_code"], {"allow": allow}, token=token)

@@ -117,7 +117,8 @@ class Organisations(AuthCase):
         self.assertEqual(self.status("DELETE", path, None, t["manager_token"]), 204)
         self.assertEqual(self.a.get(A + "users", token=t["token"]).status, 403)
         for roles, status in ((["manager"], 201), (["admin"], 422), (["somebody"], 422), (["A B"], 422)):
-            r = self.a.post(A + "groups", {"name": "g" + roles[0].lower()[:3], "roles": roles}, token=t["manager_token"])
+            r = self.a.post(A + "groups", {"name": "g" + roles[0].lower()[:3], "roles": roles},
+                            token=t["manager_token"])
             self.assertEqual(r.status, status, r)
         r = self.a.post(A + "groups", {"name": "admins", "roles": ["admin"], "organisation": t["org"]["id"]},
                         token=self.admin())
