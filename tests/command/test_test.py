@@ -178,6 +178,19 @@ FAIL: 1/1
         out = self.run_json("bench", "-d", "a.rego", "-f", "json", "--benchtime", "0.01", "data.app.sum_of([1, 2])")
         self.assertEqual(out["MemAllocs"], 0)
 
+    def test_bench_takes_what_eval_takes(self):
+        self.write("b/.manifest", '{"roots": ["b"]}')
+        self.write("b/b/p.rego", "package b\n\np := input.n\n")
+        quick = ["-f", "json", "--benchtime", "0.01"]
+        self.assertGreater(self.run_json("bench", "-b", "b", "-I", *quick, "data.b.p", given='{"n": 1}')["N"], 0)
+        self.assertGreater(self.run_json("bench", "-d", "a.rego", "--stdin", *quick, given="data.app.sum_of([1])")["N"], 0)
+        self.run_verb("bench", "-b", "b", *quick, "data.b.p", status=1)
+        self.assertEqual(self.stderr, "opctl: undefined result\n")
+        self.assertGreater(self.run_json("bench", "-b", "b", "--fail=false", *quick, "data.b.p")["N"], 0)
+        self.run_verb("bench", "--stdin", "1", status=2)
+        self.run_verb("bench", "--count", "0", "1", status=2)
+        self.run_verb("bench", "-t", "wasm", "1", status=2)
+
     def test_timeout(self):
         self.write_tests("package t\ntest_a if count([1 | numbers.range(1, 10000)[_]; numbers.range(1, 10000)[_]]) == 1\n")
         self.assertIn("ERROR: 1/1", self.run_verb("test", "--timeout", "5ms", "a_test.rego", status=2))

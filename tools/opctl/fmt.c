@@ -107,6 +107,8 @@ static int run(int argc, char **argv) {
         {"v0-v1", 0, true, "rewrite v0 so that v0 and v1 read it alike"},
         {"rego-v1", 0, true, "the older name of --v0-v1"},
         {"drop-v0-imports", 0, true, "leave out imports that v1 makes superfluous"},
+        {"v1-compatible", 0, true, "policies are Rego v1, as by default"},
+        {"check-result", 0, true, "accepted"},
         {"help", 'h', true, "this text"},
     };
     struct option_reader options = {specs, ARRAY_LEN(specs), argc, 1, argv};
@@ -130,6 +132,8 @@ static int run(int argc, char **argv) {
             o.parse.version = REGO_V0, o.format.version = REGO_V0_COMPAT_V1;
         else if (i == 7)
             o.format.drop_v0_imports = on;
+        else if (i == 8 || i == 9)
+            continue;
         else if (i == OPTION_PLAIN && count < ARRAY_LEN(paths))
             paths[count++] = v;
         else
