@@ -294,10 +294,13 @@ static void result_row(struct evaluation *e, const value *row, u32 count) {
     if (e->result_count == 0 && count > names) e->decision = row[names];
     if (e->result_count == e->result_room) {
         u32 room = e->result_room ? e->result_room * 2 : 16;
-        struct policy_result *now =
-            room <= POLICY_RESULTS_MAX ? realloc(e->results, room * sizeof *now) : NULL;
-        if (!now) {
+        if (room > POLICY_RESULTS_MAX) {
             machine_stop(e, RC_LIMIT, "too many results");
+            return;
+        }
+        struct policy_result *now = realloc(e->results, room * sizeof *now);
+        if (!now) {
+            machine_stop(e, RC_NO_MEMORY, "the memory allowed for a query is used up");
             return;
         }
         e->results = now, e->result_room = room;
