@@ -229,7 +229,8 @@ static rc_t library_open(void) {
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
     nghttp2_option_set_no_auto_window_update(library_options, 1);
     nghttp2_option_set_stream_reset_rate_limit(library_options, HTTP2_RESETS_BURST, HTTP2_RESETS_PER_S);
-    nghttp2_option_set_glitch_rate_limit(library_options, HTTP2_FRAMES_BURST, HTTP2_FRAMES_PER_S);
+    nghttp2_option_set_glitch_rate_limit(library_options, HTTP2_FRAMES_BURST * 4,
+                                         HTTP2_FRAMES_PER_S * 4); /* ours comes first */
     return RC_OK;
 }
 
@@ -435,6 +436,7 @@ void http2_settle(struct http2 *h) {
                 !nghttp2_session_want_write(h->session);
     bool last = h->said_last && !h->streams && !h->left_len &&
                 !nghttp2_session_want_write(h->session);
+    if (h->input_over) over = !h->exchanges && !h->left_len; /* what waits for a body is lost */
     if (over && h->exchanges) h->gone = true; /* they hear of it */
     if (over && h->exchanges)
         for (struct http2_stream *s = h->streams; s; s = s->next)
@@ -510,8 +512,9 @@ void http2_readable(struct http2 *h) {
         stream_queue(stream, EVENT_READ);
     } else if (stream_complete(stream)) {
         /* No request follows; those that came are answered: a half-closed client may still read. */
-        h->draining = true;
-        h->gone |= !h->exchanges && !h->left_len;
+        h->input_over = true;
+        for (struct http2_stream *s = h->streams; s; s = s->next)
+            if (s->waiter) fiber_wake(s->waiter);
     }
     http2_pump(h);
 }

@@ -43,6 +43,7 @@ struct http2 {
     bool busy;              /* inside the library: its callbacks run */
     bool spoke;             /* the client's SETTINGS came */
     bool gone, aborted;     /* the stream below is dead; or has to be */
+    bool input_over;          /* the client has closed its side */
     bool draining, said_last; /* GOAWAY: the warning, and the word */
 };
 

@@ -184,6 +184,7 @@ static rc_t fill(struct http_active *a, struct http2_stream *s) {
     r->content_length = s->has_length ? (s64)s->content_length : -1;
     r->peer = stream_peer(s->http2->conn->stream);
     r->secure = stream_is_tls(s->http2->conn->stream);
+    r->client = stream_tls_peer(s->http2->conn->stream);
     http_id_next(a->id);
     r->id = str_of(a->id, HTTP_ID_LEN);
     return http_request_target(a, path);
@@ -378,6 +379,10 @@ rc_t http2_body_read(struct http_active *a, void *to, size_t room, size_t *got) 
     rc_t rc = a->expect_continue && !s->body.len ? http2_continue(a) : RC_OK;
     a->expect_continue = false;
     while (!rc && !s->body.len && !s->body_ended) {
+        if (s->http2->input_over) {
+            rc = RC_CLOSED;
+            break;
+        }
         http_wait_begin(a);
         rc = http2_park(s, platform_clock_ns() + HTTP_STALL_TIMEOUT_MS * NS_PER_MS);
         http_wait_end(a);
