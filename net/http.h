@@ -39,6 +39,7 @@ struct http_request {
     bool has_body;
     s64 content_length; /* -1: chunked or none */
     struct net_address peer;
+    const struct tls_peer *client; /* its certificate (net/tls.h); NULL: none */
     str id; /* ours for it: 26 characters, in every answer and log line */
 };
 

@@ -228,7 +228,8 @@ static rc_t library_open(void) {
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
     nghttp2_option_set_no_auto_window_update(library_options, 1);
-    nghttp2_option_set_stream_reset_rate_limit(library_options, HTTP2_RESETS_BURST, HTTP2_RESETS_PER_S);
+    nghttp2_option_set_stream_reset_rate_limit(library_options, HTTP2_RESETS_BURST,
+                                               HTTP2_RESETS_PER_S);
     nghttp2_option_set_glitch_rate_limit(library_options, HTTP2_FRAMES_BURST * 4,
                                          HTTP2_FRAMES_PER_S * 4); /* ours comes first */
     return RC_OK;

@@ -303,6 +303,7 @@ static void exchange_begin(struct http_conn *c, struct http_active *a, const str
     a->request.id = str_of(a->id, HTTP_ID_LEN);
     a->request.peer = stream_peer(c->stream);
     a->request.secure = stream_is_tls(c->stream);
+    a->request.client = stream_tls_peer(c->stream);
     a->x = (struct http_exchange){
         .request = &a->request, .arena = &a->arena, .started_ns = c->started_ns};
     bool keep = h->version_minor ? !h->close : h->keep_alive && !h->close;

@@ -263,3 +263,6 @@ str stream_tls_version(const struct stream *s) {
 str stream_alpn(const struct stream *s) {
     return s->tls ? tls_session_alpn(s) : S("");
 }
+const struct tls_peer *stream_tls_peer(const struct stream *s) {
+    return s->tls ? tls_session_peer(s) : NULL;
+}

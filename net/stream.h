@@ -40,6 +40,7 @@ void stream_unlisten(struct stream_listener *l);
 /* Outgoing; fibers only. `tls` NULL: plain. RC_TIMEOUT; RC_IO: refused, reset; RC_DENIED: the
  * certificate; RC_INVALID: not TLS; RC_LIMIT. `why` (may be NULL) gets the TLS part's reason. */
 struct tls_trust; /* tls.h */
+struct tls_peer;
 struct stream_tls {
     str server_name; /* for SNI, and what the certificate must be for */
     struct tls_trust *trust;
@@ -77,6 +78,7 @@ struct net_address stream_peer(const struct stream *s);
 struct net_address stream_local(const struct stream *s);
 bool stream_is_tls(const struct stream *s);
 str stream_tls_version(const struct stream *s); /* "TLSv1.3"; empty on plain */
+const struct tls_peer *stream_tls_peer(const struct stream *s); /* NULL: it showed no certificate */
 str stream_alpn(const struct stream *s); /* what both sides chose to speak: "h2"; empty: nothing */
 u32 stream_count(void);
 u32 stream_max(void); /* CONNECTION_MAX, or fewer on a small machine */

@@ -7,7 +7,12 @@
  * own; without a trustworthy source there is no TLS, and the log says so.
  *
  * Who we are is one counted object: replacing it means that the next connection gets the new one
- * and the last session of the old one frees it. */
+ * and the last session of the old one frees it. There may be further ones, by the names clients
+ * ask for; workers look for them in the middle of a handshake, so a lock guards the list and all
+ * counts.
+ *
+ * Where clients are asked for certificates no session is resumed: a ticket does not keep who it
+ * was. */
 #include "net/tls_impl.h"
 #include "kernel/base/log.h"
 #include "kernel/core/memory.h"
@@ -26,7 +31,12 @@ static struct tls {
     bool ready;
     struct tls_identity *current;
     mbedtls_ssl_ticket_context tickets;
-    mbedtls_x509_crt trust;
+    mbedtls_x509_crt trust, client_ca;
+    bool modern;
+    enum tls_clients clients;
+    struct platform_lock lock; /* of `named` and every identity's count */
+    struct tls_identity *named[TLS_NAMED_MAX];
+    u32 named_count;
 } tls_of_loop, *const tls = &tls_of_loop;
 
 struct tls_stats tls_counters;
@@ -123,6 +133,7 @@ rc_t tls_library_init(void) {
                                      TICKET_SECONDS);
     if (e) return RC_NO_MEMORY;
     mbedtls_x509_crt_init(&tls->trust);
+    mbedtls_x509_crt_init(&tls->client_ca);
     tls->ready = true;
     return RC_OK;
 }
@@ -139,6 +150,22 @@ static int ticket_parse(void *arg, mbedtls_ssl_session *session, unsigned char *
 }
 
 /* ---- Settings -------------------------------------------------------------------------------- */
+
+static void ask_clients(mbedtls_ssl_config *s) {
+    if (tls->clients == TLS_CLIENTS_UNASKED) {
+        mbedtls_ssl_conf_session_tickets_cb(s, mbedtls_ssl_ticket_write, ticket_parse,
+                                            &tls->tickets);
+        mbedtls_ssl_conf_new_session_tickets(s, 1);
+        mbedtls_ssl_conf_authmode(s, MBEDTLS_SSL_VERIFY_NONE);
+        return;
+    }
+    mbedtls_ssl_conf_new_session_tickets(s, 0);
+    mbedtls_ssl_conf_session_tickets(s, MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
+    mbedtls_ssl_conf_ca_chain(s, &tls->client_ca, NULL);
+    mbedtls_ssl_conf_authmode(s, tls->clients == TLS_CLIENTS_REQUIRED
+                                     ? MBEDTLS_SSL_VERIFY_REQUIRED
+                                     : MBEDTLS_SSL_VERIFY_OPTIONAL);
+}
 
 rc_t tls_settings_init(mbedtls_ssl_config *s, int endpoint) {
     static const uint16_t groups[] = {
@@ -168,10 +195,9 @@ rc_t tls_settings_init(mbedtls_ssl_config *s, int endpoint) {
     mbedtls_ssl_conf_sig_algs(s, signatures);
     if (mbedtls_ssl_conf_alpn_protocols(s, protocols)) return RC_NO_MEMORY;
     if (endpoint == MBEDTLS_SSL_IS_SERVER) {
-        mbedtls_ssl_conf_session_tickets_cb(s, mbedtls_ssl_ticket_write, ticket_parse,
-                                            &tls->tickets);
-        mbedtls_ssl_conf_new_session_tickets(s, 1);
-        mbedtls_ssl_conf_authmode(s, MBEDTLS_SSL_VERIFY_NONE);
+        if (tls->modern) mbedtls_ssl_conf_min_tls_version(s, MBEDTLS_SSL_VERSION_TLS1_3);
+        mbedtls_ssl_conf_sni(s, tls_on_server_name, NULL);
+        ask_clients(s);
         mbedtls_ssl_conf_preference_order(s, MBEDTLS_SSL_SRV_CIPHERSUITE_ORDER_CLIENT);
     } else {
         mbedtls_ssl_conf_authmode(s, MBEDTLS_SSL_VERIFY_REQUIRED);
@@ -190,21 +216,22 @@ u32 tls_trust_count(void) {
 }
 
 struct trust_job {
+    mbedtls_x509_crt *to;
     const char *pem;
     size_t len;
     int e;
 };
 static void trust_on_worker(void *arg) { /* a hundred of them take milliseconds */
     struct trust_job *j = arg;
-    j->e = mbedtls_x509_crt_parse(&tls->trust, (const u8 *)j->pem, j->len);
+    j->e = mbedtls_x509_crt_parse(j->to, (const u8 *)j->pem, j->len);
 }
 
-rc_t tls_trust_add(str pem, struct diag *why) {
+static rc_t certificates_add(mbedtls_x509_crt *to, str pem, struct diag *why) {
     rc_t rc = tls_library_init();
     if (rc) return rc;
     char *z = memory_alloc(MEMORY_TLS, pem.len + 1);
     if (!z) return RC_NO_MEMORY;
-    struct trust_job job = {.pem = z, .len = pem.len + 1};
+    struct trust_job job = {.to = to, .pem = z, .len = pem.len + 1};
     rc = str_to_c(pem, z, pem.len + 1);
     if (!rc) rc = worker_run(trust_on_worker, &job);
     memory_free(MEMORY_TLS, z);
@@ -213,15 +240,35 @@ rc_t tls_trust_add(str pem, struct diag *why) {
     return RC_INVALID;
 }
 
+rc_t tls_trust_add(str pem, struct diag *why) {
+    return certificates_add(&tls->trust, pem, why);
+}
+
+rc_t tls_server_rules_set(const struct tls_server_rules *rules, struct diag *why) {
+    if (rules->clients != TLS_CLIENTS_UNASKED) {
+        rc_t rc = certificates_add(&tls->client_ca, rules->client_ca_pem, why);
+        if (rc) return rc;
+    }
+    tls->modern = rules->modern;
+    tls->clients = rules->clients;
+    return RC_OK;
+}
+
 /* ---- Who we are ------------------------------------------------------------------------------ */
 
 struct tls_identity *tls_identity_current(void) {
+    platform_lock(&tls->lock);
     if (tls->current) tls->current->references++;
+    platform_unlock(&tls->lock);
     return tls->current;
 }
 
 void tls_identity_release(struct tls_identity *id) {
-    if (id && --id->references == 0) tls_identity_free(id);
+    if (!id) return;
+    platform_lock(&tls->lock);
+    u32 left = --id->references;
+    platform_unlock(&tls->lock);
+    if (!left) tls_identity_free(id);
 }
 
 struct parse_job {
@@ -235,18 +282,23 @@ static void parse_on_worker(void *arg) {
     j->rc = tls_identity_parse(j->key_pem, j->chain_pem, &j->made, j->why);
 }
 
-rc_t tls_use_identity(str key_pem, str chain_pem, struct diag *why) {
-    struct parse_job job = {.key_pem = key_pem, .chain_pem = chain_pem, .why = why};
+static rc_t identity_read(struct parse_job *job) {
     rc_t rc = tls_library_init();
     if (rc) {
-        diag_set(why, "there are no trustworthy random numbers, so there is no TLS");
+        diag_set(job->why, "there are no trustworthy random numbers, so there is no TLS");
         return rc;
     }
-    if ((rc = worker_run(parse_on_worker, &job))) {
-        diag_set(why, "every worker is busy");
+    if ((rc = worker_run(parse_on_worker, job))) {
+        diag_set(job->why, "every worker is busy");
         return rc;
     }
-    if (job.rc) return job.rc;
+    return job->rc;
+}
+
+rc_t tls_use_identity(str key_pem, str chain_pem, struct diag *why) {
+    struct parse_job job = {.key_pem = key_pem, .chain_pem = chain_pem, .why = why};
+    rc_t rc = identity_read(&job);
+    if (rc) return rc;
     rc = tls_settings_init(&job.made->settings, MBEDTLS_SSL_IS_SERVER);
     if (!rc && mbedtls_ssl_conf_own_cert(&job.made->settings, &job.made->chain, &job.made->key))
         rc = RC_NO_MEMORY;
@@ -270,4 +322,79 @@ rc_t tls_identity_info_get(struct tls_identity_info *out) {
     if (!tls->current) return RC_NOT_FOUND;
     *out = tls->current->info;
     return RC_OK;
+}
+
+/* ---- By name --------------------------------------------------------------------------------- */
+
+/* RFC 6125 6.4.3: `*` stands for one whole label, the first. */
+static bool name_fits(str pattern, str host) {
+    if (!str_starts(pattern, S("*."))) return str_eq_nocase(pattern, host);
+    size_t dot = str_find_byte(host, '.');
+    return dot && dot < host.len && str_eq_nocase(str_skip(pattern, 1), str_skip(host, dot));
+}
+
+static bool valid_for(const struct tls_identity *id, str host) {
+    for (const mbedtls_x509_sequence *s = &id->chain.subject_alt_names; s && s->buf.p; s = s->next)
+        if ((s->buf.tag & 0x1F) == MBEDTLS_X509_SAN_DNS_NAME &&
+            name_fits(str_of((const char *)s->buf.p, s->buf.len), host))
+            return true;
+    return false;
+}
+
+struct tls_identity *tls_identity_named(str host) {
+    struct tls_identity *found = NULL;
+    platform_lock(&tls->lock);
+    for (u32 i = 0; i < tls->named_count && !found; i++)
+        if (valid_for(tls->named[i], host)) found = tls->named[i];
+    if (found) found->references++;
+    platform_unlock(&tls->lock);
+    return found;
+}
+
+static u32 named_at(str id) { /* the loop alone changes the list */
+    u32 i = 0;
+    while (i < tls->named_count && !str_eq(str_from_c(tls->named[i]->id), id)) i++;
+    return i;
+}
+
+rc_t tls_add_identity(str id, str key_pem, str chain_pem, struct diag *why) {
+    struct parse_job job = {.key_pem = key_pem, .chain_pem = chain_pem, .why = why};
+    if (id.len == 0 || id.len >= TLS_NAMED_ID_MAX) return RC_INVALID;
+    rc_t rc = identity_read(&job);
+    if (rc) return rc;
+    (void)!!str_to_c(id, job.made->id, sizeof job.made->id);
+    struct tls_identity *before = NULL;
+    u32 at = named_at(id);
+    if (at == TLS_NAMED_MAX) {
+        diag_set(why, "there are %u certificates already", TLS_NAMED_MAX);
+        tls_identity_free(job.made);
+        return RC_LIMIT;
+    }
+    platform_lock(&tls->lock);
+    if (at == tls->named_count) tls->named_count++;
+    else before = tls->named[at];
+    tls->named[at] = job.made;
+    platform_unlock(&tls->lock);
+    tls_identity_release(before);
+    log_info("tls", "certificate in use for its names", "id=%s sha256=%s", LOGSTR(id),
+             job.made->info.fingerprint_sha256);
+    return RC_OK;
+}
+
+rc_t tls_remove_identity(str id) {
+    u32 at = named_at(id);
+    if (at == tls->named_count) return RC_NOT_FOUND;
+    platform_lock(&tls->lock);
+    struct tls_identity *gone = tls->named[at];
+    tls->named[at] = tls->named[--tls->named_count];
+    platform_unlock(&tls->lock);
+    tls_identity_release(gone);
+    return RC_OK;
+}
+
+bool tls_named_info(u32 at, char id[TLS_NAMED_ID_MAX], struct tls_identity_info *out) {
+    if (at >= tls->named_count) return false;
+    memcpy(id, tls->named[at]->id, TLS_NAMED_ID_MAX);
+    *out = tls->named[at]->info;
+    return true;
 }

@@ -12,6 +12,28 @@ rc_t tls_make_identity(str names, char *key_pem, size_t key_room, char *cert_pem
  * certificate of the chain. RC_INVALID says in `why` what is wrong. Fibers only. */
 rc_t tls_use_identity(str key_pem, str chain_pem, struct diag *why);
 bool tls_has_identity(void);
+/* Further ones, for clients that ask for a name they are valid for (SNI, RFC 6066 3); everybody
+ * else gets the one above. `id` is the owner's word for one; adding it again replaces it, for new
+ * connections. RC_INVALID; RC_LIMIT: TLS_NAMED_MAX. Fibers only. */
+#define TLS_NAMED_MAX 64u
+#define TLS_NAMED_ID_MAX 64u
+rc_t tls_add_identity(str id, str key_pem, str chain_pem, struct diag *why);
+rc_t tls_remove_identity(str id); /* RC_NOT_FOUND */
+
+/* How the server side speaks: said once, before the first identity. Fibers only. */
+enum tls_clients { TLS_CLIENTS_UNASKED, TLS_CLIENTS_ASKED, TLS_CLIENTS_REQUIRED };
+struct tls_server_rules {
+    bool modern;              /* TLS 1.3 only */
+    enum tls_clients clients; /* whether they are asked for a certificate, and may lack one */
+    str client_ca_pem;        /* who vouches for it */
+};
+rc_t tls_server_rules_set(const struct tls_server_rules *rules, struct diag *why); /* RC_INVALID */
+
+/* A client that showed a certificate, and proved that it has the key. */
+struct tls_peer {
+    bool verified; /* by client_ca_pem, and in its time */
+    char subject[256], fingerprint_sha256[96];
+};
 /* Certificates (PEM) that outgoing connections believe; added to those before. At start, on a
  * fiber: later, workers read them. RC_INVALID. */
 rc_t tls_trust_add(str pem, struct diag *why);
@@ -36,6 +58,8 @@ struct tls_identity_info {
     bool self_signed;
 };
 rc_t tls_identity_info_get(struct tls_identity_info *out); /* RC_NOT_FOUND */
+/* The further ones, from 0; false: that was the last. */
+bool tls_named_info(u32 at, char id[TLS_NAMED_ID_MAX], struct tls_identity_info *out);
 
 struct tls_stats {
     u64 handshakes, resumed, failed, handshake_us_total;

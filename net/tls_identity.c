@@ -189,14 +189,18 @@ static void names_text(const mbedtls_x509_crt *crt, char *to, size_t room) {
     }
 }
 
-static void describe(struct tls_identity *id) {
-    struct tls_identity_info *info = &id->info;
-    const mbedtls_x509_crt *crt = &id->chain;
+void tls_fingerprint(const mbedtls_x509_crt *crt, char to[96]) {
     u8 hash[32];
     (void)mbedtls_sha256(crt->raw.p, crt->raw.len, hash,
                          0); /* fails only without memory: it needs none */
     for (int i = 0; i < 32; i++)
-        (void)snprintf(info->fingerprint_sha256 + i * 3, 4, i < 31 ? "%02X:" : "%02X", hash[i]);
+        (void)snprintf(to + i * 3, 4, i < 31 ? "%02X:" : "%02X", hash[i]);
+}
+
+static void describe(struct tls_identity *id) {
+    struct tls_identity_info *info = &id->info;
+    const mbedtls_x509_crt *crt = &id->chain;
+    tls_fingerprint(crt, info->fingerprint_sha256);
     if (mbedtls_x509_dn_gets(info->subject, sizeof info->subject, &crt->subject) < 0)
         info->subject[0] = 0;
     if (mbedtls_x509_dn_gets(info->issuer, sizeof info->issuer, &crt->issuer) < 0)

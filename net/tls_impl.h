@@ -15,6 +15,7 @@ struct tls_identity {
     mbedtls_ssl_config settings;
     mbedtls_x509_crt chain;
     mbedtls_pk_context key;
+    char id[TLS_NAMED_ID_MAX]; /* of a further one */
     struct tls_identity_info info;
 };
 
@@ -27,6 +28,10 @@ void tls_words(int e, char *to, size_t room); /* what the library says about an 
 rc_t tls_settings_init(mbedtls_ssl_config *settings, int endpoint);
 struct tls_identity *tls_identity_current(void); /* NULL: none; the caller holds it */
 void tls_identity_release(struct tls_identity *id);
+/* Any thread: the one for a name, held; NULL: none of the further ones is. */
+struct tls_identity *tls_identity_named(str host);
+int tls_on_server_name(void *arg, mbedtls_ssl_context *ssl, const unsigned char *name, size_t n);
+void tls_fingerprint(const mbedtls_x509_crt *crt, char to[96]);
 mbedtls_x509_crt *tls_trust_store(void); /* what tls_trust_add collected */
 
 /* tls_trust.c */

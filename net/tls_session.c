@@ -36,7 +36,9 @@ struct flat { /* bytes that may change hands between threads: plain budget memor
 struct tls_session {
     mbedtls_ssl_context ssl;
     struct tls_identity *identity; /* NULL for a client */
+    struct tls_identity *named;    /* the one its client asked for by name; NULL: none such */
     struct tls_trust *trust;       /* NULL for a server */
+    struct tls_peer *peer;         /* the client's certificate; NULL: it showed none */
     struct stream *stream;         /* NULL: it has died, the worker still runs */
     struct tls_turn turn;          /* a server's */
     struct job job;
@@ -132,6 +134,8 @@ static void session_free(struct tls_session *t) {
     if (t->identity) tls_turn_end(&t->turn, false);
     mbedtls_ssl_free(&t->ssl);
     tls_identity_release(t->identity);
+    tls_identity_release(t->named);
+    memory_free(MEMORY_TLS, t->peer);
     tls_trust_release(t->trust);
     flat_free(&t->in);
     flat_free(&t->out);
@@ -171,6 +175,7 @@ static rc_t library_open(struct tls_session *t, const mbedtls_ssl_config *settin
         return RC_NO_MEMORY;
     }
     mbedtls_ssl_set_bio(&t->ssl, t, bio_send, bio_recv, NULL);
+    mbedtls_ssl_set_user_data_p(&t->ssl, t);
     return RC_OK;
 }
 
@@ -256,7 +261,27 @@ static void fail(struct tls_session *t, int e) {
     stream_queue(t->stream, EVENT_CLOSED);
 }
 
+/* The client asks for us by name: on a worker, within the handshake. No such name: the certificate
+ * for everybody. */
+int tls_on_server_name(void *arg, mbedtls_ssl_context *ssl, const unsigned char *name, size_t n) {
+    struct tls_session *t = mbedtls_ssl_get_user_data_p(ssl);
+    (void)arg;
+    if (!t->named) /* asked twice with a HelloRetryRequest */
+        t->named = tls_identity_named(str_of((const char *)name, n));
+    return t->named ? mbedtls_ssl_set_hs_own_cert(ssl, &t->named->chain, &t->named->key) : 0;
+}
+
+static void note_peer(struct tls_session *t) {
+    const mbedtls_x509_crt *crt = t->identity ? mbedtls_ssl_get_peer_cert(&t->ssl) : NULL;
+    if (!crt || !(t->peer = memory_zero(MEMORY_TLS, sizeof *t->peer))) return;
+    t->peer->verified = mbedtls_ssl_get_verify_result(&t->ssl) == 0;
+    if (mbedtls_x509_dn_gets(t->peer->subject, sizeof t->peer->subject, &crt->subject) < 0)
+        t->peer->subject[0] = 0;
+    tls_fingerprint(crt, t->peer->fingerprint_sha256);
+}
+
 static void handshake_over(struct tls_session *t) {
+    note_peer(t);
     t->ready = true;
     timer_stop(&t->timer);
     if (t->identity) tls_turn_end(&t->turn, true);
@@ -458,4 +483,8 @@ str tls_session_version(const struct stream *s) {
 str tls_session_alpn(const struct stream *s) {
     const char *name = s->tls->ready ? mbedtls_ssl_get_alpn_protocol(&s->tls->ssl) : NULL;
     return name ? str_from_c(name) : S("");
+}
+
+const struct tls_peer *tls_session_peer(const struct stream *s) {
+    return s->tls->peer;
 }

@@ -23,6 +23,7 @@ extern const u64 fact_flags; /* which facts are flags */
 /* Fills those of `wanted` and no others. `rq` NULL: a question by itself. Views of both. */
 void facts_of(struct facts *f, u64 wanted, const struct request *rq,
               const struct access_question *q);
+void facts_of_client(struct facts *f, const struct request *rq); /* its certificate alone */
 extern bool facts_logged; /* access.decisions is on */
 void facts_follow_settings(void); /* once, at start; before, they are read each time */
 value facts_value(struct heap *h, const struct facts *f, u64 now_ns); /* the input document */

@@ -11,6 +11,7 @@
 #include "app/config/config.h"
 #include "kernel/platform.h"
 #include "net/stream.h"
+#include "net/tls.h"
 
 enum kind { TEXT, FLAG, LIST, NUMBER };
 static const struct {
@@ -63,6 +64,14 @@ static void of_actor(struct facts *f, const struct actor *who) {
     if (who->mfa) f->flags |= FACT_BIT(ACTOR_MFA);
 }
 
+void facts_of_client(struct facts *f, const struct request *rq) {
+    const struct tls_peer *client = rq->http->client;
+    if (!client) return;
+    f->text[FACT_CLIENT_SUBJECT] = str_from_c(client->subject);
+    f->text[FACT_CLIENT_FINGERPRINT] = str_from_c(client->fingerprint_sha256);
+    if (client->verified) f->flags |= FACT_BIT(CLIENT_VERIFIED);
+}
+
 static void of_request(struct facts *f, u64 wanted, const struct request *rq) {
     f->text[FACT_METHOD] = or_empty(rq->http->method_text);
     f->text[FACT_PATH] = or_empty(rq->http->path);
@@ -70,12 +79,14 @@ static void of_request(struct facts *f, u64 wanted, const struct request *rq) {
     if (wanted & FACT_BIT(ADDRESS))
         f->text[FACT_ADDRESS] = net_address_text(&rq->http->peer, f->address, sizeof f->address);
     if (rq->http->secure) f->flags |= FACT_BIT(SECURE);
+    facts_of_client(f, rq);
 }
 
 void facts_of(struct facts *f, u64 wanted, const struct request *rq,
               const struct access_question *q) {
     f->flags = 0;
     f->text[FACT_METHOD] = f->text[FACT_PATH] = f->text[FACT_ROUTE] = f->text[FACT_ADDRESS] = S("");
+    f->text[FACT_CLIENT_SUBJECT] = f->text[FACT_CLIENT_FINGERPRINT] = S("");
     f->text[FACT_PERMISSION] = or_empty(q->permission);
     f->text[FACT_RESOURCE_ID] = or_empty(q->resource_id);
     f->text[FACT_RESOURCE_OWNER] = or_empty(q->resource_owner);

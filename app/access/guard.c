@@ -70,6 +70,7 @@ static bool lets_in(const struct access_policy *p, value data, const struct acto
         f.text[FACT_ADDRESS] = rq ? net_address_text(&rq->http->peer, f.address, sizeof f.address)
                                   : S("127.0.0.1");
         if (!rq || rq->http->secure) f.flags |= FACT_BIT(SECURE);
+        if (rq) facts_of_client(&f, rq);
         rc_t rc = access_ask(p, data, &f, &answer, &error);
         if (answer.allowed) continue;
         *failed |= rc != RC_OK;

@@ -74,7 +74,10 @@ READ(read_tls_waiting, tls_stats, tls_stats_get, s.waiting)
 READ(read_tls_in_progress, tls_stats, tls_stats_get, s.in_progress)
 double read_tls_expiry(void) {
     struct tls_identity_info info;
-    return tls_identity_info_get(&info) ? 0 : (double)(info.not_after_ns / NS_PER_S);
+    char id[TLS_NAMED_ID_MAX];
+    u64 first_ns = tls_identity_info_get(&info) ? 0 : info.not_after_ns;
+    for (u32 i = 0; tls_named_info(i, id, &info); i++) first_ns = MIN(first_ns, info.not_after_ns);
+    return (double)(first_ns / NS_PER_S);
 }
 
 READ(read_rx_frames, link_status, link_status_get, s.rx_frames)

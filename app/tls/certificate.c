@@ -10,6 +10,7 @@
  * private key leaves the database only for the TLS row: no answer, log line or audit row holds it.
  * A self-signed certificate that has ended is made anew at start; others are the operator's. */
 #include "app/tls/certificate.h"
+#include "app/tls/tls_app_impl.h"
 #include "app/audit/audit.h"
 #include "app/config/config.h"
 #include "app/reply.h"
@@ -20,15 +21,15 @@
 #include "net/tls.h"
 #include <stdio.h>
 
-#define PEM_KEY_MAX KIB(16)
-#define PEM_CHAIN_MAX KIB(64)
-
 static const char *const steps[] = {
     "CREATE TABLE tls_identity ("
     " id INTEGER PRIMARY KEY CHECK (id = 1),"
     " key_pem TEXT NOT NULL, chain_pem TEXT NOT NULL,"
     " source TEXT NOT NULL CHECK (source IN ('generated', 'uploaded')),"
     " changed_at INTEGER NOT NULL) STRICT;",
+    "CREATE TABLE tls_named ("
+    " name TEXT PRIMARY KEY, key_pem TEXT NOT NULL, chain_pem TEXT NOT NULL,"
+    " changed_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
     NULL,
 };
 static const struct db_schema schema = {.module = "tls", .steps = steps};
@@ -153,8 +154,28 @@ static void use_trusted(void) {
                   "why=%s", LOGSTR(str_from_c(why.text)));
 }
 
+/* How TLS is spoken here; before there is an identity. */
+static void use_rules(void) {
+    static bool said; /* start may come again, once there is a disk */
+    struct diag why = {0};
+    str ca = config_text("tls.client_ca");
+    bool required = config_bool("tls.client_required");
+    struct tls_server_rules rules = {.modern = config_bool("tls.modern"), .client_ca_pem = ca};
+    if (ca.len) rules.clients = required ? TLS_CLIENTS_REQUIRED : TLS_CLIENTS_ASKED;
+    if (said) return;
+    said = true;
+    if (required && !ca.len)
+        log_error("tls", "tls.client_required without tls.client_ca: no client can be vouched for, "
+                         "so none is asked");
+    if (tls_server_rules_set(&rules, &why))
+        log_error("tls", "tls.client_ca cannot be read; no client is vouched for", "why=%s",
+                  LOGSTR(str_from_c(why.text)));
+}
+
 static rc_t start(struct diag *why) {
     use_trusted();
+    use_rules();
+    named_start();
     rc_t rc = use_stored(why);
     if (rc == RC_INVALID)
         log_error("tls", "the stored certificate is not usable; a new one is made", "why=%s",
@@ -168,6 +189,16 @@ static rc_t start(struct diag *why) {
 
 /* ---- API ----------------------------------------------------------------------------------- */
 
+void certificate_members(struct json_writer *w, const struct tls_identity_info *info) {
+    json_text(w, "fingerprint_sha256", str_from_c(info->fingerprint_sha256));
+    json_text(w, "subject", str_from_c(info->subject));
+    json_text(w, "issuer", str_from_c(info->issuer));
+    json_text(w, "names", str_from_c(info->names));
+    json_time(w, "not_before", info->not_before_ns);
+    json_time(w, "not_after", info->not_after_ns);
+    json_bool(w, "self_signed", info->self_signed);
+}
+
 static void answer_info(struct request *rq) {
     struct tls_identity_info info;
     struct json_writer w;
@@ -177,13 +208,7 @@ static void answer_info(struct request *rq) {
     }
     json_open(&w, KIB(8));
     json_object(&w, NULL);
-    json_text(&w, "fingerprint_sha256", str_from_c(info.fingerprint_sha256));
-    json_text(&w, "subject", str_from_c(info.subject));
-    json_text(&w, "issuer", str_from_c(info.issuer));
-    json_text(&w, "names", str_from_c(info.names));
-    json_time(&w, "not_before", info.not_before_ns);
-    json_time(&w, "not_after", info.not_after_ns);
-    json_bool(&w, "self_signed", info.self_signed);
+    certificate_members(&w, &info);
     json_object_end(&w);
     reply_json(rq, 200, &w);
 }
@@ -235,6 +260,17 @@ static const struct route routes[] = {
                       "#CertificateUpload"),
     CERTIFICATE_ROUTE(HTTP_POST, "/api/v1/tls/certificate/generate", post_generate,
                       "tls:certificate:update", "A new key and self-signed certificate", NULL),
+    {.method = HTTP_GET, .pattern = "/api/v1/tls/certificates", .handle = named_list,
+     .access = ACCESS_ADMIN, .permission = "tls:certificate:read", .tag = "tls",
+     .summary = "All certificates in use, the one for everybody first",
+     .answer_schema = "#CertificateList"},
+    {.method = HTTP_PUT, .pattern = "/api/v1/tls/certificates/{name}", .handle = named_put,
+     .access = ACCESS_ADMIN, .permission = "tls:certificate:update", .tag = "tls",
+     .summary = "A further certificate, for clients that ask for a name it is valid for",
+     .body_schema = "#CertificateUpload", .answer_schema = "#CertificateList"},
+    {.method = HTTP_DELETE, .pattern = "/api/v1/tls/certificates/{name}", .handle = named_delete,
+     .access = ACCESS_ADMIN, .permission = "tls:certificate:update", .tag = "tls",
+     .summary = "Takes a further certificate out of use", .success = 204},
     {0},
 };
 static const struct module_schema schemas[] = {
@@ -244,6 +280,12 @@ static const struct module_schema schemas[] = {
      "\"string\"},\"not_before\":{\"type\":[\"string\",\"null\"]},\"not_after\":{\"type\":"
      "[\"string\",\"null\"]},\"self_signed\":{\"type\":\"boolean\"}},"
      "\"required\":[\"fingerprint_sha256\",\"self_signed\"]}"},
+    {"CertificateList",
+     "{\"type\":\"object\",\"properties\":{\"items\":{\"type\":\"array\",\"items\":{\"type\":"
+     "\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"fingerprint_sha256\":{\"type\":"
+     "\"string\"},\"names\":{\"type\":\"string\"},\"not_after\":{\"type\":[\"string\",\"null\"]}"
+     "}}}},"
+     "\"required\":[\"items\"]}"},
     {"CertificateUpload",
      "{\"type\":\"object\",\"properties\":{\"key\":{\"type\":\"string\",\"description\":\"PEM\"},"
      "\"chain\":{\"type\":\"string\",\"description\":\"PEM, the leaf first\"}},\"required\":"

@@ -262,6 +262,41 @@ TEST(replaced_while_connections_live) {
     quiet();
 }
 
+static void add_named(void *arg) {
+    struct diag why = {0};
+    (void)arg;
+    EXPECT_RC(tls_add_identity(S(""), str_from_c(other_key), str_from_c(other_cert), &why),
+              RC_INVALID);
+    EXPECT_RC(tls_add_identity(S("a"), str_from_c(key_pem), str_from_c(other_cert), &why),
+              RC_INVALID);
+    for (u32 i = 0; i < 2; i++) /* again is instead */
+        EXPECT_OK(tls_add_identity(S("a"), str_from_c(other_key), str_from_c(other_cert), &why));
+    fiber_done = true;
+}
+
+static int handshake_as(const char *trust, const char *name) {
+    struct client *c = client_open(MBEDTLS_SSL_VERSION_TLS1_3, trust, name);
+    int e = client_handshake(c);
+    client_close(c);
+    return e;
+}
+
+TEST(the_name_asked_for_decides) {
+    struct tls_identity_info info;
+    char id[TLS_NAMED_ID_MAX];
+    begin();
+    EXPECT(handshake_as(other_cert, "other.test") != 0);
+    run_fiber(add_named, NULL);
+    EXPECT(tls_named_info(0, id, &info) && !tls_named_info(1, id, &info));
+    EXPECT_STR(str_from_c(id), S("a"));
+    EXPECT_EQ(handshake_as(other_cert, "other.test"), 0);
+    EXPECT_EQ(handshake_as(cert_pem, "example.test"), 0);
+    EXPECT_OK(tls_remove_identity(S("a")));
+    EXPECT_RC(tls_remove_identity(S("a")), RC_NOT_FOUND);
+    EXPECT(handshake_as(other_cert, "other.test") != 0);
+    quiet();
+}
+
 TEST(what_does_not_fit_is_refused) {
     char cut[4096];
     begin();
