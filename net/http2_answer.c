@@ -13,8 +13,6 @@
 #include "kernel/core/memory.h"
 #include "kernel/platform.h"
 
-#define CACHED_LINES 8u
-#define LINE_FIELDS_MAX 24u
 #define OWN_FIELDS 6u /* :status, date, x-request-id, content-type, content-length, retry-after */
 
 /* ---- Fields ---------------------------------------------------------------------------------- */
@@ -40,9 +38,9 @@ static u32 count_lines(str lines) {
 }
 
 /* "Name: value\r\n" each, checked by those who made them, into `to` with names in lower case. */
-static u32 fields_of(str lines, char *to, nghttp2_nv *nv, u32 room, u8 flags) {
+static u32 fields_of(str lines, char *to, nghttp2_nv *nv, u32 room) {
     u32 n = 0;
-    memcpy(to, lines.ptr, lines.len);
+    if (lines.len) memcpy(to, lines.ptr, lines.len);
     str rest = str_of(to, lines.len), line;
     while (rest.len && n < room && str_split(&rest, '\n', &line)) {
         size_t colon = str_find_byte(line, ':');
@@ -51,29 +49,10 @@ static u32 fields_of(str lines, char *to, nghttp2_nv *nv, u32 room, u8 flags) {
         for (size_t i = 0; i < colon; i++)
             if (name[i] >= 'A' && name[i] <= 'Z') name[i] = (char)(name[i] + 32);
         str key = str_of(name, colon);
-        if (!of_connection(key)) nv[n++] = nv_of(key, str_trim(str_skip(line, colon + 1)), flags);
+        if (!of_connection(key))
+            nv[n++] = nv_of(key, str_trim(str_skip(line, colon + 1)), NGHTTP2_NV_FLAG_NONE);
     }
     return n;
-}
-
-/* Constant lines live for ever, so what they mean is found out once. */
-static const nghttp2_nv *constant_fields(str lines, u32 *count) {
-    static struct cached {
-        const char *ptr;
-        u32 count;
-        nghttp2_nv nv[LINE_FIELDS_MAX];
-        char text[HTTP_LINES_MAX];
-    } cached[CACHED_LINES];
-    *count = 0;
-    if (!lines.len) return NULL;
-    struct cached *c = cached;
-    while (c < cached + CACHED_LINES - 1 && c->ptr && c->ptr != lines.ptr) c++;
-    if (c->ptr != lines.ptr) {
-        c->ptr = lines.ptr;
-        c->count = fields_of(lines, c->text, c->nv, LINE_FIELDS_MAX, NGHTTP2_NV_FLAG_NONE);
-    }
-    *count = c->count;
-    return c->nv;
 }
 
 static str digits(u64 n, char room[20]) {
@@ -153,11 +132,10 @@ static rc_t out_wait(struct http_active *a) {
 /* `body`: DATA follow. */
 static rc_t head(struct http_active *a, str content_type, s64 length, bool body) {
     char status[20], size[20];
-    u32 constant_count;
-    const nghttp2_nv *constant = constant_fields(a->lines, &constant_count);
-    u32 room = OWN_FIELDS + constant_count + count_lines(str_of(a->extra, a->extra_len));
+    str extra = str_of(a->extra, a->extra_len);
+    u32 room = OWN_FIELDS + count_lines(a->lines) + count_lines(extra);
     nghttp2_nv *nv = arena_alloc(&a->arena, room * sizeof *nv);
-    char *names = arena_alloc(&a->arena, a->extra_len + 1);
+    char *names = arena_alloc(&a->arena, a->lines.len + extra.len + 1);
     str date = http_date_now();
     u32 n = 0;
     if (!nv || !names) return RC_NO_MEMORY;
@@ -170,9 +148,8 @@ static rc_t head(struct http_active *a, str content_type, s64 length, bool body)
     if (length >= 0 && a->x.status >= 200 && a->x.status != 204) /* RFC 9110 8.6 */
         nv[n++] = nv_of(S("content-length"), digits((u64)length, size),
                         NGHTTP2_NV_FLAG_NO_COPY_NAME);
-    if (constant_count) memcpy(nv + n, constant, constant_count * sizeof *nv);
-    n += constant_count;
-    n += fields_of(str_of(a->extra, a->extra_len), names, nv + n, room - n, NGHTTP2_NV_FLAG_NONE);
+    n += fields_of(a->lines, names, nv + n, room - n);
+    n += fields_of(extra, names + a->lines.len, nv + n, room - n);
     return submit(a->http2, nv, n, body);
 }
 
