@@ -268,6 +268,39 @@ TEST(machine_data_index) {
 static bool stop_now(void *arg) { return ++*(int *)arg > 1; }
 static u64 late(void) { return 1000; }
 
+/* What is asked for each of a loop is gone over once: each turn would cost as many steps. */
+TEST(machine_groups) {
+    struct world w;
+    world_open(&w, "package t\n"
+                   "pairs := [{\"a\": x % 10, \"b\": x} | some x in numbers.range(1, 1000)]\n"
+                   "by[k] := n if { some k in numbers.range(1, 100); l := [p.b | some p in pairs; "
+                   "p.a == k]; n := count(l) }\n"
+                   "same[k] := n if { some k in numbers.range(1, 100); l := {i | pairs[i].a = k}; "
+                   "n := count(l) }\n"
+                   "plain[k] := n if { some k in numbers.range(1, 100); l := [p.b | some p in pairs; "
+                   "p.a == k; not p.b == 7]; n := count(l) }\n");
+    w.ask.limits.steps_max = 20000;
+    EXPECT_STR(answer(&w, "x := [data.t.by[1], data.t.by[9], data.t.by[10]]; count(data.t.by, 100)"),
+               S("{\"x\": [100, 100, 0]}"));
+    EXPECT_STR(answer(&w, "x := [data.t.same[1], data.t.same[9], data.t.same[10]]; "
+                          "count(data.t.same, 100)"),
+               S("{\"x\": [100, 100, 0]}"));
+    EXPECT_STR(answer(&w, "count(data.t.plain, x)"),
+               S("the steps allowed for a query are used up"));
+    world_close(&w);
+    PI("p := [[x, ys] | some x in [1, \"b\", 1.0, 7]; ys := [k | input.m[k] == x]]",
+       "{\"m\": {\"a\": 1, \"b\": \"b\", \"c\": 1.0}}",
+       "[[1, [\"a\", \"c\"]], [\"b\", [\"b\"]], [1.0, [\"a\", \"c\"]], [7, []]]");
+    PI("p := {x: ys | some x in input.xs; ys := {e.to | some e in input.es; e.from == x}}",
+       "{\"xs\": [1, 2], \"es\": [{\"from\": 1, \"to\": 2}, {\"from\": 1, \"to\": 3}, {\"to\": 1}]}",
+       "{1: {2, 3}, 2: set()}");
+    PI("q[x] := n if { some x in [1, 2]; l := [y | input.m[y] = x]; n := count(l) }\n"
+       "p := [q[2], q] if q[1] == 2",
+       "{\"m\": {\"a\": 1, \"b\": 2, \"c\": 1}}", "[1, {1: 2, 2: 1}]");
+    PI("p := [l | some x in [1, 2]; l := [y | input.m[y] = x] with input as {\"m\": [x]}]",
+       "{\"m\": {\"a\": 1}}", "[[0], [0]]");
+}
+
 TEST(machine_limits) {
     struct world w;
     world_open(&w, "package t\np := [x | some x in numbers.range(1, 100); some y in numbers.range(1, 1000)]\n"

@@ -84,11 +84,25 @@ static void grow_collection(struct grower *g) {
 /* Of a type the compiler cannot know. */
 static void grow_any(struct grower *g) { GROW("id("), grow_term(g), GROW(")"); }
 
+/* For each of a loop, what has its value elsewhere: worked out once for all turns. */
+static void grow_group(struct grower *g, u32 v) {
+    static const char *const lists[] = {"input.xs", "input.o", "data.d.xs", "data.d.o", "input"};
+    u32 found = g->vars++, r = g->rules ? pick(g, g->rules) : 0;
+    bool set = pick(g, 2), plain = !g->rules || g->kinds[r] == 'f' || pick(g, 2);
+    GROW("some v%u in ", v), grow_collection(g);
+    GROW("; v%u := %cw%u | ", found, set ? '{' : '[', found);
+    if (plain) GROW("%s[w%u]", lists[pick(g, ARRAY_LEN(lists))], found);
+    else GROW("p%u[w%u]", r, found);
+    if (!pick(g, 3)) GROW(".k");
+    GROW(" == v%u%c", v, set ? '}' : ']');
+    if (g->scope_count < ARRAY_LEN(g->scope)) g->scope[g->scope_count++] = found;
+}
+
 static void grow_expr(struct grower *g) {
     static const char *const tests[] = {"==", "!=", "<", ">=", "<="};
     u32 v = 0;
-    u32 shape = pick(g, 12);
-    if (shape < 5 || shape == 8 || shape == 9) v = g->vars++;
+    u32 shape = pick(g, 13);
+    if (shape < 5 || (shape >= 8 && shape <= 10)) v = g->vars++;
     switch (shape) {
     case 0: GROW("some v%u in ", v), grow_collection(g); goto named;
     case 1: GROW("some k%u, v%u in ", v, v), grow_collection(g); goto named;
@@ -103,6 +117,7 @@ static void grow_expr(struct grower *g) {
         return;
     case 8: GROW("v%u := ", v), grow_reference(g), GROW(" with input as "), grow_term(g); goto named;
     case 9: GROW("v%u = ", v), grow_any(g), GROW(" + %u", pick(g, 3)); goto named;
+    case 10: grow_group(g, v); goto named;
     default: grow_any(g), GROW(" %s ", tests[pick(g, ARRAY_LEN(tests))]), grow_term(g); return;
     }
 named:

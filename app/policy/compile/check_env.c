@@ -283,16 +283,17 @@ static const struct type *type_of_closure(struct checker *k, struct type_env *en
     u32 before = k->found.count;
     struct type_env *own = env_push(k, env);
     check_body(k, own, t->comprehension.body);
-    bool wrong = k->found.count > before;
-    if (wrong && !k->outermost) return NULL;
-    if (wrong) k->found.count = before; /* it finds nothing, but is there */
-    const struct type *of = wrong ? &type_any : env_get(k, own, t->comprehension.head);
+    if (k->found.count > before && !k->outermost) return NULL;
+    /* What finds nothing is there, and equal to all other collections of nothing. */
+    bool any = k->outermost;
+    if (any) k->found.count = before;
+    const struct type *of = any ? &type_any : env_get(k, own, t->comprehension.head);
     switch (t->kind) {
     case AST_ARRAY_COMPREHENSION: return type_array(c->heap, NULL, 0, of);
     case AST_SET_COMPREHENSION: return type_set(c->heap, of);
     default:
         return type_object(c->heap, NULL, 0,
-                           wrong ? &type_any : env_get(k, own, t->comprehension.key), of);
+                           any ? &type_any : env_get(k, own, t->comprehension.key), of);
     }
 }
 

@@ -31,6 +31,7 @@ struct plan {
     u32 caller;             /* register: number of the body that called the unit */
     const struct compiled_query *written; /* names of the query's variables; NULL: a rule's */
     u32 look;               /* of the loop being planned; NOWHERE: none */
+    struct group *groups;   /* comprehensions worked out once for all turns of a loop */
     struct index *pending;  /* an index of this unit, its entries still labels */
     struct insn spare;      /* written instead of code when memory is used up */
     struct plan_var none;
@@ -88,5 +89,9 @@ void plan_call(struct plan *pl, struct ast_term *const *terms, u32 count, u32 ca
                const struct ast_location *at);
 /* ---- Loops that can be looked up (plan_look.c) ---- */
 u32 plan_look(struct plan *pl, const struct ast_body *body, u32 at);
+const struct ast_term *plan_base_loop(struct plan *pl, const struct ast_expr *e);
+/* ---- Comprehensions within loops (plan_group.c) ---- */
+void plan_groups(struct plan *pl, const struct ast_body *b);
+bool plan_grouped(struct plan *pl, const struct ast_term *t, u32 into);
 /* ---- Rules (plan_rule.c) ---- */
 void plan_node(struct plan *pl, struct node *n);

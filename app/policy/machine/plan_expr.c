@@ -200,6 +200,7 @@ void plan_call(struct plan *pl, struct ast_term *const *terms, u32 count, u32 ca
 /* ---- Closures ---- */
 
 void plan_body(struct plan *pl, const struct ast_body *b) {
+    plan_groups(pl, b);
     for (u32 i = 0; i < b->count && !pl->failed; i++) {
         pl->look = plan_look(pl, b, i);
         plan_expr(pl, b->exprs[i], NOWHERE);
@@ -288,6 +289,7 @@ static void plan_logical(struct plan *pl, const struct ast_logical *l) {
 }
 
 void plan_comprehension(struct plan *pl, const struct ast_term *t, u32 into) {
+    if (plan_grouped(pl, t, into)) return;
     u32 outer = pl->fail, end = plan_label(pl), mark = pl->log_count;
     u32 builder = plan_register(pl, 1);
     enum value_kind kind = t->kind == AST_ARRAY_COMPREHENSION ? VALUE_ARRAY

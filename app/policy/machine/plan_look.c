@@ -92,8 +92,8 @@ static void read_expr(struct looking *l, const struct ast_expr *e) {
     else if (named(e, "internal", "member_2")) add_test(l, LOOK_HOLDS, field_of(l, b), known(l, a));
 }
 
-/* x = data.path[_], all of it base documents. */
-static const struct ast_term *loop_variable(struct plan *pl, const struct ast_expr *e) {
+/* The x of x = data.path[_], all of it base documents; NULL: something else. */
+const struct ast_term *plan_base_loop(struct plan *pl, const struct ast_expr *e) {
     if (e->negated || e->with_count || e->kind != AST_EXPR_CALL || e->count != 3 ||
         !named(e, "eq", NULL))
         return NULL;
@@ -114,7 +114,7 @@ static const struct ast_term *loop_variable(struct plan *pl, const struct ast_ex
 
 /* Plans what the tests need, and says which look the loop is to use; NOWHERE: none. */
 u32 plan_look(struct plan *pl, const struct ast_body *body, u32 at) {
-    const struct ast_term *var = loop_variable(pl, body->exprs[at]);
+    const struct ast_term *var = plan_base_loop(pl, body->exprs[at]);
     if (!var) return NOWHERE;
     struct looking *l = heap_alloc(&pl->p->heap, sizeof *l);
     if (!l) return NOWHERE;

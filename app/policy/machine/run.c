@@ -699,6 +699,12 @@ helped:
         R(i->a) = b ? value_builder_close(b) : value_null();
         GO_ON;
     }
+    DO(GROUP)
+    R(i->a) = loop_groups_make(&e->heap, R(i->b), i->n);
+    GO_ON;
+    DO(GROUPED)
+    R(i->a) = loop_groups_get(&e->heap, R(i->b), V(i->c), i->n);
+    GO_ON;
     DO(DOC)
     R(i->a) = doc_open(&e->heap);
     GO_ON;

@@ -158,6 +158,10 @@ const struct mock *mock_find(const struct evaluation *e, int kind, u32 target);
 value value_patch(struct heap *h, value into, const value *path, u32 count, value v);
 value value_merge(struct heap *h, value a, value b);
 
+/* ---- group.c ---- */
+value loop_groups_make(struct heap *h, value pairs, u32 kind);
+value loop_groups_get(struct heap *h, value groups, value key, u32 kind);
+
 /* ---- document.c ---- */
 value doc_open(struct heap *h);
 /* False: "object keys must be unique". */
