@@ -3,8 +3,8 @@
  *
  * Only whole answers (200) that the upstream did not code itself, that are text, not small, not a
  * stream of events, and that may be transformed (no `no-transform`); never for a client that did
- * not say it takes gzip. The coded bytes are another representation: a strong ETag becomes weak, the
- * length is not told, ranges are not offered, and Vary says what it depends on.
+ * not say it takes gzip. The coded bytes are another representation: a strong ETag becomes weak,
+ * the length is not told, ranges are not offered, and Vary says what it depends on.
  *
  * One state takes about 48 KiB (12 bits of window); without memory the answer passes as it is. A
  * secret in the same page as a client's text can be guessed by length (BREACH), so it is a route's
