@@ -27,6 +27,12 @@ static bool quiet(const struct client *c) {
            pubsub_count(c) || c->channels.count;
 }
 
+/* Answers once per channel, and to RESP3 by pushes alone. */
+static bool leaves(str word) {
+    return str_eq_nocase(word, S("unsubscribe")) || str_eq_nocase(word, S("punsubscribe")) ||
+           str_eq_nocase(word, S("sunsubscribe"));
+}
+
 /* It stops the clock of the test. */
 static bool left_out(str line) { return str_eq_nocase(str_take(line, 5), S("debug")); }
 
@@ -44,8 +50,8 @@ static void one(str line) {
     if (line.len >= sizeof words || left_out(str_trim(line))) return;
     if (resp_unquote(line, words, span, ARRAY_LEN(span), &argc) || !argc) return;
     for (u32 i = 0; i < argc; i++) argv[i] = str_of(words + span[i].at, span[i].len);
-    if (c->held || c->closing || c->dead) return;
-    bool before = quiet(c);
+    if (c->held || c->closing || c->dead || (leaves(argv[0]) && c->in_multi)) return;
+    bool before = quiet(c) || leaves(argv[0]);
     cache_forget(c);
     cache_run(c, argc, argv);
     char *raw = cache_raw(c, &n);

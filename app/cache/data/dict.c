@@ -65,6 +65,10 @@ void dict_close(struct dict *d) {
     dict_open(d, d->key_at);
 }
 
+void dict_close_empty(struct dict *d) {
+    if (!d->count && !d->held) dict_close(d);
+}
+
 /* ---- Growing and shrinking by one bucket ----------------------------------------------------- */
 
 /* Bucket b exists and is empty. */

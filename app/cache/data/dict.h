@@ -23,6 +23,7 @@ struct dict {
 };
 
 void dict_open(struct dict *d, size_t key_at);
+void dict_close_empty(struct dict *d); /* gives its memory back if nobody is in it or walks it */
 void dict_close(struct dict *d); /* must be empty of nodes, or they are the caller's to free */
 static inline str dict_key(const struct dict *d, const struct node *n) {
     return str_of((const char *)n + d->key_at, n->len);

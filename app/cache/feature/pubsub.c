@@ -68,6 +68,7 @@ static void channel_drop(enum kind kind, struct channel *ch) {
     (void)dict_remove(&channels[kind], str_of(ch->name, ch->node.len));
     memory_free(MEMORY_CONNECTIONS, ch->listeners);
     memory_free(MEMORY_CONNECTIONS, ch);
+    dict_close_empty(&channels[kind]);
 }
 
 static bool join(struct client *c, enum kind kind, str name) {

@@ -174,6 +174,7 @@ static void key_forget(struct tracked_key *k) {
     totals.items -= k->count;
     cache_free(k->readers);
     cache_free(k);
+    dict_close_empty(&tracked);
 }
 
 static void key_read(struct client *c, str key) {

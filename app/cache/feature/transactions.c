@@ -43,6 +43,7 @@ static void watch_drop(struct watch *w) {
     if (!key->first) {
         (void)dict_remove(&watched, dict_key(&watched, &key->node));
         memory_free(MEMORY_CONNECTIONS, key);
+        dict_close_empty(&watched);
     }
     memory_free(MEMORY_CONNECTIONS, w);
 }

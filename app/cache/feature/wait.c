@@ -80,6 +80,7 @@ static void key_drop(struct waited_key *w) {
     if (w->first || w->ready) return;
     (void)dict_remove(&waited, str_of(w->key, w->node.len));
     memory_free(MEMORY_CONNECTIONS, w);
+    dict_close_empty(&waited);
 }
 
 static void make_ready(struct waited_key *w) {
