@@ -91,10 +91,15 @@ def empty_database():
     """The first page of a new database, as storage/layout.h's struct layout_sqlite_header says."""
     page = bytearray(4096)
     page[0:16] = b"SQLite format 3\0"
-    struct.pack_into(">HBBBBBBIIIIIIIIIII", page, 16, 4096, 2, 2, 0, 64, 32, 32, 1, 1, 0, 0, 0, 4, 0, 0, 1, 0, 0)
+    struct.pack_into(">HBBBBBBIIIIIIIIIII", page, 16, 4096, 2, 2, 8, 64, 32, 32, 1, 1, 0, 0, 0, 4, 0, 0, 1, 0, 0)
     page[68:72] = b"OPOL"
     struct.pack_into(">II", page, 92, 1, 3053004)
-    struct.pack_into(">BHHHB", page, 100, 13, 0, 0, 4096, 0)
+    struct.pack_into(">BHHHB", page, 100, 13, 0, 0, 4096 - 8, 0)
+    a = b = 0  # its sum, as storage/sum.h says
+    for even, odd in struct.iter_unpack("<II", page[:-8]):
+        a = (a + even + b) & 0xffffffff
+        b = (b + odd + a) & 0xffffffff
+    struct.pack_into("<II", page, 4096 - 8, a, b)
     return bytes(page)
 
 
