@@ -6,32 +6,16 @@ and speaks TLS with a certificate of an authority made for it.
         s.url("/x"); s.requests             what came: method, path, headers (lower case), body
     with Server(tls=True) as s: s.ca        PEM of the authority to trust
 """
-import datetime
 import gzip
 import http.server
-import os
-import shutil
 import socketserver
 import ssl
-import subprocess
-import tempfile
 import threading
 import time
 
+from authority import Authority
+
 APPLIANCE_SEES = "10.0.2.2"  # this machine's loopback through the user-mode network
-AUTHORITY = """[ca]
-default_ca = here
-[here]
-dir = .
-database = index.txt
-new_certs_dir = .
-rand_serial = yes
-unique_subject = no
-default_md = sha256
-policy = names
-[names]
-commonName = supplied
-"""
 
 
 class Seen:
@@ -95,7 +79,6 @@ class Server:
         self.http = Threads(("127.0.0.1", 0), Handler)
         self.http.owner = self
         self.port = self.http.server_address[1]
-        self.directory = tempfile.mkdtemp(prefix="openpolicy-server-")
         if tls:
             self._certify()
 
@@ -117,42 +100,20 @@ class Server:
                 self.changed.wait(left)
             return list(self.requests)
 
-    def _openssl(self, *args, text=None):
-        subprocess.run(("openssl",) + args, cwd=self.directory, check=True, input=text,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
-
-    def _signed(self, name, extension, *by):
-        """A key and a certificate valid since yesterday: `openssl req -x509` and `x509 -req` make
-        them valid from this second on, and the appliance's clock may be a second behind ours."""
-        def write(file, text):
-            with open(os.path.join(self.directory, file), "w") as f:
-                f.write(text)
-        write("ca.conf", AUTHORITY)
-        write("index.txt", "")
-        write(f"{name}.ext", extension + "\n")
-        self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", f"{name}.key",
-                      "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        day = datetime.timedelta(days=1)
-        now = datetime.datetime.now(datetime.timezone.utc)
-        self._openssl("ca", "-batch", "-notext", "-config", "ca.conf", "-startdate", f"{now - day:%Y%m%d%H%M%SZ}",
-                      "-enddate", f"{now + 30 * day:%Y%m%d%H%M%SZ}", "-extfile", f"{name}.ext", "-in", f"{name}.csr",
-                      "-out", f"{name}.pem", *by)
-        return [open(os.path.join(self.directory, f"{name}.{e}")).read() for e in ("pem", "key")]
-
     def certificate(self, name, extension):
         """A key and a certificate of our authority: two PEM texts."""
-        return self._signed(name, extension, "-cert", "ca.pem", "-keyfile", "ca.key")
+        made = self.authority.make(name, extension)
+        return [made["chain"], made["key"]]
 
     def _certify(self):
-        self.ca, _ = self._signed("ca", "basicConstraints=critical,CA:TRUE\nsubjectKeyIdentifier=hash", "-selfsign",
-                                  "-keyfile", "ca.key")
+        self.authority = Authority()
+        self.ca = self.authority.pem
         self.certificate(self.name, f"subjectAltName=DNS:{self.name},IP:{APPLIANCE_SEES},IP:127.0.0.1")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(os.path.join(self.directory, f"{self.name}.pem"),
-                                os.path.join(self.directory, f"{self.name}.key"))
+        context.load_cert_chain(self.authority.path(f"{self.name}.pem"), self.authority.path(f"{self.name}.key"))
         if self.client_ca:
             context.verify_mode = ssl.CERT_REQUIRED
-            context.load_verify_locations(os.path.join(self.directory, "ca.pem"))
+            context.load_verify_locations(self.authority.path("ca.pem"))
         self.http.socket = context.wrap_socket(self.http.socket, server_side=True,
                                                do_handshake_on_connect=False)
 
@@ -163,4 +124,5 @@ class Server:
     def __exit__(self, *unused):
         self.http.shutdown()
         self.http.server_close()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        if self.tls:
+            self.authority.close()

@@ -2,47 +2,12 @@
 """test_certificates.py: further certificates by the name a client asks for, certificates of clients,
 TLS 1.3 alone; as Python's ssl and openssl s_client see it."""
 import hashlib
-import os
 import socket
 import ssl
 import subprocess
-import tempfile
 
 from appliance import Appliance, AppliancePerClass, read_all
-
-
-class Authority:
-    """Makes certificates; all files lie in one directory."""
-
-    def __init__(self):
-        self.directory = tempfile.TemporaryDirectory()
-        self.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
-                     "ca.key", "-out", "ca.pem", "-days", "30", "-subj", "/CN=Authority", "-addext",
-                     "basicConstraints=critical,CA:TRUE")
-        self.pem = self.read("ca.pem")
-
-    def openssl(self, *arguments):
-        subprocess.run(("openssl",) + arguments, cwd=self.directory.name, check=True, timeout=60,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def path(self, name):
-        return os.path.join(self.directory.name, name)
-
-    def read(self, name):
-        with open(self.path(name)) as f:
-            return f.read()
-
-    def make(self, name, extension, days="30"):
-        self.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
-                     f"{name}.key", "-out", f"{name}.csr", "-subj", f"/O=Test/CN={name}")
-        with open(self.path(f"{name}.ext"), "w") as f:
-            f.write(extension + "\n")
-        self.openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
-                     "-days", days, "-extfile", f"{name}.ext", "-out", f"{name}.pem")
-        return {"key": self.read(f"{name}.key"), "chain": self.read(f"{name}.pem")}
-
-    def close(self):
-        self.directory.cleanup()
+from authority import Authority
 
 
 def fingerprint(pem):
@@ -99,7 +64,7 @@ class ByName(AppliancePerClass):
 
     def test_the_metric_is_of_the_first_to_end(self):
         a, token = self.a, self.a.login()
-        soon = self.authority.make("soon", "subjectAltName=DNS:soon.example.org", days="2")
+        soon = self.authority.make("soon", "subjectAltName=DNS:soon.example.org", days=2)
 
         def expiry():
             text = a.get("/metrics", token=token).body.decode()

@@ -95,7 +95,6 @@ REFUSED = [
     ("dot dot escaped", b"GET /%2e%2e/healthz HTTP/1.1\r\nHost: a\r\n\r\n", {400}),
     ("dot dot half escaped", b"GET /x/.%2e/healthz HTTP/1.1\r\nHost: a\r\n\r\n", {400}),
     ("TLS hello", bytes.fromhex("160301004a0100004603035f") + b"\0" * 64, {400}),
-    ("HTTP/2 preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", {400, 505}),
     ("only CRs", b"\r\r\r\r\r\r\n\r\n", {400}),
     ("random", bytes(random.Random(7).randrange(256) for _ in range(200)) + b"\r\n\r\n", {400}),
 ]
