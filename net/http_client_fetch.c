@@ -8,7 +8,7 @@
 #include "kernel/core/fiber.h"
 #include "kernel/core/memory.h"
 #include "net/http_client_impl.h"
-#include <zlib.h>
+#include "net/zlib_memory.h"
 
 enum { STEP = 32768, PIECE = 8192, GZIP_WINDOW = 15 + 16 };
 
@@ -19,15 +19,6 @@ struct fetching {
     char piece[PIECE]; /* the stream's bytes may move while others run */
 };
 
-static void *z_alloc(void *unused, unsigned count, unsigned size) {
-    (void)unused;
-    return memory_alloc(MEMORY_REQUESTS, (size_t)count * size);
-}
-static void z_free(void *unused, void *p) {
-    (void)unused;
-    memory_free(MEMORY_REQUESTS, p);
-}
-
 static void fetching_free(void *arg) {
     struct fetching *f = arg;
     if (f->begun) (void)inflateEnd(&f->z);
@@ -36,7 +27,7 @@ static void fetching_free(void *arg) {
 }
 
 static rc_t gzip_begin(struct fetching *f) {
-    f->z = (z_stream){.zalloc = z_alloc, .zfree = z_free};
+    f->z = ZLIB_STREAM;
     if (inflateInit2(&f->z, GZIP_WINDOW) != Z_OK) return RC_NO_MEMORY;
     f->begun = true;
     return RC_OK;

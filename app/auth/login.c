@@ -436,6 +436,22 @@ static void proof_refused(struct request *rq, const struct login_proof *p) {
         reply_problem(rq, 401, "login_failed", "The sign-in is over or was refused; begin again.");
 }
 
+/* `old`: the session this browser had before. */
+static void second_done(struct request *rq, rc_t rc, struct attempt *a,
+                        struct session_start *session, str old) {
+    if (rc) {
+        reply_rc(rq, rc, "Recording the login");
+        return;
+    }
+    if (a->stage != STAGE_IN) {
+        stage_answer(rq, a);
+        return;
+    }
+    if (session->ended_others) token_cache_drop_user(a->user.id);
+    if (old.ptr) token_cache_drop_session(old);
+    signed_in(rq, a, session);
+}
+
 void login_proved(struct request *rq, const struct login_proof *p) {
     struct attempt a = {.cookie = p->cookie, .remember = p->remember, .second = true};
     struct session_start session;
@@ -447,17 +463,7 @@ void login_proved(struct request *rq, const struct login_proof *p) {
         proof_refused(rq, p);
         return;
     }
-    if (rc) {
-        reply_rc(rq, rc, "Recording the login");
-        return;
-    }
-    if (a.stage != STAGE_IN) {
-        stage_answer(rq, &a);
-        return;
-    }
-    if (session.ended_others) token_cache_drop_user(a.user.id);
-    if (old.ptr) token_cache_drop_session(old);
-    signed_in(rq, &a, &session);
+    second_done(rq, rc, &a, &session, old);
 }
 
 void login_second_post(struct request *rq) {
@@ -478,17 +484,7 @@ void login_second_post(struct request *rq) {
         reply_problem(rq, 401, "mfa_token_refused", "This sign-in is over; begin again.");
         return;
     }
-    if (rc) {
-        reply_rc(rq, rc, "Recording the login");
-        return;
-    }
-    if (a.stage != STAGE_IN) {
-        stage_answer(rq, &a);
-        return;
-    }
-    if (session.ended_others) token_cache_drop_user(a.user.id);
-    if (old.ptr) token_cache_drop_session(old);
-    signed_in(rq, &a, &session);
+    second_done(rq, rc, &a, &session, old);
 }
 
 /* ---- Refresh --------------------------------------------------------------------------------- */

@@ -11,7 +11,7 @@
  * to switch on. Always true: `end` writes the trailer, or the client sees a broken body. */
 #include "app/gateway/compress.h"
 #include "kernel/core/memory.h"
-#include <zlib.h>
+#include "net/zlib_memory.h"
 
 enum { WINDOW_BITS = 12, GZIP = 16, MEMORY_LEVEL = 5, LEVEL = 4, SMALL = 1024 };
 enum { CODED_MAX = 8192 };
@@ -20,15 +20,6 @@ struct compress {
     z_stream z;
     char out[CODED_MAX];
 };
-
-static void *z_alloc(void *unused, unsigned count, unsigned size) {
-    (void)unused;
-    return memory_alloc(MEMORY_REQUESTS, (size_t)count * size);
-}
-static void z_free(void *unused, void *p) {
-    (void)unused;
-    memory_free(MEMORY_REQUESTS, p);
-}
 
 static bool is_text(str type) {
     static const char *const list[] = {"application/json",       "application/javascript",
@@ -70,7 +61,7 @@ static void end_coder(void *arg) {
 struct compress *compress_open(struct arena *a) {
     struct compress *c = arena_alloc(a, sizeof *c);
     if (!c) return NULL;
-    c->z = (z_stream){.zalloc = z_alloc, .zfree = z_free};
+    c->z = ZLIB_STREAM;
     if (deflateInit2(&c->z, LEVEL, Z_DEFLATED, WINDOW_BITS + GZIP, MEMORY_LEVEL,
                      Z_DEFAULT_STRATEGY) != Z_OK)
         return NULL;
