@@ -23,6 +23,7 @@
 struct statement {
     sqlite3_stmt *handle;
     const char *sql; /* the handle's own copy */
+    size_t sql_len;
     u32 hash;
     int parameters;
     bool busy;  /* somebody runs it */

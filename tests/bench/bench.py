@@ -4,6 +4,7 @@
 
     python3 tests/bench/bench.py [--runs N] [--seconds S] [--only WORD]... [--out FILE]
     python3 tests/bench/bench.py --profile policy_post.c1 [--rows N] [--callers FUNCTION]...   see profile.py
+    python3 tests/bench/bench.py --profile boot
 
 Load comes over a tap, in a network namespace made for the purpose (`unshare -rn`: no privileges
 needed), never over QEMU's user network, which is 3 to 5 times slower. wrk makes it. Each figure is
@@ -518,6 +519,19 @@ def load_instructions(figures, seconds, directory):
     figures.show()
 
 
+def boot_profile(figures, options, directory):
+    """Instructions and calls of a second start up to its first answer, by function."""
+    counter, disk = os.path.join(directory, "count"), os.path.join(directory, "profile.img")
+    elf = os.path.join(TOP, "build/guest/openpolicy.debug.elf")
+    for extra in ([], ["-plugin", f"{PROFILER},counter={counter}"]):
+        with Place(disk, target="guest", machine="microvm", cpus=1, wait=False, qemu_args=extra) as a:
+            first_200(a, "/readyz", time.time() + 60)
+            after = profile.snapshot(counter) if extra else None
+            a.stop()
+    for line in profile.report(profile.by_function({}, after, elf), 1, options.rows):
+        figures.line(line)
+
+
 def load_profile(figures, wanted, options, directory):
     """Instructions and calls per request, by function."""
     counter, disk = os.path.join(directory, "count"), os.path.join(directory, "profile.img")
@@ -574,6 +588,9 @@ def main():
     figures = Figures(options.only, out)
     try:
         figures.line(machine_line())
+        if options.profile == "boot":
+            boot_profile(figures, options, directory)
+            return
         if options.profile:
             load_profile(figures, options.profile, options, directory)
             return
