@@ -116,14 +116,15 @@ static rc_t window_write(struct wal *w) {
     return rc;
 }
 
-/* Begins anew at the block of `at`, whose older bytes come from the disk. */
+/* Begins anew at the block of `at`, whose older bytes come from the disk; so do those behind the
+ * log's header in a block longer than its sector: with the old header they are still the old log. */
 static rc_t window_move(struct wal *w, u64 at) {
     rc_t rc = window_write(w);
     if (rc) return rc;
     u64 start = block_down(w, at);
     size_t index = (size_t)(start % w->window_bytes);
     w->start = w->end = w->dirty_from = w->dirty_to = start;
-    if (at == start) return RC_OK;
+    if (at == start && (at || w->at.block_bytes == SECTOR_BYTES)) return RC_OK;
     rc = log_disk_read(w, start, w->window + index, w->at.block_bytes);
     if (!rc) w->end = w->dirty_from = w->dirty_to = start + w->at.block_bytes;
     return rc;
