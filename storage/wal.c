@@ -117,7 +117,8 @@ static rc_t window_write(struct wal *w) {
 }
 
 /* Begins anew at the block of `at`, whose older bytes come from the disk; so do those behind the
- * log's header in a block longer than its sector: with the old header they are still the old log. */
+ * log's header in a block longer than its sector: with the old header they are the old log still.
+ */
 static rc_t window_move(struct wal *w, u64 at) {
     rc_t rc = window_write(w);
     if (rc) return rc;
