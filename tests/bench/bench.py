@@ -519,42 +519,52 @@ def load_instructions(figures, seconds, directory):
     figures.show()
 
 
+class Profiled:
+    """A guest whose instructions, and calls if any are asked about, are counted by address."""
+
+    def __init__(self, options, directory):
+        self.options, self.disk = options, os.path.join(directory, "profile.img")
+        self.counter, self.edges = os.path.join(directory, "count"), os.path.join(directory, "callers")
+        callers = f",callers={self.edges}" if options.callers else ""
+        self.qemu_args = ["-plugin", f"{PROFILER},counter={self.counter}{callers}"]
+
+    def taken(self):
+        return profile.snapshot(self.counter), profile.snapshot(self.edges) if self.options.callers else {}
+
+    def report(self, figures, before, after, requests):
+        elf = os.path.join(TOP, "build/guest/openpolicy.debug.elf")
+        for line in profile.report(profile.by_function(before[0], after[0], elf), requests, self.options.rows):
+            figures.line(line)
+        for function in self.options.callers:
+            found = profile.callers(before[1], after[1], elf, function)
+            for caller, count in sorted(found.items(), key=lambda c: -c[1])[:20]:
+                figures.line(f"{count / requests:10.2f}  {function} <- {caller}")
+
+
 def boot_profile(figures, options, directory):
     """Instructions and calls of a second start up to its first answer, by function."""
-    counter, disk = os.path.join(directory, "count"), os.path.join(directory, "profile.img")
-    elf = os.path.join(TOP, "build/guest/openpolicy.debug.elf")
-    for extra in ([], ["-plugin", f"{PROFILER},counter={counter}"]):
-        with Place(disk, target="guest", machine="microvm", cpus=1, wait=False, qemu_args=extra) as a:
+    prof = Profiled(options, directory)
+    for qemu_args in ([], prof.qemu_args):
+        with Place(prof.disk, target="guest", machine="microvm", cpus=1, wait=False, qemu_args=qemu_args) as a:
             first_200(a, "/readyz", time.time() + 60)
-            after = profile.snapshot(counter) if extra else None
+            if qemu_args:
+                prof.report(figures, ({}, {}), prof.taken(), 1)
             a.stop()
-    for line in profile.report(profile.by_function({}, after, elf), 1, options.rows):
-        figures.line(line)
 
 
 def load_profile(figures, wanted, options, directory):
     """Instructions and calls per request, by function."""
-    counter, disk = os.path.join(directory, "count"), os.path.join(directory, "profile.img")
-    edges, elf = os.path.join(directory, "callers"), os.path.join(TOP, "build/guest/openpolicy.debug.elf")
-    arguments = f",callers={edges}" if options.callers else ""
-    with Place(disk, target="guest", machine="microvm", cpus=1,
-               qemu_args=["-plugin", f"{PROFILER},counter={counter}{arguments}"]) as a:
+    prof = Profiled(options, directory)
+    with Place(prof.disk, target="guest", machine="microvm", cpus=1, qemu_args=prof.qemu_args) as a:
         token, policy = prepare(a)
         for name, arguments in loads(a, token, policy):
             if name != wanted:
                 continue
             measure(name, 1, arguments)
-            before = profile.snapshot(counter)
-            calls = profile.snapshot(edges) if options.callers else {}
+            before = prof.taken()
             requests, _, _, _, errors = measure(name, options.seconds, arguments)
-            functions = profile.by_function(before, profile.snapshot(counter), elf)
             figures.line(f"# {name}: {requests} requests, {errors} errors; instructions and calls per request")
-            for line in profile.report(functions, requests, options.rows):
-                figures.line(line)
-            for function in options.callers:
-                found = profile.callers(calls, profile.snapshot(edges), elf, function)
-                for caller, count in sorted(found.items(), key=lambda c: -c[1])[:20]:
-                    figures.line(f"{count / requests:10.2f}  {function} <- {caller}")
+            prof.report(figures, before, prof.taken(), requests)
         a.stop()
 
 
