@@ -102,10 +102,11 @@ static rc_t access_phase(struct request *rq) {
 }
 
 rc_t access_cover(const struct module *const *list, struct diag *why) {
+    value roles = access_shipped_roles();
     covered = list;
     for (const struct module *const *m = list; *m; m++)
         for (const struct route *r = (*m)->routes; r && r->pattern; r++) {
-            if (!access_known(access_permission_of(r))) {
+            if (!access_known(roles, access_permission_of(r))) {
                 diag_set(why, "no access rule for %s (%s): add one to app/access/authz.rego",
                          r->permission, r->pattern);
                 return RC_INVALID;

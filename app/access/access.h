@@ -29,7 +29,6 @@ static inline bool access_reaches(const struct actor *who, str org_id) {
     if (!org_id.len || str_eq(who->org_id, org_id)) return true;
     return !who->org_id.len && str_eq(who->role, S("admin"));
 }
-bool access_known(str permission); /* does the shipped policy grant it to anybody? */
 /* At start: a route whose permission no rule names would be shut to everyone. RC_INVALID names it.
  */
 rc_t access_cover(const struct module *const *list, struct diag *why);

@@ -48,6 +48,9 @@ enum { ACCESS_STEPS_MAX = 50000 };        /* half a millisecond: the loop does n
 enum { ACCESS_BYTES_MAX = 8 << 20 };
 
 const struct access_policy *access_shipped(void); /* compiled when first asked for */
+/* What it grants to whom, until a policy is asked the next time; UNDEFINED: no memory. */
+value access_shipped_roles(void);
+bool access_known(value roles, str permission); /* granted to anybody? */
 /* Asks, past the cache. RC_OK, or why it could not be decided (denied then, too). */
 rc_t access_ask(const struct access_policy *p, value data, const struct facts *f,
                 struct access_answer *out, struct diag *why);

@@ -265,12 +265,15 @@ static bool pattern_covers(value pattern, str permission) {
     return str_eq(p, permission);
 }
 
-bool access_known(str permission) {
+value access_shipped_roles(void) {
     struct diag why = {0};
-    value roles = UNDEFINED;
-    value nothing = value_empty_object();
+    value roles = UNDEFINED, nothing = value_empty_object();
     if (open_evaluator() || ask_one(access_shipped()->roles, nothing, nothing, &roles, &why))
-        return false;
+        return UNDEFINED;
+    return roles;
+}
+
+bool access_known(value roles, str permission) {
     for (u32 i = 0; roles.kind == VALUE_OBJECT && i < value_count(roles); i++) {
         value grants = value_value_at(roles, i);
         for (u32 k = 0; k < value_count(grants); k++)

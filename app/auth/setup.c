@@ -236,6 +236,13 @@ static rc_t configured_write(struct arena *a, str user_id, str email, str phc, s
     return rc;
 }
 
+/* Said, not refused: who writes the machine's configuration is its owner. */
+static void warn_of_weakness(str password, str email) {
+    const char *weak = password_weakness(password, email);
+    if (!weak && password_strength(password, email, &weak)) weak = NULL;
+    if (weak) log_warn("auth", "admin.password is weak", "why=\"%s\"", weak);
+}
+
 static void compare(void *arg) {
     struct arena a;
     char phc[PHC_ROOM];
@@ -243,6 +250,7 @@ static void compare(void *arg) {
     (void)arg;
     fiber_sleep_ms(COMPARE_AFTER_MS); /* after the start, which it must not slow */
     str password = str_from_c(configured.password), recorded = str_from_c(configured.recorded_phc);
+    warn_of_weakness(password, str_from_c(configured.email));
     rc_t rc = recorded.len ? password_verify(password, recorded, &same) : RC_OK;
     if (rc == RC_OK && !same) {
         arena_open(&a, NULL, 0, KIB(16));
@@ -265,6 +273,7 @@ static rc_t configured_create(struct arena *a, str email, str password) {
     struct user user = {
         .email = email, .role = S("admin"), .state = S("active"), .name = S("Administrator")};
     char phc[PHC_ROOM];
+    warn_of_weakness(password, email);
     rc_t rc = password_hash(password, phc);
     password_trim();
     if (rc) return rc;
@@ -330,9 +339,6 @@ static rc_t configured_read(str *email, str *password, struct diag *why) {
         return RC_INVALID;
     }
     *password = str_from_c(configured.password);
-    const char *weak = password_weakness(*password, *email);
-    if (!weak && password_strength(*password, *email, &weak)) weak = NULL;
-    if (weak) log_warn("auth", "admin.password is weak", "why=\"%s\"", weak);
     return RC_OK;
 }
 
