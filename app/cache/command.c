@@ -17,8 +17,8 @@ struct command commands[] = {
 };
 const u32 command_count = ARRAY_LEN(commands);
 
-const char *const category_names[CATEGORY_COUNT] = {
-#define C(name) #name,
+const str category_names[CATEGORY_COUNT] = {
+#define C(name) S(#name),
     COMMAND_CATEGORIES(C)
 #undef C
 };
@@ -143,7 +143,7 @@ static void categories_read(struct command *cmd) {
     str rest = str_from_c(cmd->category_text), word;
     while (rest.len && str_split(&rest, ' ', &word))
         for (u32 i = 0; i < CATEGORY_COUNT; i++)
-            if (str_eq(word, str_from_c(category_names[i]))) cmd->categories |= 1u << i;
+            if (str_eq(word, category_names[i])) cmd->categories |= 1u << i;
     static const struct {
         u32 flag, category;
     } implied[] = {

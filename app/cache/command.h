@@ -45,7 +45,7 @@ enum command_category {
 #undef C
         CATEGORY_COUNT
 };
-extern const char *const category_names[CATEGORY_COUNT];
+extern const str category_names[CATEGORY_COUNT];
 
 #define KEY_SPECS_MAX 4u
 struct key_spec {

@@ -240,11 +240,11 @@ void cmd_acl_cat(struct client *c) {
     char name[64];
     if (c->argc == 2) {
         say_array(c, CATEGORY_COUNT);
-        for (u32 i = 0; i < CATEGORY_COUNT; i++) say_cstr(c, category_names[i]);
+        for (u32 i = 0; i < CATEGORY_COUNT; i++) say_bulk(c, category_names[i]);
         return;
     }
     for (u32 k = 0; k < CATEGORY_COUNT; k++) {
-        if (!str_eq_nocase(c->argv[2], str_from_c(category_names[k]))) continue;
+        if (!str_eq_nocase(c->argv[2], category_names[k])) continue;
         struct block *later = say_later(c);
         for (u32 i = 0; i < command_count; i++)
             if (commands[i].categories & 1u << k) {

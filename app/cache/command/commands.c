@@ -113,7 +113,7 @@ static void say_command(struct client *c, const struct command *cmd) {
     for (u32 i = 0; i < CATEGORY_COUNT; i++)
         if (cmd->categories >> i & 1) {
             name[0] = '@';
-            (void)!!str_to_c(str_from_c(category_names[i]), name + 1, sizeof name - 1);
+            (void)!!str_to_c(category_names[i], name + 1, sizeof name - 1);
             say_status(c, name);
         }
     say_set(c, 0); /* tips */
@@ -198,7 +198,7 @@ void cmd_command_list(struct client *c) {
         return;
     }
     for (; by_category && category < CATEGORY_COUNT; category++)
-        if (str_eq_nocase(c->argv[4], str_from_c(category_names[category]))) break;
+        if (str_eq_nocase(c->argv[4], category_names[category])) break;
     struct block *later = say_later(c);
     for (u32 i = 0; !by_module && i < command_count; i++) {
         const struct command *cmd = &commands[i];

@@ -151,7 +151,7 @@ static bool category_set(struct acl_selector *s, str name, bool on) {
         return true;
     }
     for (u32 k = 0; k < CATEGORY_COUNT; k++)
-        if (str_eq_nocase(name, str_from_c(category_names[k]))) {
+        if (str_eq_nocase(name, category_names[k])) {
             for (u32 i = 0; i < command_count; i++)
                 if (commands[i].categories & 1u << k) command_bit(s, i, on);
             return true;
