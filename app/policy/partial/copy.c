@@ -415,15 +415,18 @@ static bool bring_back(struct copy *c) {
 }
 
 /* What a closure shares with the body must be bound before it: a ref put where its variable stood
- * may now be bound only after. */
+ * may now be bound only after. Nothing but `outside` is bound when the body begins, not even the
+ * variables that are asked for. */
 static bool shared_is_bound(struct partial *p, const struct ast_body *b,
-                            const struct residual_names *live) {
+                            const struct residual_names *outside) {
+    struct residual_names nothing = {.heap = p->heap};
     struct ast_body *copy = ast_body_copy(p->heap, b);
-    return copy && residual_is_safe(p->residual, copy, live);
+    return copy && residual_is_safe(p->residual, copy, outside ? outside : &nothing);
 }
 
 struct ast_body *copy_propagate(struct partial *p, const struct ast_body *b,
-                                const struct residual_names *live, bool never_empty) {
+                                const struct residual_names *live,
+                                const struct residual_names *outside, bool never_empty) {
     if (p->options->plain) return (struct ast_body *)b;
     u32 room = b->count * 2 + live->count + 2;
     struct copy c = {
@@ -446,5 +449,5 @@ struct ast_body *copy_propagate(struct partial *p, const struct ast_body *b,
     if (!bring_back(&c)) return (struct ast_body *)b;
     if (never_empty && !c.out_count) append(&c, expr_term(p, p->yes));
     struct ast_body *made = expr_body(p, c.out, c.out_count);
-    return made && shared_is_bound(p, made, live) ? made : (struct ast_body *)b;
+    return made && shared_is_bound(p, made, outside) ? made : (struct ast_body *)b;
 }

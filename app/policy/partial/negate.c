@@ -45,7 +45,7 @@ static void left_go(struct partial *p, struct goal *g) {
     struct negation *n = g->arg;
     struct ast_body *b = save_settled(p, save_query(p));
     if (!b) return;
-    if (!p->options->shallow) b = copy_propagate(p, b, &n->unknowns, true);
+    if (!p->options->shallow) b = copy_propagate(p, b, &n->unknowns, &n->unknowns, true);
     if (n->count == n->room) {
         u32 room = n->room ? n->room * 2 : 8;
         struct ast_body **list = partial_alloc(p, room * sizeof(struct ast_body *));

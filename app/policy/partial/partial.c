@@ -133,7 +133,7 @@ static void query_go(struct partial *p, struct goal *g) {
     if (!exprs || partial_stopped(p)) return;
     if (b) memcpy(exprs, b->exprs, saved * sizeof(struct ast_expr *));
     b = save_settled(p, expr_body(p, exprs, saved + put_bindings(p, exprs + saved)));
-    if (b && !p->options->shallow) b = copy_propagate(p, b, &p->live, false);
+    if (b && !p->options->shallow) b = copy_propagate(p, b, &p->live, NULL, false);
     if (!b) return;
     if (out->query_count == p->query_room) {
         u32 room = p->query_room ? p->query_room * 2 : 16;

@@ -335,4 +335,5 @@ void partial_unify_closure(struct partial *p, struct site at, struct closed a, s
 
 /* ---- copy.c ---- */
 struct ast_body *copy_propagate(struct partial *p, const struct ast_body *b,
-                                const struct residual_names *live, bool never_empty);
+                                const struct residual_names *live,
+                                const struct residual_names *outside, bool never_empty);

@@ -364,7 +364,7 @@ static void support_go(struct partial *p, struct goal *g) {
         struct residual_names live;
         names_open(&live, p->heap);
         head_names(&live, made->head);
-        made->body = copy_propagate(p, body, &live, true);
+        made->body = copy_propagate(p, body, &live, NULL, true);
     }
     support_add(p, package, made);
 }
