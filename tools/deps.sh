@@ -13,7 +13,8 @@
 # after it and is the authority: a suite whose key this machine does not have yet is still usable,
 # because other bytes than the pinned ones are never unpacked. The system's apt state is not touched:
 # lists and caches lie in build/deps/apt. What is unpacked already costs nothing, needs no network.
-# A tarball put into build/deps/tar by hand is taken as well (and verified).
+# A tarball put into build/deps/tar by hand is taken as well (and verified). Of a line whose suite is
+# `npm` the source is a package of that registry, asked of npm as this machine has it configured.
 # DEPS_LOCK=FILE reads another list: tests/deps.lock, what only tests want.
 set -eu
 export LC_ALL=C
@@ -76,13 +77,27 @@ suite_open() {
     return 1
 }
 
+# One file of a package into build/deps/tar/new, from apt or npm. Says why it is not there: "suite:reason".
+ask() { # source suite version
+    if [ "$2" = npm ]; then
+        command -v npm >/dev/null || { echo "npm:not-installed"; return; }
+        npm_config_cache=$DEPS/npm npm_config_update_notifier=false npm_config_fetch_timeout=60000 \
+            npm pack --silent --ignore-scripts --pack-destination "$DEPS/tar/new" "$1@$3" </dev/null >>"$LOG" 2>&1 ||
+            echo "npm:unreachable"
+    elif suite_open "$2"; then
+        (cd "$DEPS/tar/new" && apt_in "$2" source --tar-only --download-only "$1/$2") || true
+    else
+        echo "$2:unreachable"
+    fi
+}
+
 # The tarball into build/deps/tar, from the first suite that has these very bytes.
-fetch() { # source suites file sha256
+fetch() { # source suites file sha256 version
     seen=
     for suite in $(echo "$2" | tr , ' '); do
-        suite_open "$suite" || { seen="$seen $suite:unreachable"; continue; }
         rm -rf "$DEPS/tar/new"; mkdir "$DEPS/tar/new"
-        (cd "$DEPS/tar/new" && apt_in "$suite" source --tar-only --download-only "$1/$suite") || true
+        why=$(ask "$1" "$suite" "$5")
+        [ -z "$why" ] || { seen="$seen $why"; continue; }
         if [ ! -f "$DEPS/tar/new/$3" ]; then seen="$seen $suite:absent"; continue; fi
         got=$(hash_of "$DEPS/tar/new/$3")
         if [ "$got" = "$4" ]; then
@@ -154,7 +169,7 @@ while read -r name version source suites file sha256; do
     fi
     if [ ! -f "$tarball" ]; then
         echo "  FETCH  $name $version"
-        fetch "$source" "$suites" "$file" "$sha256"
+        fetch "$source" "$suites" "$file" "$sha256" "$version"
     fi
     echo "  UNPACK $name $version"
     unpack "$name" "$version" "$file" "$sha256"

@@ -13,6 +13,9 @@ run='gcc g++ libc6-dev make binutils meson ninja-build libslirp-dev patch xz-uti
 test='clang libclang-rt-dev llvm openssl sqlite3 python3-jsonschema gdb iproute2 mtools dosfstools
       prometheus git file tcl redis-tools python3-redis python3-hpack nghttp2-client'
 
+# Clients written for Node.js. Its own packages bring npm along; Debian's come in two.
+command -v npm >/dev/null || test="$test nodejs npm"
+
 # The load generator.
 bench='wrk iproute2 redis-tools redis-server'
 
