@@ -17,6 +17,7 @@
  * take notes and start fibers; an http2_stream lives until the library has closed it and its
  * exchange is over; the connection is freed only when no exchange runs. */
 #include "net/http2_impl.h"
+#include "kernel/base/bytes.h"
 #include "kernel/base/log.h"
 #include "kernel/core/loop.h"
 #include "kernel/core/memory.h"
@@ -81,9 +82,9 @@ static u32 error_of_ended(const struct http2 *h, u8 type, s32 id) {
 /* The nine bytes before every frame, before the library sees them: it says nothing of frames that
  * it ignores. Every frame costs one; what came of it is paid back elsewhere. */
 static void frame_begins(struct http2 *h, const u8 *head) {
-    u32 length = (u32)head[0] << 16 | (u32)head[1] << 8 | head[2];
+    u32 length = be24(head);
     u8 type = head[3];
-    s32 id = (s32)((u32)(head[5] & 0x7F) << 24 | (u32)head[6] << 16 | (u32)head[7] << 8 | head[8]);
+    s32 id = (s32)(be32(head + 5) & 0x7FFFFFFF);
     h->frame_left = 9 + length;
     u32 error = error_of_ended(h, type, id);
     if (type == NGHTTP2_PRIORITY && !id) error = NGHTTP2_PROTOCOL_ERROR; /* 6.3 */

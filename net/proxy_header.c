@@ -8,6 +8,7 @@
  * behind its addresses is passed over. Always true: no byte past `bytes` is read; a header that was
  * accepted is at most PROXY_V2_MAX long. */
 #include "net/proxy_header.h"
+#include "kernel/base/bytes.h"
 
 static const u8 signature[12] = {0x0D, 0x0A, 0x0D, 0x0A, 0x00, 0x0D,
                                  0x0A, 0x51, 0x55, 0x49, 0x54, 0x0A};
@@ -48,8 +49,6 @@ static rc_t parse_v1(str bytes, struct proxy_header *out) {
 }
 
 /* ---- Version 2 ------------------------------------------------------------------------------- */
-
-static u32 be16(const u8 *p) { return (u32)p[0] << 8 | p[1]; }
 
 static rc_t parse_v2(str bytes, struct proxy_header *out) {
     const u8 *b = (const u8 *)bytes.ptr;

@@ -9,6 +9,7 @@
  * kiss-of-death (stratum 0) makes us ask another server, later. Asked again after 4, 8, ... seconds
  * until the first answer, then every POLL_SECONDS. */
 #include "net/link_impl.h"
+#include "kernel/base/bytes.h"
 #include "net/net_impl.h"
 #include "kernel/base/log.h"
 #include "lwip/dhcp.h"
@@ -36,10 +37,6 @@ static struct sntp {
 
 void sntp_status_get(struct sntp_status *out) {
     *out = sntp->status;
-}
-
-static u32 be32(const u8 *p) {
-    return (u32)p[0] << 24 | (u32)p[1] << 16 | (u32)p[2] << 8 | p[3];
 }
 
 /* An NTP timestamp as UTC nanoseconds since 1970; its first era ends in 2036. */

@@ -11,6 +11,7 @@
  *
  * Always true: one checkpoint at a time. */
 #include "kernel/base/log.h"
+#include "kernel/base/bytes.h"
 #include "kernel/core/memory.h"
 #include "kernel/platform.h"
 #include "storage/db_impl.h"
@@ -19,8 +20,6 @@
 #define READERS_WAIT_MS 1000u
 #define READERS_STEP_MS 2u
 #define READERS_AGAIN_MS 5000u
-
-static u32 be32(const u8 *p) { return (u32)p[0] << 24 | (u32)p[1] << 16 | (u32)p[2] << 8 | p[3]; }
 
 static void free_pages_note(void) {
     struct layout_sqlite_header h;

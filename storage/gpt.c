@@ -8,6 +8,7 @@
  * disk is volume.c's question, because the answer differs for a disk that shrank. Knows no disk:
  * fuzzed as it stands. */
 #include "storage/gpt.h"
+#include "kernel/base/bytes.h"
 #include "storage/sum.h"
 
 static const u8 part_types[VOLUME_PART_COUNT][16] = {
@@ -258,10 +259,6 @@ u64 gpt_mbr_blocks(const void *block) {
     return known && p->lba_count != UINT32_MAX ? (u64)p->lba_count + 1 : 0;
 }
 
-static void put_be32(u8 *to, u32 n) {
-    to[0] = (u8)(n >> 24), to[1] = (u8)(n >> 16), to[2] = (u8)(n >> 8), to[3] = (u8)n;
-}
-
 void gpt_database_page_write(void *page) {
     struct layout_sqlite_header h = {.magic = "SQLite format 3",
                                      .page_bytes = {LAYOUT_PAGE_BYTES >> 8, 0},
@@ -275,12 +272,12 @@ void gpt_database_page_write(void *page) {
                                      .leaf_type = 13,
                                      .leaf_content = {(LAYOUT_PAGE_BYTES - SUM_BYTES) >> 8,
                                                       (LAYOUT_PAGE_BYTES - SUM_BYTES) & 255}};
-    put_be32(h.change_counter, 1);
-    put_be32(h.page_count, 1);
-    put_be32(h.schema_format, 4);
-    put_be32(h.encoding, 1);
-    put_be32(h.valid_for, 1);
-    put_be32(h.library_version, 3051003); /* the oldest we accept */
+    be32_put(h.change_counter, 1);
+    be32_put(h.page_count, 1);
+    be32_put(h.schema_format, 4);
+    be32_put(h.encoding, 1);
+    be32_put(h.valid_for, 1);
+    be32_put(h.library_version, 3051003); /* the oldest we accept */
     memset(page, 0, LAYOUT_PAGE_BYTES);
     memcpy(page, &h, sizeof h);
     page_sum_set(page);

@@ -13,6 +13,7 @@
  * and only by checkpoints: durability is the log's business until pages_put and a flush.
  * Leaves errors' consequences to vfs.c. */
 #include "storage/store.h"
+#include "kernel/base/bytes.h"
 #include "kernel/core/disk.h"
 #include "kernel/core/memory.h"
 #include "storage/sum.h"
@@ -32,8 +33,6 @@ static void store_place(struct store_disk *at, const struct volume *v, enum volu
 void pages_place(struct pages *p, const struct volume *v) {
     store_place(&p->at, v, VOLUME_DATABASE);
 }
-
-static u32 be32(const u8 *p) { return (u32)p[0] << 24 | (u32)p[1] << 16 | (u32)p[2] << 8 | p[3]; }
 
 /* The file's size is what its header says; a header that cannot be right gives the whole partition,
  * and SQLite will say what is wrong with it. */

@@ -16,6 +16,7 @@
  * What a file may bring along is only data: tables and indexes. Triggers, views and virtual tables
  * must be word for word those of this database. */
 #include "kernel/base/log.h"
+#include "kernel/base/bytes.h"
 #include "kernel/core/disk.h"
 #include "kernel/core/memory.h"
 #include "kernel/platform.h"
@@ -37,8 +38,6 @@ struct db_restore {
 };
 static struct db_restore the_restore;
 static struct layout_restore found; /* at this start */
-
-static u32 be32(const u8 *p) { return (u32)p[0] << 24 | (u32)p[1] << 16 | (u32)p[2] << 8 | p[3]; }
 
 static rc_t pages_move(const struct store_disk *at, u64 page, u8 *bytes, size_t n, bool write) {
     u32 per_page = LAYOUT_PAGE_BYTES / at->block_bytes, count = (u32)(n / at->block_bytes);

@@ -4,6 +4,7 @@
  * The words are little-endian on every machine that writes here; their sums stand little-endian at
  * a page's end and big-endian in the log's headers. */
 #include "storage/sum.h"
+#include "kernel/base/bytes.h"
 #include "storage/store.h"
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the words are read as they lie");
@@ -36,8 +37,6 @@ bool page_sum_right(const u8 *page) {
     struct sum s = page_sum(page);
     return memcmp(page + LAYOUT_PAGE_BYTES - SUM_BYTES, &s, SUM_BYTES) == 0;
 }
-
-static u32 be32(const u8 *p) { return (u32)p[0] << 24 | (u32)p[1] << 16 | (u32)p[2] << 8 | p[3]; }
 
 bool frame_sum_right(const struct sum *before, const u8 *frame, struct sum *out) {
     struct sum s = *before, said = {be32(frame + 16), be32(frame + 20)};

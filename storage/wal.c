@@ -18,6 +18,7 @@
  * Always true: start <= dirty_from <= dirty_to <= end, and end's block fits the ring; bytes outside
  * [dirty_from, dirty_to) are on the disk. Only the holder of SQLite's write lock writes. */
 #include "storage/store.h"
+#include "kernel/base/bytes.h"
 #include "kernel/core/disk.h"
 #include "kernel/core/memory.h"
 
@@ -44,8 +45,6 @@ static rc_t log_disk_write(struct wal *w, u64 at, const void *from, size_t n) {
 }
 
 /* ---- Opening --------------------------------------------------------------------------------- */
-
-static u32 be32(const u8 *p) { return (u32)p[0] << 24 | (u32)p[1] << 16 | (u32)p[2] << 8 | p[3]; }
 
 /* Only whether there is a log at all; its checksums are SQLite's to judge. */
 static bool header_there(const u8 *block) { return (be32(block) & ~1u) == 0x377f0682; }

@@ -12,12 +12,11 @@
  *
  * What no look at the log can tell: damage within the last commit, whose frames nothing follows. */
 #include "kernel/core/memory.h"
+#include "kernel/base/bytes.h"
 #include "storage/store.h"
 #include "storage/sum.h"
 
 #define STRANGERS_MAX 8u /* so many frames of another log in a row: it ends before them */
-
-static u32 be32(const u8 *p) { return (u32)p[0] << 24 | (u32)p[1] << 16 | (u32)p[2] << 8 | p[3]; }
 
 /* In a frame's header: page number 4, size after commit 4 (0: not the last of one), salts 8, sum 8;
  * in the log's, the salts lie at 16 too. */

@@ -8,6 +8,7 @@
  * step and one to either side (clocks drift), never for a step that was used or one before it.
  * Arithmetic only: which step was used is kept by factor.c. */
 #include "app/auth/auth_impl.h"
+#include "kernel/base/bytes.h"
 #include <mbedtls/md.h>
 #include <stdio.h>
 
@@ -37,7 +38,7 @@ u32 hotp(str secret, u64 counter, u32 modulus) {
                              secret.len, message, sizeof message, mac);
     if (rc) return UINT32_MAX; /* no memory: matches nothing */
     const u8 *at = mac + (mac[19] & 15);
-    u32 word = (u32)(at[0] & 0x7F) << 24 | (u32)at[1] << 16 | (u32)at[2] << 8 | at[3];
+    u32 word = be32(at) & 0x7FFFFFFF;
     return word % modulus;
 }
 

@@ -10,6 +10,7 @@
  * bits). Attestation: "none", or "packed" by the credential's own key; who built the authenticator
  * is not asked. Signatures take hundreds of microseconds: webauthn_signed is for a worker. */
 #include "app/auth/auth_impl.h"
+#include "kernel/base/bytes.h"
 #include <mbedtls/asn1.h>
 #include <mbedtls/rsa.h>
 
@@ -86,7 +87,7 @@ static rc_t made_read(struct cbor *r, struct webauthn_data *out) {
     struct cose key;
     if (r->rest.len < MODEL_BYTES + 2) return RC_INVALID;
     r->rest = str_skip(r->rest, MODEL_BYTES);
-    size_t n = (size_t)(u8)r->rest.ptr[0] << 8 | (u8)r->rest.ptr[1];
+    size_t n = be16(r->rest.ptr);
     r->rest = str_skip(r->rest, 2);
     if (!n || n > CREDENTIAL_ID_MAX || n > r->rest.len) return RC_INVALID;
     out->credential_id = str_take(r->rest, n);
@@ -101,7 +102,7 @@ rc_t webauthn_data_read(str bytes, bool made, struct webauthn_data *out) {
     const u8 *at = (const u8 *)bytes.ptr;
     u8 flags = at[32];
     memcpy(out->site_hash, at, sizeof out->site_hash);
-    out->counter = (u32)at[33] << 24 | (u32)at[34] << 16 | (u32)at[35] << 8 | at[36];
+    out->counter = be32(at + 33);
     out->present = flags & FLAG_PRESENT;
     out->verified = flags & FLAG_VERIFIED;
     out->backed_up = flags & FLAG_BACKED_UP;

@@ -7,6 +7,7 @@
  * link is up while a peer is there; a peer that breaks the framing is dropped, and a next one may
  * come. What the socket does not take at once is kept for one frame; beyond that RC_AGAIN. */
 #include "kernel/host/host_impl.h"
+#include "kernel/base/bytes.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -113,7 +114,7 @@ static rc_t next_frame(void *to, size_t room, size_t *out_len) {
         const u8 *p = stream.in + stream.in_from;
         size_t have = stream.in_to - stream.in_from;
         if (have < 4) return RC_AGAIN;
-        size_t n = (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
+        size_t n = be32(p);
         if (n > STREAM_FRAME_MAX) {
             drop_peer();
             return RC_AGAIN;

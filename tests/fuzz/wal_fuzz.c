@@ -2,8 +2,8 @@
 /* wal_fuzz.c — the log as found at a start: edits of a real one. With the first byte's low bit the
  * frames' checksums are made right again, so that wrong pages reach the database. */
 #include "tests/fuzz/storage_fuzz.h"
+#include "kernel/base/bytes.h"
 
-static u32 be32(const u8 *p) { return (u32)p[0] << 24 | (u32)p[1] << 16 | (u32)p[2] << 8 | p[3]; }
 static void put32(u8 *p, u32 n) {
     p[0] = (u8)(n >> 24), p[1] = (u8)(n >> 16), p[2] = (u8)(n >> 8), p[3] = (u8)n;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* identity.c — semver.*, uuid.*, rand.intn: versions, identifiers, chance. */
 #include "app/policy/builtin/builtin_impl.h"
+#include "kernel/base/bytes.h"
 #include <stdio.h>
 
 /* ---- Semantic versions ---- */
@@ -139,8 +140,8 @@ static void put_origin(struct builtin_call *c, struct value_builder *b, const u8
                                          : "global:unicast";
     snprintf(node, sizeof(node), "%02x-%02x-%02x-%02x-%02x-%02x", u[10], u[11], u[12], u[13], u[14],
              u[15]);
-    u64 low = (u64)u[0] << 24 | (u64)u[1] << 16 | (u64)u[2] << 8 | u[3];
-    u64 middle = (u64)u[4] << 8 | u[5], high = (u64)(u[6] & 15) << 8 | u[7];
+    u64 low = be32(u);
+    u64 middle = be16(u + 4), high = be16(u + 6) & 0xFFF;
     s64 ticks =
         (s64)(high << 48 | middle << 32 | low) - 0x01B21DD213814000; /* of 100 ns since 1970 */
     u64 ns;
