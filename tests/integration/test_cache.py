@@ -2,6 +2,7 @@
 """test_cache.py: the cache over its port: hostile frames, many clients, TLS, users that survive a
 restart, figures in /metrics. The client is thirty lines of sockets, so that bytes go out as they
 are written here; where redis-cli is installed it is asked as well."""
+import os
 import shutil
 import socket
 import ssl
@@ -9,7 +10,7 @@ import subprocess
 import time
 import unittest
 
-from appliance import Appliance, AppliancePerClass, only_host, until
+from appliance import HERE, Appliance, AppliancePerClass, only_host, until
 
 PASSWORD = "a long password of the cache 41"
 
@@ -253,6 +254,11 @@ class Cache(AppliancePerClass):
         self.assertIn("errors: 0", cli("--pipe", text="".join(f"SET p{i} {i}\r\n" for i in range(500))))
         self.assertEqual(cli("GET", "p499"), "499\n")
 
+    def test_the_python_client(self):
+        # Debian's package is Debian's Python's: another one first in the path does not have it.
+        r = subprocess.run(["/usr/bin/python3", os.path.join(HERE, "redis_client.py"), str(self.a.resp_port), PASSWORD],
+                           capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual((r.returncode, r.stdout), (0, "all as expected\n"), r.stderr)
 
     def test_figures_in_metrics(self):
         def figure(name):
