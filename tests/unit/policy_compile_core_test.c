@@ -10,6 +10,69 @@ TEST(names_are_resolved) {
         0, "data.a.b.q[x]; data.foo.bar[x] = input.y");
 }
 
+/* Of many names, or of one whose letters others share, none is missed. */
+TEST(each_name_of_many_is_resolved) {
+    for (u32 count = 1; count <= 130; count += 43) {
+        struct compile_case t;
+        struct buf source;
+        case_open(&t);
+        buf_open(&source, KIB(16));
+        CHECK_EQ(buf_printf(&source, "package a\nall := ["), RC_OK);
+        for (u32 i = 0; i < count; i++)
+            CHECK_EQ(buf_printf(&source, "%sr%u_%c", i ? ", " : "", i, 'a' + (char)(i % 26)), RC_OK);
+        CHECK_EQ(buf_printf(&source, "]\n"), RC_OK);
+        for (u32 i = 0; i < count; i++)
+            CHECK_EQ(buf_printf(&source, "r%u_%c := %u\n", i, 'a' + (char)(i % 26), i), RC_OK);
+        CHECK_EQ(buf_add(&source, str_of("", 1)), RC_OK);
+        case_add(&t, buf_str(&source).ptr);
+        EXPECT_OK(case_run(&t));
+        const struct ast_rule *all = t.program->modules[0]->rules[0];
+        u32 refs = 0; /* each of them pulled out of the array */
+        for (u32 i = 0; i < all->body->count; i++)
+            refs += all->body->exprs[i]->terms[2]->kind == AST_REF;
+        EXPECT_EQ(refs, count);
+        buf_close(&source);
+        case_close(&t);
+    }
+}
+
+/* What a rule has is told before names mean anything: that it needs others is told behind it. */
+TEST(needs_are_seen_wherever_a_name_stands) {
+    static const char *const bodies[] = {
+        "q",          "q == 1",      "not q",      "f(q)",          "input.a[q]",
+        "[q] == [1]", "{y | y = q}", "x := [q]",   "some x in q",   "every x in q { x }",
+        "1 > 2 else := q", "$\"{q}\" == \"\"", "input with input as q", "data.a.q", "data[\"a\"].q",
+        "n", "n.q",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
+        struct compile_case t;
+        char source[512];
+        case_open(&t);
+        snprintf(source, sizeof source,
+                 "package a\nimport data.a as n\nf(x) := x\np := 1 if %s\nq := p", bodies[i]);
+        case_add(&t, source);
+        if (case_run(&t) != RC_INVALID || !strstr(case_errors(&t).ptr, "rego_recursion_error"))
+            test_fail(__FILE__, __LINE__, "%s: not seen to be recursive", bodies[i]);
+        case_close(&t);
+    }
+}
+
+/* Names that are declared hide rules and imports, wherever in the rule that is. */
+TEST(declarations_are_seen_wherever_they_stand) {
+    EXPECT_BODY("package a\nq := 1\np if { q := 2; q == 2 }", 1, "__local0__ = 2; __local0__ = 2");
+    EXPECT_BODY("package a\nq := 1\np if { some q; input[q] == q }", 1,
+                "input[__local0__] = __local0__");
+    EXPECT_BODY("package a\nq := 1\np if { some q in input; q == 2 }", 1,
+                "__local2__ = input[__local1__]; __local2__ = 2");
+    EXPECT_BODY("package a\nq := 1\np if { input.x == q }", 1, "input.x = data.a.q");
+    EXPECT_ERRORS("package a\np if { data := 2; data == 2 }",
+                  "2:8 rego_compile_error variables must not shadow data (use a different variable "
+                  "name)");
+    EXPECT_ERRORS("package a\np := [1 | input := 2]",
+                  "2:11 rego_compile_error variables must not shadow input (use a different "
+                  "variable name)");
+}
+
 TEST(locals_get_their_own_names) {
     EXPECT_BODY("package a\np if { x := 1; y = [x | x := 2] }", 0,
                 "__local0__ = 1; y = [__local1__ | __local1__ = 2]");

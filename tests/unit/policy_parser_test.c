@@ -803,6 +803,50 @@ static void walk_cases(const char *dir, bool v0) {
     }
     if (d) closedir(d);
 }
+/* The body of `p if { TEXT }` is what TEXT is alone: that it was first taken for a set is not seen. */
+static void expect_same_in_braces(const char *text, int line) {
+    struct policy_errors errors;
+    struct parse_options o = options_of(0);
+    struct ast_module *m = NULL;
+    struct ast_body *b = NULL;
+    struct buf alone, within;
+    char module[256];
+    snprintf(module, sizeof module, "package t\np if {%s\n}\n", text);
+    policy_errors_open(&errors, fresh(), 0);
+    buf_open(&alone, KIB(4)), buf_open(&within, KIB(4));
+    if (parse_body(&heap_of_test, str_from_c(text), &o, &b, &errors) ||
+        parse_module(&heap_of_test, S("t.rego"), str_from_c(module), &o, &m, &errors))
+        test_fail(__FILE__, line, "does not parse: %s", text);
+    ast_body_write(&alone, b);
+    ast_body_write(&within, m->rules[0]->body);
+    if (!str_eq(buf_str(&alone), buf_str(&within)))
+        test_fail(__FILE__, line, "%s means\n%.*s\nbut in braces\n%.*s", text,
+                  STR(buf_str(&alone)), STR(buf_str(&within)));
+    CHECK_EQ(m->comment_count, strchr(text, '#') ? 1u : 0u);
+    u32 behind = text[0] == '\n';
+    CHECK_EQ(m->rules[0]->body->exprs[0]->at.row, 2 + behind);
+    CHECK_EQ(m->rules[0]->body->exprs[0]->terms[0]->at.row, 2 + behind);
+    buf_close(&alone), buf_close(&within);
+}
+TEST(what_begins_like_a_set_may_be_a_body) {
+    static const char *const firsts[] = {
+        "x == 1",           "_ == _",   "k, v in xs", "a == b, c in xs",  "x in xs",
+        "x in xs in ys",    "x + y",    "x := f(_)",  "(a == b)",         "-x == 1",
+        "input.a[_].b == _", "{1} == x", "f(x)",       "[y | y = 1] == x", "x = {1: _}",
+    };
+    static const char *const rests[] = {"",      "\ny == 2",    "; _ == 2", " # c\nz",
+                                        " with input as 1", "\nk, v in ys", " ; x, y in zs"};
+    char text[128];
+    for (size_t i = 0; i < ARRAY_LEN(firsts); i++)
+        for (size_t k = 0; k < ARRAY_LEN(rests); k++) {
+            snprintf(text, sizeof text, "%s%s", firsts[i], rests[k]);
+            expect_same_in_braces(text, __LINE__);
+            snprintf(text, sizeof text, "\n\t%s%s", firsts[i], rests[k]);
+            expect_same_in_braces(text, __LINE__);
+        }
+    EXPECT_RULES(0, "p if {x | x = 1}", "p = true if { {x | x = 1} }");
+    EXPECT_RULES(0, "p if {1, 2} == q", "p = true if { equal({1, 2}, q) }");
+}
 TEST(every_published_module_parses) {
     const char *base = getenv("CONFORMANCE_DIR");
     char dir[512];

@@ -143,7 +143,7 @@ void tree_insert(struct compiler *c, struct trie *t, const struct ast_term *ref,
 
 void tree_insert_from(struct compiler *c, struct trie *t, struct trie_node *n, u32 done,
                       const struct ast_term *ref, u32 len, const struct type *type) {
-    value keys[TYPE_DEPTH_MAX];
+    UNINITIALIZED value keys[TYPE_DEPTH_MAX];
     for (u32 i = done; i < len; i++) {
         n = make(t, n, ref->terms[i]);
         if (!n) return;

@@ -71,10 +71,13 @@ enum {
     HAS_CLOSURE = 16,
     HAS_WITH = 32,
     HAS_NESTED = 64, /* every, not { }, and, or */
+    HAS_DECLARED = 128, /* := or some */
+    HAS_DATA = 256, /* a ref to data, as written or by a name that stands for one */
+    HAS_INNER = HAS_TEMPLATE | HAS_PRINT | HAS_CLOSURE | HAS_WITH | HAS_NESTED,
 };
 struct rule_notes {
     u32 number; /* of all rules, else-rules too */
-    u8 has;
+    u16 has;
     bool typed;            /* its type is known */
     bool typed_first;      /* and was the first to be */
     bool constant;         /* as written: a value, and no condition */

@@ -101,8 +101,35 @@ static void pull_expr(struct compiler *c, struct ast_expr *e, struct exprs *out)
     exprs_add(c, out, e);
 }
 
+/* `input.method == "GET"`: nothing leaves it. */
+static bool stays(const struct compiler *c, const struct ast_expr *e) {
+    u32 i = e->kind == AST_EXPR_CALL;
+    if (i && (e->count != 3 || !(is_equality(e) || (!c->outer && is_call_of(e, "equal")))))
+        return false;
+    if (!i && e->kind != AST_EXPR_TERM) return false;
+    for (; i < e->count; i++) {
+        const struct ast_term *t = e->terms[i];
+        if (!is_scalar(t) && t->kind != AST_VAR && !is_input(t)) return false;
+    }
+    return true;
+}
+
+static bool body_stays(struct compiler *c, struct ast_body *b) {
+    for (u32 i = 0; i < b->count; i++)
+        if (!stays(c, b->exprs[i])) return false;
+    for (u32 i = 0; i < b->count; i++) {
+        struct ast_expr *e = b->exprs[i];
+        e->index = i;
+        if (e->kind != AST_EXPR_CALL || is_equality(e)) continue;
+        struct ast_term *op = e->terms[0]->terms[0];
+        *op = (struct ast_term){.kind = AST_VAR, .at = e->terms[0]->at, .var = S("eq")};
+    }
+    return true;
+}
+
 void dynamics_in_body(struct compiler *c, struct ast_body *b) {
     struct exprs out = {0};
+    if (body_stays(c, b)) return;
     if (compile_enter(c))
         for (u32 i = 0; i < b->count && !compile_stopped(c); i++) pull_expr(c, b->exprs[i], &out);
     compile_leave(c);

@@ -136,7 +136,7 @@ static str dotted_name(const struct ast_term *ref, char room[NAME_MAX]) {
 }
 
 const struct builtin *builtin_of_ref(const struct compiler *c, const struct ast_term *ref) {
-    char room[NAME_MAX];
+    UNINITIALIZED char room[NAME_MAX];
     if (ref->kind == AST_REF && ref->count > 1 && is_var_named(ref->terms[0], "data")) return NULL;
     str name = dotted_name(ref, room);
     return name.len ? builtin_allowed(c, name) : NULL;
@@ -241,7 +241,12 @@ void functions_in_body(struct compiler *c, struct ast_body *b) {
 
 void check_functions(struct compiler *c, struct ast_rule *r) {
     struct walk w = {.c = c, .expr = check_call};
-    walk_rule(&w, r);
+    if (notes_of(r)->has & HAS_INNER) {
+        walk_rule(&w, r);
+        return;
+    }
+    for (u32 i = 0; i < r->body->count && !compile_stopped(c); i++)
+        (void)check_call(&w, r->body->exprs[i]);
 }
 
 /* ---- Calls without a result where a value is wanted ------------------------------------------ */

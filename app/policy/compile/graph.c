@@ -112,7 +112,7 @@ static void gather_needs(struct compiler *c, struct ast_rule *r) {
     struct rule_notes *notes = notes_of(r);
     struct needs n = {0};
     struct walk w = {.c = c, .term = need_term, .arg = &n};
-    walk_rule(&w, r);
+    if (notes->has & HAS_DATA) walk_rule(&w, r);
     notes->needs_all = n.heads > n.count;
     u32 count = n.count;
     if (count) notes->needs = compile_list(c, &count, sizeof *notes->needs);

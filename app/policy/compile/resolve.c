@@ -26,7 +26,29 @@ struct globals {
     u32 *imports_at;
     bool *used;
     bool bad_argument;
+    struct rule_notes *notes; /* of the rule looked at; NULL: a query */
+    u64 filter[4]; /* of the names in `exports`: which first and last letters they have */
 };
+
+/* Most variables are no rule's name, and one look at two letters says so. */
+static u32 letters_of(str name) {
+    return ((u8)name.ptr[0] * 7 + (u8)name.ptr[name.len - 1]) & 255;
+}
+
+static void filter_names(struct globals *g) {
+    u32 left = 64; /* of many names few letters are free */
+    const struct trie_node *k = g->exports ? g->exports->first : NULL;
+    for (; k && left; k = k->next, left--) {
+        str name = value_is(k->key, VALUE_STRING) ? value_str(k->key) : (str){0};
+        if (name.len) g->filter[letters_of(name) / 64] |= 1ull << letters_of(name) % 64;
+    }
+    if (k) memset(g->filter, 0xff, sizeof g->filter);
+}
+
+static bool may_be_exported(const struct globals *g, str name) {
+    if (!g->exports || !name.len) return g->exports;
+    return g->filter[letters_of(name) / 64] >> letters_of(name) % 64 & 1;
+}
 
 static bool is_directive(const struct ast_import *i) {
     return i->path->kind == AST_REF &&
@@ -47,6 +69,7 @@ static void open_globals(struct globals *g, struct compiler *c, const struct imp
     for (u32 i = 0; n && i < scope->package->count; i++)
         n = trie_child_term(g->names, n, scope->package->terms[i]);
     g->exports = n;
+    filter_names(g);
     g->imports_at = heap_alloc(&c->scratch, (scope->count + 1) * sizeof *g->imports_at);
     g->used = heap_alloc(&c->scratch, scope->count + 1);
     if (!g->imports_at || !g->used) return;
@@ -83,7 +106,8 @@ static bool meaning_of(struct globals *g, const struct hidden *h, str v, struct 
         *out = (struct meaning){.prefix = g->imports[g->imports_at[i]].path};
         return true;
     }
-    const struct trie_node *rule = g->exports ? trie_child_str(g->names, g->exports, v) : NULL;
+    const struct trie_node *rule =
+        may_be_exported(g, v) ? trie_child_str(g->names, g->exports, v) : NULL;
     if (!rule || !rule->thing) return false;
     if (is_hidden(h, v)) return false;
     *out = (struct meaning){g->package, rule->key};
@@ -99,6 +123,7 @@ static void put_in(struct globals *g, struct ast_term *t, const struct meaning *
     u32 named = value_defined(m->name) ? 1 : 0, count = prefix + named + rest_count;
     struct ast_location at = t->at;
     struct ast_term **terms = compile_list(c, &count, sizeof *terms);
+    if (g->notes) g->notes->has |= HAS_DATA;
     if (!count) return;
     for (u32 i = 0; i < prefix; i++) {
         struct ast_term *p = whole ? (struct ast_term *)m->prefix : m->prefix->terms[i];
@@ -250,9 +275,10 @@ static void resolve_rule(struct globals *g, struct ast_rule *r) {
     varset_open(&args.names, &g->c->scratch);
     varset_open(&h.names, &g->c->scratch);
     g->bad_argument = false;
+    g->notes = notes_of(r);
     for (u32 i = 0; i < head->arg_count; i++) argument_vars(g, &args.names, r, head->args[i]);
     if (g->bad_argument) return;
-    declared_vars(g->c, &h.names, r->body);
+    if (notes_of(r)->has & HAS_DECLARED) declared_vars(g->c, &h.names, r->body);
     for (u32 i = 1; i < head->ref->count; i++) {
         /* v0's p[x] = v has one term as its key and in its ref */
         if (head->ref->terms[i] != head->key) resolve_term(g, &h, head->ref->terms[i]);

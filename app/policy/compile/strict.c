@@ -41,7 +41,7 @@ void check_overrides(struct compiler *c, struct ast_rule *r, bool first) {
     struct walk w = {.c = c, .expr = assignment_overrides};
     if (!c->options->strict && !module_is_v1_compatible(r->module)) return;
     if (first) rule_overrides(c, r);
-    walk_rule(&w, r);
+    if (notes_of(r)->has & HAS_DECLARED) walk_rule(&w, r);
 }
 
 /* ---- Imports -------------------------------------------------------------------------------- */

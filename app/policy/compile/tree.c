@@ -26,6 +26,7 @@ static bool look_term(struct walk *w, struct ast_term *t) {
     case AST_SET_COMPREHENSION: l->notes->has |= HAS_CLOSURE; break;
     case AST_VAR:
         if (is_generated(t->var)) varset_add(l->taken, t->var);
+        if (is_var_named(t, "data")) l->notes->has |= HAS_DATA;
         break;
     default: break;
     }
@@ -45,7 +46,8 @@ static bool look_expr(struct walk *w, struct ast_expr *e) {
         l->notes->has |= HAS_NESTED;
     if (is_call_of(e, "print")) l->notes->has |= HAS_PRINT;
     if (e->kind == AST_EXPR_CALL && is_metadata_ref(e->terms[0])) l->notes->has |= HAS_METADATA;
-    if (e->kind == AST_EXPR_SOME) l->notes->has |= HAS_CALL_TERM;
+    if (e->kind == AST_EXPR_SOME) l->notes->has |= HAS_CALL_TERM | HAS_DECLARED;
+    if (is_assignment(e)) l->notes->has |= HAS_DECLARED;
     return false;
 }
 

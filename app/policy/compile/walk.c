@@ -30,6 +30,10 @@ static void walk_parts(struct walk *w, struct ast_term *t) {
 
 void walk_term(struct walk *w, struct ast_term *t) {
     if (!t) return;
+    if (t->kind <= AST_VAR) { /* most are: nothing lies beneath */
+        if (w->term) (void)w->term(w, t);
+        return;
+    }
     if (!enter(w) || (w->term && w->term(w, t))) {
         leave(w);
         return;

@@ -81,6 +81,12 @@ static void step(struct lexer *l) {
     look(l);
 }
 
+/* The same over one byte that is a character and ends no line. */
+static inline void step_byte(struct lexer *l) {
+    l->at++;
+    look(l);
+}
+
 /* Digits of other scripts may stand in names: the first of each ten, in Unicode's Nd. */
 static const u32 digit_zeros[] = {
     0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xde6,
@@ -91,13 +97,16 @@ static const u32 digit_zeros[] = {
     0x16b50, 0x1d7ce, 0x1d7d8, 0x1d7e2, 0x1d7ec, 0x1d7f6, 0x1e140, 0x1e2f0, 0x1e4f0, 0x1e950,
     0x1fbf0,
 };
-static bool at_wide_digit(const struct lexer *l) {
-    if (peek(l) < 0x80) return false;
+static bool is_wide_digit(const struct lexer *l) {
     u32 c;
     char_width(l, l->at, &c);
     for (size_t i = 0; i < ARRAY_LEN(digit_zeros); i++)
         if (c >= digit_zeros[i] && c < digit_zeros[i] + 10) return true;
     return false;
+}
+
+static inline bool at_wide_digit(const struct lexer *l) {
+    return peek(l) >= 0x80 && is_wide_digit(l);
 }
 
 /* ---- Words ---- */
@@ -127,7 +136,7 @@ static enum token word_token(const char *at, u32 len, unsigned keywords) {
     u32 i = words_of[at[0] - 'a'];
     for (; i && i <= ARRAY_LEN(words) && words[i - 1].text[0] == at[0]; i++) {
         const struct word *w = &words[i - 1];
-        if (w->len != len || memcmp(w->text, at, len) != 0) continue;
+        if (w->len != len || w->text[1] != at[1] || memcmp(w->text, at, len) != 0) continue;
         return !w->keyword || (keywords & w->keyword) ? w->token : TOKEN_IDENT;
     }
     return TOKEN_IDENT;
@@ -251,7 +260,8 @@ static enum token with_equals(struct lexer *l, enum token alone, enum token with
 }
 static enum token scan_symbol(struct lexer *l) {
     u8 b = peek(l);
-    step(l);
+    if (b && b < 0x80) step_byte(l);
+    else step(l);
     switch (b) {
     case '#': return scan_comment(l);
     case '"': return scan_string(l);
@@ -321,8 +331,12 @@ static void skip_blanks(struct lexer *l, bool *newline) {
 }
 static void next_blank(struct lexer *l, bool *newline, struct lexeme *out) {
     place(l, out);
-    if (peek(l) == '\n') out->row++, out->column = 0, *newline = true;
-    step(l);
+    if (peek(l) == '\n') {
+        out->row++, out->column = 0, *newline = true;
+        step(l);
+    } else {
+        step_byte(l);
+    }
     out->kind = TOKEN_WHITESPACE, out->end = l->at;
 }
 

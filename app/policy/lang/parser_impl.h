@@ -75,6 +75,8 @@ struct parser {
     struct term_memo *memo; /* open addressing, memo_mask + 1 slots */
     u32 memo_mask, memo_count;
     struct { u32 offset; struct ast_term *term; struct parse_state after; } value_memo;
+    /* What began like a set, `if { x == y`, most often is a body: what stands first in it. */
+    struct { struct ast_term *term; struct parse_state before, after; } first_memo;
 };
 
 static inline enum token now(const struct parser *p) { return p->s.now.kind; }

@@ -176,7 +176,18 @@ static struct ast_term *parse_in(struct parser *p, struct ast_term *left, bool p
     }
     return left;
 }
+/* Would reading go as it did from there? All that it depends on. */
+static bool same_state(const struct parse_state *a, const struct parse_state *b) {
+    return a->now.offset == b->now.offset && a->now.kind == b->now.kind &&
+           a->lexer.keywords == b->lexer.keywords && a->wildcard == b->wildcard &&
+           a->comments == b->comments && a->errors == b->errors && a->hints == b->hints &&
+           a->newline == b->newline && a->last_end == b->last_end;
+}
 struct ast_term *parse_infix(struct parser *p) {
+    if (p->first_memo.term && same_state(&p->first_memo.before, &p->s)) {
+        p->s = p->first_memo.after;
+        return p->first_memo.term;
+    }
     if (p->value_memo.term && p->value_memo.offset == p->s.now.offset) {
         p->s = p->value_memo.after; /* the value of what looked like a rule's head */
         return p->value_memo.term;
@@ -512,12 +523,21 @@ static struct ast_term *parse_object(struct parser *p, struct ast_term *key,
     return result;
 }
 
+/* `x, y in xs` goes on behind a comma, where a set's first member ends. Text in which something was
+ * wrong is read again. */
+static void first_remember(struct parser *p, const struct parse_state *before, struct ast_term *t) {
+    if (now(p) == TOKEN_COMMA || p->s.errors != before->errors) return;
+    p->first_memo.term = t;
+    p->first_memo.before = *before, p->first_memo.after = p->s;
+}
+
 /* At the first token behind `{`. */
 static struct ast_term *parse_braces(struct parser *p, u32 base) {
     if (now(p) == TOKEN_RBRACE) return close_object(p, base);
     bool comma = now(p) == TOKEN_COMMA;
     if (comma) parse_scan(p);
     u32 offset = p->s.now.offset;
+    struct parse_state before = p->s;
     struct ast_term *t = parse_one_term(p);
     if (!t) return NULL;
     if (now(p) == TOKEN_OR && !comma) {
@@ -533,6 +553,7 @@ static struct ast_term *parse_braces(struct parser *p, u32 base) {
     }
     if (!at_end_of_pair(p) && now(p) != TOKEN_COLON) t = parse_in(p, t, false, offset);
     if (!t) return NULL;
+    if (p->trials) first_remember(p, &before, t);
     if (at_end_of_pair(p)) return parse_set_rest(p, t, base);
     if (now(p) == TOKEN_COLON) return parse_object(p, t, !comma, base);
     parse_illegal(p, "non-terminated set");

@@ -108,7 +108,7 @@ static u32 field_of_term(struct reading *r, const struct ast_term *t, u8 test) {
     if (t->kind != AST_REF || t->terms[0]->kind != AST_VAR) return NOWHERE;
     bool input = str_eq(t->terms[0]->var, S("input"));
     if (!input && !str_eq(t->terms[0]->var, S("data"))) return NOWHERE;
-    value keys[INDEX_PATH_MAX];
+    UNINITIALIZED value keys[INDEX_PATH_MAX];
     u32 n = t->count - 1;
     if (n > INDEX_PATH_MAX || (!input && !n)) return NOWHERE;
     const struct node *node = m->pl->tree->root;
@@ -162,39 +162,23 @@ static void read_member(struct reading *r, const struct ast_term *member,
     for (u32 i = 0; i < n; i++) demand(r->m, field, r->rule, value_item(set, i));
 }
 
-static bool named(const struct ast_term *op, const char *name) {
-    char text[64];
-    size_t n = 0;
-    for (u32 i = 0; op->kind == AST_REF && i < op->count; i++) {
-        const struct ast_term *t = op->terms[i];
-        str part = t->kind == AST_VAR      ? t->var
-                   : t->kind == AST_STRING ? value_str(t->scalar)
-                                           : (str){0};
-        if (n + part.len + 2 > sizeof text) return false;
-        if (i) text[n++] = '.';
-        memcpy(text + n, part.ptr, part.len);
-        n += part.len;
-    }
-    return str_eq((str){text, n}, str_from_c(name));
-}
-
 static void read_expr(struct reading *r, const struct ast_expr *e) {
     if (e->negated || e->with_count || e->kind != AST_EXPR_CALL || e->count != 3) return;
     const struct ast_term *op = e->terms[0], *a = e->terms[1], *b = e->terms[2];
     value v;
-    if (named(op, "eq")) read_unify(r, a, b);
-    else if (named(op, "equal")) read_equal(r, a, b);
-    else if (named(op, "internal.member_2")) read_member(r, a, b);
-    else if (named(op, "startswith") && scalar_of(r, b, &v) && v.kind == VALUE_STRING)
+    if (plan_names(op, "eq", NULL)) read_unify(r, a, b);
+    else if (plan_names(op, "equal", NULL)) read_equal(r, a, b);
+    else if (plan_names(op, "internal", "member_2")) read_member(r, a, b);
+    else if (plan_names(op, "startswith", NULL) && scalar_of(r, b, &v) && v.kind == VALUE_STRING)
         demand(r->m, field_of_term(r, a, INDEX_PREFIX), r->rule, v);
-    else if (named(op, "endswith") && scalar_of(r, b, &v) && v.kind == VALUE_STRING)
+    else if (plan_names(op, "endswith", NULL) && scalar_of(r, b, &v) && v.kind == VALUE_STRING)
         demand(r->m, field_of_term(r, a, INDEX_SUFFIX), r->rule, v);
 }
 
 static void read_rule(struct making *m, u32 i) {
     const struct ast_rule *rule = m->node->rules[i];
     if (rule->is_default || rule->otherwise) return;
-    struct reading r;
+    UNINITIALIZED struct reading r;
     r.m = m, r.rule = i, r.source = rule, r.binding_count = 0;
     value v;
     for (u32 a = 0; m->node->is_function && a < rule->head->arg_count; a++)

@@ -90,6 +90,8 @@ void plan_call(struct plan *pl, struct ast_term *const *terms, u32 count, u32 ca
 /* ---- Loops that can be looked up (plan_look.c) ---- */
 u32 plan_look(struct plan *pl, const struct ast_body *body, u32 at);
 const struct ast_term *plan_base_loop(struct plan *pl, const struct ast_expr *e);
+/* Is the operator called so: eq, or internal.member_2? `second` NULL: a plain name. */
+bool plan_names(const struct ast_term *op, const char *first, const char *second);
 /* ---- Comprehensions within loops (plan_group.c) ---- */
 void plan_groups(struct plan *pl, const struct ast_body *b);
 bool plan_grouped(struct plan *pl, const struct ast_term *t, u32 into);

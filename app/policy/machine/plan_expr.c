@@ -57,7 +57,7 @@ static const struct node *function_of(const struct plan *pl, const struct ast_te
 }
 
 static const struct builtin *builtin_of(const struct ast_term *t) {
-    char room[128];
+    UNINITIALIZED char room[128];
     str name;
     if (t->kind != AST_REF && t->kind != AST_VAR) return NULL;
     return name_of(t, room, sizeof room, &name) ? builtin_find(name) : NULL;
@@ -180,7 +180,7 @@ void plan_call(struct plan *pl, struct ast_term *const *terms, u32 count, u32 ca
         else plan_jump(pl, pl->fail); /* a function that is not there has no value */
         return;
     }
-    char room[128];
+    UNINITIALIZED char room[128];
     str name;
     if (!name_of(op, room, sizeof room, &name)) {
         plan_fail(pl, "a call of something without a name");

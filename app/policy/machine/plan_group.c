@@ -119,11 +119,11 @@ static bool comes_after_a_loop(struct plan *pl, const struct ast_body *b, u32 at
 }
 
 static const struct ast_term *comprehension_of(struct plan *pl, const struct ast_expr *e) {
-    if (!is_equation(e)) return NULL;
+    if (e->kind != AST_EXPR_CALL || e->count != 3) return NULL;
     for (u32 k = 1; k < 3; k++) {
         const struct ast_term *t = e->terms[k];
         if ((t->kind == AST_ARRAY_COMPREHENSION || t->kind == AST_SET_COMPREHENSION) &&
-            plan_is_unbound_var(pl, e->terms[3 - k]))
+            is_equation(e) && plan_is_unbound_var(pl, e->terms[3 - k]))
             return t;
     }
     return NULL;

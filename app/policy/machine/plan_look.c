@@ -29,8 +29,7 @@ struct looking {
     struct look_test tests[LOOK_TESTS_MAX];
 };
 
-static bool named(const struct ast_expr *e, const char *first, const char *second) {
-    const struct ast_term *op = e->terms[0];
+bool plan_names(const struct ast_term *op, const char *first, const char *second) {
     if (op->kind != AST_REF || op->count != (second ? 2u : 1u) || op->terms[0]->kind != AST_VAR)
         return false;
     if (!str_eq(op->terms[0]->var, str_from_c(first))) return false;
@@ -86,16 +85,18 @@ static void read_equal(struct looking *l, const struct ast_term *a, const struct
 
 static void read_expr(struct looking *l, const struct ast_expr *e) {
     if (e->negated || e->with_count || e->kind != AST_EXPR_CALL || e->count != 3) return;
-    const struct ast_term *a = e->terms[1], *b = e->terms[2];
-    if (named(e, "eq", NULL) || named(e, "equal", NULL)) read_equal(l, a, b);
-    else if (named(e, "startswith", NULL)) add_test(l, LOOK_PREFIX, field_of(l, b), known(l, a));
-    else if (named(e, "internal", "member_2")) add_test(l, LOOK_HOLDS, field_of(l, b), known(l, a));
+    const struct ast_term *op = e->terms[0], *a = e->terms[1], *b = e->terms[2];
+    if (plan_names(op, "eq", NULL) || plan_names(op, "equal", NULL)) read_equal(l, a, b);
+    else if (plan_names(op, "startswith", NULL))
+        add_test(l, LOOK_PREFIX, field_of(l, b), known(l, a));
+    else if (plan_names(op, "internal", "member_2"))
+        add_test(l, LOOK_HOLDS, field_of(l, b), known(l, a));
 }
 
 /* The x of x = data.path[_], all of it base documents; NULL: something else. */
 const struct ast_term *plan_base_loop(struct plan *pl, const struct ast_expr *e) {
     if (e->negated || e->with_count || e->kind != AST_EXPR_CALL || e->count != 3 ||
-        !named(e, "eq", NULL))
+        !plan_names(e->terms[0], "eq", NULL))
         return NULL;
     const struct ast_term *var = e->terms[1], *ref = e->terms[2];
     if (var->kind != AST_VAR) var = e->terms[2], ref = e->terms[1];

@@ -95,7 +95,7 @@ static u32 constant_keys(const struct ast_term *ref, u32 from, value *keys, u32 
 }
 
 static void walk_input(struct plan *pl, struct walk *w) {
-    value keys[POLICY_PATH_DEPTH_MAX];
+    UNINITIALIZED value keys[POLICY_PATH_DEPTH_MAX];
     u32 n = constant_keys(w->ref, 1, keys, ARRAY_LEN(keys));
     w->i = 1 + n;
     w->at = target(pl, w);
@@ -139,7 +139,7 @@ static void walk_data(struct plan *pl, struct walk *w) {
     while (w->i < w->ref->count && plan_is_constant(w->ref->terms[w->i], &key)) {
         const struct node *child = node_child(n, key);
         if (!child) {
-            value keys[POLICY_PATH_DEPTH_MAX];
+            UNINITIALIZED value keys[POLICY_PATH_DEPTH_MAX];
             u32 count = constant_keys(w->ref, 1, keys, ARRAY_LEN(keys));
             w->i = 1 + count;
             w->at = target(pl, w);
@@ -292,7 +292,7 @@ void plan_term_into(struct plan *pl, const struct ast_term *t, u32 reg) {
 /* input.a.b: nothing but constant keys. */
 bool plan_is_input(struct plan *pl, const struct ast_term *t, u32 *path) {
     if (t->kind != AST_REF || t->count < 2 || !is_root(t->terms[0], S("input"))) return false;
-    value keys[POLICY_PATH_DEPTH_MAX];
+    UNINITIALIZED value keys[POLICY_PATH_DEPTH_MAX];
     if (constant_keys(t, 1, keys, ARRAY_LEN(keys)) != t->count - 1) return false;
     *path = plan_path(pl, keys, t->count - 1);
     return true;
