@@ -15,8 +15,15 @@
 
 enum { ARCHIVE_BYTES_MAX = 0x7fffffff };
 
+static struct { FILE *to; const char *before; } telling; /* NULL: stdout, as `build` does */
+
+void build_tell(FILE *to, const char *before) {
+    telling.to = to, telling.before = before;
+}
+
 bool build_error(const char *before, const char *what, const char *after) {
-    printf("error: %s%s%s\n", before, what, after);
+    fprintf(telling.to ? telling.to : stdout, "%s%s%s%s\n", telling.to ? telling.before : "error: ",
+            before, what, after);
     return false;
 }
 
@@ -24,7 +31,8 @@ bool build_errors(const struct policy_errors *errors) {
     struct buf b;
     buf_open(&b, MIB(16));
     policy_errors_write(&b, errors);
-    printf("error: %.*s\n", STR(buf_str(&b)));
+    (void)buf_add_byte(&b, 0);
+    (void)build_error("", b.len ? b.ptr : "", "");
     buf_close(&b);
     return false;
 }
@@ -472,7 +480,7 @@ static int by_path(const void *a, const void *b) {
 }
 
 static int run(int argc, char **argv) {
-    struct option_reader options = {specs, ARRAY_LEN(specs), argc, 1, argv};
+    struct option_reader options = OPTION_READER(specs, ARRAY_LEN(specs));
     struct build *b = calloc(1, sizeof *b);
     const char *v;
     bool ok = b != NULL;

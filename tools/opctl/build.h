@@ -29,7 +29,8 @@ struct build {
     value data;
     str signature; /* the token */
 };
-/* Each says what is wrong on stdout and returns false. */
+/* Each says what is wrong, where build_tell says (stdout at first), and returns false. */
+void build_tell(FILE *to, const char *before); /* "error: " before each */
 bool build_error(const char *before, const char *what, const char *after);
 bool build_errors(const struct policy_errors *errors);
 bool build_compile(struct build *b, struct policy_program **out);
@@ -37,3 +38,11 @@ bool build_add_module(struct build *b, str name, str text, enum rego_version ver
 
 /* optimize.c: each entrypoint evaluated as far as what is known carries. */
 bool build_optimize(struct build *b);
+/* eval -O: the same of what was loaded, which takes the place of it. False: said why on stderr. */
+struct optimize_asked {
+    s64 level;
+    struct build_list entrypoints;
+    const char *capabilities;
+    enum rego_version version; /* of policies that do not tell theirs */
+};
+bool bundle_optimize(struct bundle *files, const struct optimize_asked *asked);

@@ -91,7 +91,7 @@ static int run(int argc, char **argv) {
         {"v0-compatible", 0, true, "for policies in Rego v0"},
         {"help", 'h', true, "this text"},
     };
-    struct option_reader options = {specs, ARRAY_LEN(specs), argc, 1, argv};
+    struct option_reader options = OPTION_READER(specs, ARRAY_LEN(specs));
     const char *v, *given = NULL;
     bool ok = true, current = false, v0 = false;
     for (int o; ok && (o = option_next(&options, &v)) != OPTION_END;) {

@@ -37,7 +37,8 @@ static int check(struct check *c) {
     return EXIT_NO;
 }
 
-enum { STRICT, FORMAT, MAX_ERRORS, SCHEMA, CAPABILITIES, IGNORE, BUNDLE, V0_V1, V0, V1, HELP };
+enum { STRICT, FORMAT, MAX_ERRORS, SCHEMA, CAPABILITIES, IGNORE, BUNDLE, V0_V1, REGO_V1_NAME,
+       V0, V1, HELP };
 static const struct option_spec specs[] = {
     [STRICT] = {"strict", 'S', true, "the compiler's strict mode"},
     [FORMAT] = {"format", 'f', false, "pretty or json"},
@@ -47,6 +48,7 @@ static const struct option_spec specs[] = {
     [IGNORE] = {"ignore", 0, false, "names of files and folders to leave out: patterns"},
     [BUNDLE] = {"bundle", 'b', true, "the paths are bundles: archives or folders"},
     [V0_V1] = {"v0-v1", 0, true, "policies must be both Rego v0 and v1"},
+    [REGO_V1_NAME] = {"rego-v1", 0, true, "the older name of --v0-v1"},
     [V0] = {"v0-compatible", 0, true, "policies are Rego v0"},
     [V1] = {"v1-compatible", 0, true, "policies are Rego v1, as by default"},
     [HELP] = {"help", 'h', true, "this text"},
@@ -62,7 +64,8 @@ static bool option(struct check *c, int o, const char *v) {
     case SCHEMA: return schemas_load(&c->files.heap, v, &c->load.compile.schemas);
     case CAPABILITIES: return capabilities_load(&c->files.heap, v, &c->load.compile.capabilities);
     case IGNORE: return bundle_ignore(&c->files, v);
-    case V0_V1: c->load.parse.version = on ? REGO_V0_COMPAT_V1 : REGO_V1; return true;
+    case V0_V1:
+    case REGO_V1_NAME: c->load.parse.version = on ? REGO_V0_COMPAT_V1 : REGO_V1; return true;
     case V0: c->load.parse.version = on ? REGO_V0 : REGO_V1; return true;
     case BUNDLE: /* seen before the paths */
     case V1: return true;
@@ -72,7 +75,7 @@ static bool option(struct check *c, int o, const char *v) {
 
 /* Options first, then paths: what to leave out must be known. */
 static bool read_words(struct check *c, int argc, char **argv, bool paths, bool *any) {
-    struct option_reader options = {specs, ARRAY_LEN(specs), argc, 1, argv};
+    struct option_reader options = OPTION_READER(specs, ARRAY_LEN(specs));
     const char *v;
     for (int o; (o = option_next(&options, &v)) != OPTION_END;) {
         bool plain = o == OPTION_PLAIN;
@@ -86,11 +89,11 @@ static bool read_words(struct check *c, int argc, char **argv, bool paths, bool 
 static int run(int argc, char **argv) {
     struct check c = {.load.parse.annotations = true, .errors_max = 10};
     bool any = false;
-    int status = EXIT_USAGE;
+    int status;
     bundle_open(&c.files);
     c.files.bundles = option_is_given(specs, ARRAY_LEN(specs), argc, argv, "bundle");
     if (!read_words(&c, argc, argv, false, &any) || !any)
-        usage_of(&check_verb, specs, ARRAY_LEN(specs));
+        status = usage_of(&check_verb, specs, ARRAY_LEN(specs));
     else if (read_words(&c, argc, argv, true, &any))
         status = check(&c);
     else

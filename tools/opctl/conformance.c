@@ -252,7 +252,7 @@ static int run(int argc, char **argv) {
         {"verbose", 'v', true, "name the cases that pass, too"},
         {"help", 'h', true, "this text"},
     };
-    struct option_reader options = {specs, ARRAY_LEN(specs), argc, 1, argv};
+    struct option_reader options = OPTION_READER(specs, ARRAY_LEN(specs));
     struct runner r = {.version = REGO_V1};
     const char *v, *folder = NULL, *version = NULL;
     for (int o; (o = option_next(&options, &v)) != OPTION_END;) {

@@ -436,7 +436,7 @@ static int run(int argc, char **argv) {
         {"v1-compatible", 0, true, "policies are Rego v1, as by default"},
         {"help", 'h', true, "this text"},
     };
-    struct option_reader options = {specs, ARRAY_LEN(specs), argc, 1, argv};
+    struct option_reader options = OPTION_READER(specs, ARRAY_LEN(specs));
     struct policy_load_options load = {.parse.annotations = true};
     struct bundle files;
     const char *v, *query = NULL;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* engine.c — what several verbs give the engine: schemas, capabilities, durations, printed lines.
+/* engine.c — what several verbs give the engine: schemas, capabilities, the package and imports of
+ * a query, durations, printed lines.
  *
  *   -s schema.json    the type of `input`
  *   -s schemas/       schemas/a/b.json is the schema that annotations call schema.a.b */
@@ -11,7 +12,7 @@
 #include "app/version.h"
 #include "tools/opctl/opctl.h"
 
-enum { FOLDER_DEPTH_MAX = 32, NAMES_MAX = FOLDER_DEPTH_MAX + 1 };
+enum { FOLDER_DEPTH_MAX = 32, NAMES_MAX = FOLDER_DEPTH_MAX + 1, SCOPE_BYTES_MAX = 1 << 16 };
 
 void print_message(void *arg, const struct ast_location *at, str message) {
     (void)arg, (void)at;
@@ -104,6 +105,41 @@ bool capabilities_load(struct heap *h, const char *file_or_version, value *out) 
     if (!strcmp(file_or_version, "v" OPENPOLICY_VERSION)) return true; /* all there is */
     fprintf(stderr, "opctl: no such file or capabilities version found: %s\n", file_or_version);
     return false;
+}
+
+bool query_scope_import(struct query_scope *s, const char *text) {
+    return s->import_count < QUERY_IMPORTS_MAX && (s->imports[s->import_count++] = text);
+}
+
+/* Read as the head of a module. */
+bool query_scope_read(const struct query_scope *s, struct heap *h,
+                      struct policy_query_options *out) {
+    struct policy_errors errors;
+    struct ast_module *m;
+    struct buf text;
+    if (!s->package && !s->import_count) return true;
+    buf_open(&text, SCOPE_BYTES_MAX);
+    (void)buf_printf(&text, "package %s\n", s->package ? s->package : "eval");
+    for (u32 i = 0; i < s->import_count; i++) (void)buf_printf(&text, "import %s\n", s->imports[i]);
+    value kept = value_string(h, buf_str(&text));
+    buf_close(&text);
+    policy_errors_open(&errors, h, 0);
+    if (kept.kind != VALUE_STRING ||
+        parse_module(h, S(""), value_str(kept), &out->parse, &m, &errors)) {
+        errors_print(&errors);
+        return false;
+    }
+    out->package = s->package ? m->package : NULL;
+    out->imports = m->imports, out->import_count = m->import_count;
+    return true;
+}
+
+bool option_list(str *items, u32 max, u32 *count, const char *text) {
+    for (str rest = str_from_c(text), one; str_split(&rest, ',', &one);) {
+        if (*count == max) return false;
+        if (one.len) items[(*count)++] = one;
+    }
+    return true;
 }
 
 bool option_duration(const char *text, u64 *ns) {

@@ -6,9 +6,10 @@
  * for errors. A query is watched only when something about its way is wanted. */
 #include <stdlib.h>
 #include "app/policy/value/json_text.h"
+#include "tools/opctl/build.h"
 #include "tools/opctl/eval.h"
 
-enum { EXIT_ERROR = 2, PROFILE_ROWS = 10, PRETTY_WIDTH = 80, SCOPE_BYTES_MAX = 1 << 16 };
+enum { EXIT_ERROR = 2, PROFILE_ROWS = 10, PRETTY_WIDTH = 80, LIST_MAX = 64 };
 
 struct eval {
     struct bundle files;
@@ -16,17 +17,18 @@ struct eval {
     struct policy_query_options with;
     struct policy_ask ask;
     struct watch watch;
-    const char *format, *query, *input, *package, *schema, *capabilities;
+    const char *format, *query, *input, *schema, *capabilities;
+    struct query_scope scope;
     str query_text; /* of --stdin; freed at the end */
-    const char *imports[16];
-    u32 import_count;
     bool fail, fail_defined, query_from_stdin, show_builtin_errors;
     s64 count, pretty_limit;
     u64 timeout_ns, load_files_ns, input_ns;
     bool defined;
     bool partial;
     struct partial_options left; /* with --partial */
-    str unknowns[64], disabled[64];
+    str unknowns[LIST_MAX], disabled[LIST_MAX];
+    struct optimize_asked optimize;
+    bool data_given, bundle_given;
 };
 
 /* ---- Asking ---- */
@@ -145,28 +147,6 @@ static int ask_rounds(struct eval *e) {
 
 /* ---- What the question is asked with ---- */
 
-/* --package and --import: read as the head of a module. */
-static bool read_scope(struct eval *e) {
-    struct policy_errors errors;
-    struct ast_module *m;
-    struct buf text;
-    if (!e->package && !e->import_count) return true;
-    buf_open(&text, SCOPE_BYTES_MAX);
-    (void)buf_printf(&text, "package %s\n", e->package ? e->package : "eval");
-    for (u32 i = 0; i < e->import_count; i++) (void)buf_printf(&text, "import %s\n", e->imports[i]);
-    value kept = value_string(&e->files.heap, buf_str(&text));
-    buf_close(&text);
-    policy_errors_open(&errors, &e->files.heap, 0);
-    if (kept.kind != VALUE_STRING ||
-        parse_module(&e->files.heap, S(""), value_str(kept), &e->load.parse, &m, &errors)) {
-        errors_print(&errors);
-        return false;
-    }
-    e->with.package = e->package ? m->package : NULL;
-    e->with.imports = m->imports, e->with.import_count = m->import_count;
-    return true;
-}
-
 static bool read_query(struct eval *e) {
     if (!e->query_from_stdin) return true;
     if (!file_read("-", &e->query_text)) return false;
@@ -183,7 +163,7 @@ static bool read_rest(struct eval *e) {
     return ok && (!e->schema || schemas_load(h, e->schema, &e->load.compile.schemas)) &&
            (!e->capabilities ||
             capabilities_load(h, e->capabilities, &e->load.compile.capabilities)) &&
-           read_query(e) && read_scope(e);
+           read_query(e) && query_scope_read(&e->scope, h, &e->with);
 }
 
 /* --partial: what is left of the query. */
@@ -213,17 +193,13 @@ static int ask_partial(struct eval *e) {
     return rc ? EXIT_ERROR : 0;
 }
 
-/* "a,b", or one at a time, as the reference takes lists. */
-static bool add_list(str *items, u32 *count, const char *text) {
-    for (str rest = str_from_c(text), one; str_split(&rest, ',', &one);) {
-        if (*count == 64) return false;
-        if (one.len) items[(*count)++] = one;
-    }
-    return true;
-}
-
 static int eval(struct eval *e) {
     if (!read_rest(e)) return EXIT_ERROR;
+    e->optimize.version = e->load.parse.version, e->optimize.capabilities = e->capabilities;
+    e->files.bundles = e->bundle_given;
+    if (e->optimize.level > 0 && (e->data_given || e->bundle_given) &&
+        !bundle_optimize(&e->files, &e->optimize))
+        return EXIT_ERROR;
     e->ask.data = e->files.data;
     e->ask.now_ns = e->ask.seed = wall_ns();
     e->ask.print = print_message;
@@ -239,7 +215,7 @@ enum { DATA, INPUT, FORMAT, STDIN_INPUT, STDIN_QUERY, FAIL, FAIL_DEFINED, STRICT
        SHOW_ERRORS, EXPLAIN, VAR_VALUES, PROFILE, PROFILE_SORT, PROFILE_LIMIT, COVERAGE, METRICS,
        INSTRUMENT, COUNT, TIMEOUT, PRETTY_LIMIT, SCHEMA, CAPABILITIES, PACKAGE, IMPORT, BUNDLE,
        IGNORE, TARGET, NO_INDEX, NO_EARLY_EXIT, V0, V1, PARTIAL, UNKNOWNS, NO_INLINING, SHALLOW,
-       NONDETERMINISTIC, HELP };
+       NONDETERMINISTIC, OPTIMIZE, ENTRYPOINT, STORE, HELP };
 static const struct option_spec specs[] = {
     [DATA] = {"data", 'd', false, "policy or data: a file or folder; may be given more than once"},
     [INPUT] = {"input", 'i', false, "the input: a JSON or YAML file"},
@@ -270,7 +246,7 @@ static const struct option_spec specs[] = {
     [BUNDLE] = {"bundle", 'b', false,
                 "a bundle: an archive or a folder; may be given more than once"},
     [IGNORE] = {"ignore", 0, false, "names of files and folders to leave out: patterns"},
-    [TARGET] = {"target", 't', false, "rego: there is no other"},
+    [TARGET] = {"target", 't', false, "rego; wasm is another machine's"},
     [NO_INDEX] = {"disable-indexing", 0, true, "accepted; the answer is the same"},
     [NO_EARLY_EXIT] = {"disable-early-exit", 0, true, "accepted; the answer is the same"},
     [V0] = {"v0-compatible", 0, true, "policies are Rego v0"},
@@ -280,12 +256,18 @@ static const struct option_spec specs[] = {
     [NO_INLINING] = {"disable-inlining", 0, false, "refs of rules that stay rules"},
     [SHALLOW] = {"shallow-inlining", 0, true, "put in place only what is known in whole"},
     [NONDETERMINISTIC] = {"nondeterminstic-builtins", 0, true, "call time.now_ns and the like now"},
+    [OPTIMIZE] = {"optimize", 'O', false,
+                  "0 (default): as written; 1, 2: entrypoints evaluated in advance"},
+    [ENTRYPOINT] = {"entrypoint", 'e', false,
+                    "a/b/rule to be optimized; may be given more than once"},
+    [STORE] = {"optimize-store-for-read-speed", 0, true, "accepted; it always is"},
     [HELP] = {"help", 'h', true, "this text"},
 };
 
 static bool add_path(struct eval *e, const char *path, bool bundle) {
     u64 from = steady_ns();
     e->files.bundles = bundle;
+    e->data_given |= !bundle, e->bundle_given |= bundle;
     bool ok = bundle_add(&e->files, path);
     e->load_files_ns += steady_ns() - from;
     return ok;
@@ -293,6 +275,23 @@ static bool add_path(struct eval *e, const char *path, bool bundle) {
 
 static bool number_read(const char *text, s64 least, s64 *out) {
     return str_to_s64(str_from_c(text), out) == RC_OK && *out >= least;
+}
+
+/* Each must be a ref, as "input.user". */
+static bool add_unknowns(struct eval *e, const char *text) {
+    struct policy_errors errors;
+    struct ast_term *term;
+    u32 from = e->left.unknown_count;
+    policy_errors_open(&errors, &e->files.heap, 1);
+    if (!option_list(e->unknowns, LIST_MAX, &e->left.unknown_count, text)) return false;
+    for (u32 i = from; i < e->left.unknown_count; i++)
+        if (parse_term(&e->files.heap, e->unknowns[i], &e->load.parse, &term, &errors) ||
+            (term->kind != AST_REF && term->kind != AST_VAR)) {
+            (void)option_wrong("--unknowns",
+                               "specify string with one or more --unknowns: input.user, data.x");
+            return false;
+        }
+    return true;
 }
 
 static bool known_format(const char *v) {
@@ -342,18 +341,21 @@ static bool option(struct eval *e, int o, const char *v) {
     case PRETTY_LIMIT: return number_read(v, 0, &e->pretty_limit);
     case SCHEMA: e->schema = v; return true;
     case CAPABILITIES: e->capabilities = v; return true;
-    case PACKAGE: e->package = v; return true;
-    case IMPORT:
-        if (e->import_count < ARRAY_LEN(e->imports)) e->imports[e->import_count++] = v;
-        return true;
+    case PACKAGE: e->scope.package = v; return true;
+    case IMPORT: return query_scope_import(&e->scope, v);
     case PARTIAL: e->partial = on; return true;
-    case UNKNOWNS: return add_list(e->unknowns, &e->left.unknown_count, v);
-    case NO_INLINING: return add_list(e->disabled, &e->left.disabled_count, v);
+    case UNKNOWNS: return add_unknowns(e, v);
+    case NO_INLINING: return option_list(e->disabled, LIST_MAX, &e->left.disabled_count, v);
     case SHALLOW: e->left.shallow = on; return true;
     case NONDETERMINISTIC: e->left.nondeterministic = on; return true;
-    case TARGET: return !strcmp(v, "rego");
+    case TARGET: return option_target(v);
+    case OPTIMIZE: return number_read(v, 0, &e->optimize.level);
+    case ENTRYPOINT:
+        return e->optimize.entrypoints.count < BUILD_LIST_MAX &&
+               (e->optimize.entrypoints.items[e->optimize.entrypoints.count++] = v);
     case NO_INDEX:
     case NO_EARLY_EXIT:
+    case STORE:
     case V1: return true;
     case V0: e->load.parse.version = on ? REGO_V0 : REGO_V1; return true;
     case OPTION_PLAIN:
@@ -371,8 +373,12 @@ static const char *contradiction(const struct eval *e) {
     if (e->query_from_stdin && e->input && !strcmp(e->input, "-"))
         return "specify --stdin or --stdin-input but not both";
     if (e->fail && e->fail_defined) return "specify --fail or --fail-defined but not both";
-    if (!strcmp(e->format, "source") && !e->partial)
-        return "invalid output format for non-partial evaluation: source";
+    bool whole = !strcmp(e->format, "pretty") || !strcmp(e->format, "json");
+    if (!strcmp(e->format, "source") && !e->partial) return "invalid output format for evaluation";
+    if (e->partial && !whole && strcmp(e->format, "source"))
+        return "invalid output format for partial evaluation";
+    if (e->optimize.level > 0 && e->data_given && e->bundle_given)
+        return "specify either --data or --bundle flag with optimization level greater than 0";
     if (e->show_builtin_errors && e->ask.strict_errors)
         return "cannot use --show-builtin-errors with --strict-builtin-errors, "
                "--strict-builtin-errors will return the first built-in error encountered "
@@ -381,7 +387,7 @@ static const char *contradiction(const struct eval *e) {
 }
 
 static int run(int argc, char **argv) {
-    struct option_reader options = {specs, ARRAY_LEN(specs), argc, 1, argv};
+    struct option_reader options = OPTION_READER(specs, ARRAY_LEN(specs));
     struct eval e = {.format = "json", .count = 1, .pretty_limit = PRETTY_WIDTH,
                      .watch.profile_limit = PROFILE_ROWS};
     const char *v, *wrong = NULL;
@@ -389,7 +395,7 @@ static int run(int argc, char **argv) {
     bundle_open(&e.files);
     e.load.compile.keep_print = e.load.parse.annotations = true;
     for (int o; ok && (o = option_next(&options, &v)) != OPTION_END;) ok = option(&e, o, v);
-    if (ok && (wrong = contradiction(&e))) fprintf(stderr, "opctl: %s\n", wrong);
+    if (ok && (wrong = contradiction(&e))) (void)option_wrong(wrong, "");
     int status = ok && !wrong ? eval(&e) : usage_of(&eval_verb, specs, ARRAY_LEN(specs));
     free((char *)e.query_text.ptr);
     bundle_close(&e.files);

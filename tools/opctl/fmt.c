@@ -2,8 +2,9 @@
 /* fmt.c — opctl policy fmt: policies in the one layout.
  *
  * Without flags the formatted text goes to stdout. --list names the files that would change,
- * --diff shows how, --write changes them; --fail makes the status 1 when one would change. Without
- * a path, or with "-", stdin is read. */
+ * --diff shows how, --write changes them; with --fail the status is 2 when one would change, and
+ * such a file's text is not printed. What was laid out is read again before it is believed.
+ * Without a path, or with "-", stdin is read. */
 #include <dirent.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -13,26 +14,11 @@
 struct fmt {
     struct parse_options parse;
     struct format_options format;
-    bool write, list, diff, fail;
-    bool changed, failed;
+    bool write, list, diff, fail, unchecked;
+    bool changed;
+    int status;
 };
-
-/* One hunk from the first line that differs to the last: enough to see what fmt would do. */
-static void print_diff(const char *path, str before, str after) {
-    size_t head = 0, tail = 0, line = 1;
-    while (head < before.len && head < after.len && before.ptr[head] == after.ptr[head]) head++;
-    while (head && before.ptr[head - 1] != '\n') head--;
-    while (tail < before.len - head && tail < after.len - head &&
-           before.ptr[before.len - 1 - tail] == after.ptr[after.len - 1 - tail])
-        tail++;
-    while (tail && before.ptr[before.len - tail - 1] != '\n') tail--;
-    for (size_t i = 0; i < head; i++) line += before.ptr[i] == '\n';
-    printf("--- %s\n+++ %s (formatted)\n@@ line %zu @@\n", path, path, line);
-    str old = str_take(str_skip(before, head), before.len - head - tail), one;
-    str new = str_take(str_skip(after, head), after.len - head - tail);
-    while (old.len && str_split(&old, '\n', &one)) printf("-%.*s\n", STR(one));
-    while (new.len && str_split(&new, '\n', &one)) printf("+%.*s\n", STR(one));
-}
+enum { EXIT_ERROR = 2 };
 
 static bool write_file(const char *path, str text) {
     FILE *f = fopen(path, "wb");
@@ -42,13 +28,42 @@ static bool write_file(const char *path, str text) {
     return ok;
 }
 
+/* Can the result be read? Else it is said. */
+static bool check_result(const struct fmt *o, struct heap *h, const char *path, str text) {
+    struct parse_options parse = {.version = o->format.version};
+    struct policy_errors errors;
+    struct ast_module *m;
+    struct buf why;
+    policy_errors_open(&errors, h, 0);
+    if (o->unchecked || !str_trim(text).len) return true;
+    if (!parse_module(h, S("formatted"), text, &parse, &m, &errors)) return true;
+    buf_open(&why, MIB(1));
+    policy_errors_write(&why, &errors);
+    fprintf(stderr,
+            "%s was successfully formatted, but the result is invalid: %.*s\n\nTo inspect the "
+            "formatted Rego, you can turn off this check with --check-result=false.\n",
+            path, STR(buf_str(&why)));
+    buf_close(&why);
+    return false;
+}
+
+static void show(struct fmt *o, const char *path, str before, str after) {
+    bool differs = !str_eq(before, after), only_tell = o->list || o->diff;
+    o->changed |= differs;
+    if (o->list && differs) puts(path);
+    if (o->diff && differs && !o->list && !diff_print(path, before, after)) o->status = EXIT_NO;
+    if (only_tell || (o->fail && differs)) return;
+    if (!o->write) fwrite(after.ptr, 1, after.len, stdout);
+    else if (differs && !write_file(path, after)) o->status = EXIT_ERROR;
+}
+
 static void format_file(struct fmt *o, const char *path) {
     struct policy_errors errors;
     struct heap h;
     struct buf out;
     str text;
     if (!file_read(path, &text)) {
-        o->failed = true;
+        o->status = EXIT_ERROR;
         return;
     }
     heap_open(&h, (size_t)1 << 30);
@@ -56,14 +71,11 @@ static void format_file(struct fmt *o, const char *path) {
     policy_errors_open(&errors, &h, 0);
     if (format_source(&h, str_from_c(path), text, &o->parse, &o->format, &out, &errors)) {
         errors_print(&errors);
-        o->failed = true;
+        o->status = strcmp(path, "-") ? EXIT_ERROR : EXIT_NO;
+    } else if (check_result(o, &h, path, buf_str(&out))) {
+        show(o, path, text, buf_str(&out));
     } else {
-        bool differs = !str_eq(text, buf_str(&out));
-        o->changed |= differs;
-        if (o->list && differs) puts(path);
-        if (o->diff && differs) print_diff(path, text, buf_str(&out));
-        if (o->write && differs && !write_file(path, buf_str(&out))) o->failed = true;
-        if (!o->list && !o->diff && !o->write) fwrite(out.ptr, 1, out.len, stdout);
+        o->status = EXIT_ERROR;
     }
     buf_close(&out);
     heap_close(&h);
@@ -79,18 +91,24 @@ static void format_path(struct fmt *o, const char *path, int depth) {
     struct dirent **entries;
     if (strcmp(path, "-") && stat(path, &st)) {
         perror(path);
-        o->failed = true;
+        o->status = EXIT_NO;
         return;
     }
     if (!strcmp(path, "-") || !S_ISDIR(st.st_mode)) {
         if (!depth || str_ends(str_from_c(path), S(".rego"))) format_file(o, path);
         return;
     }
-    int n = depth < 32 ? scandir(path, &entries, NULL, by_name) : -1;
+    while (!strncmp(path, "./", 2)) path += 2; /* names as the reference shows them */
+    size_t len = strlen(path);
+    while (len > 1 && path[len - 1] == '/') len--;
+    bool here = !len || (len == 1 && path[0] == '.');
+    int n = depth < 32 ? scandir(*path ? path : ".", &entries, NULL, by_name) : -1;
     for (int i = 0; i < n; i++) {
         char below[4096];
-        if (entries[i]->d_name[0] != '.' &&
-            snprintf(below, sizeof below, "%s/%s", path, entries[i]->d_name) < (int)sizeof below)
+        if (strcmp(entries[i]->d_name, ".") && strcmp(entries[i]->d_name, "..") &&
+            snprintf(below, sizeof below, "%.*s%s%s", here ? 0 : (int)len, path,
+                     here || path[len - 1] == '/' ? "" : "/",
+                     entries[i]->d_name) < (int)sizeof below)
             format_path(o, below, depth + 1);
         free(entries[i]);
     }
@@ -102,20 +120,20 @@ static int run(int argc, char **argv) {
         {"write", 'w', true, "change the files"},
         {"list", 'l', true, "name the files that would change"},
         {"diff", 'd', true, "show what would change"},
-        {"fail", 0, true, "status 1 when something would change"},
+        {"fail", 0, true, "status 2 when something would change"},
         {"v0-compatible", 0, true, "policies are Rego v0 and stay so"},
         {"v0-v1", 0, true, "rewrite v0 so that v0 and v1 read it alike"},
         {"rego-v1", 0, true, "the older name of --v0-v1"},
         {"drop-v0-imports", 0, true, "leave out imports that v1 makes superfluous"},
         {"v1-compatible", 0, true, "policies are Rego v1, as by default"},
-        {"check-result", 0, true, "accepted"},
+        {"check-result", 0, true, "read the result again (default true)"},
         {"help", 'h', true, "this text"},
     };
-    struct option_reader options = {specs, ARRAY_LEN(specs), argc, 1, argv};
+    struct option_reader options = OPTION_READER(specs, ARRAY_LEN(specs));
     struct fmt o = {.parse.version = REGO_V1};
     const char *v, *paths[256];
     u32 count = 0;
-    bool ok = true;
+    bool ok = true, v0 = false, v1 = false, both = false;
     for (int i; ok && (i = option_next(&options, &v)) != OPTION_END;) {
         bool on = !v || strcmp(v, "false");
         if (i == 0)
@@ -126,14 +144,16 @@ static int run(int argc, char **argv) {
             o.diff = on;
         else if (i == 3)
             o.fail = on;
-        else if (i == 4 && on)
-            o.parse.version = REGO_V0, o.format.version = REGO_V0;
-        else if ((i == 5 || i == 6) && on)
-            o.parse.version = REGO_V0, o.format.version = REGO_V0_COMPAT_V1;
+        else if (i == 4)
+            v0 = on;
+        else if (i == 5 || i == 6)
+            both = on;
         else if (i == 7)
             o.format.drop_v0_imports = on;
-        else if (i == 8 || i == 9)
-            continue;
+        else if (i == 8)
+            v1 = on;
+        else if (i == 9)
+            o.unchecked = !on;
         else if (i == OPTION_PLAIN && count < ARRAY_LEN(paths))
             paths[count++] = v;
         else
@@ -141,9 +161,11 @@ static int run(int argc, char **argv) {
     }
     if (!ok) return usage_of(&fmt_verb, specs, ARRAY_LEN(specs));
     if (!count) paths[count++] = "-";
+    o.parse.version = v0 || (both && !v1) ? REGO_V0 : REGO_V1;
+    o.format.version = both ? REGO_V0_COMPAT_V1 : v0 ? REGO_V0 : REGO_V1;
     for (u32 i = 0; i < count; i++) format_path(&o, paths[i], 0);
-    if (o.failed) return EXIT_NO;
-    return o.fail && o.changed ? EXIT_NO : 0;
+    if (o.fail && o.changed) fputs("unexpected diff\n", stderr), o.status = EXIT_ERROR;
+    return o.status;
 }
 
 const struct verb fmt_verb = {"fmt", "[OPTIONS] [PATH...]", "put policies into the one layout",

@@ -610,7 +610,7 @@ static int run(int argc, char **argv) {
         {"v1-compatible", 0, true, "policies are Rego v1, as they are anyway"},
         {"help", 'h', true, "this text"},
     };
-    struct option_reader options = {specs, ARRAY_LEN(specs), argc, 1, argv};
+    struct option_reader options = OPTION_READER(specs, ARRAY_LEN(specs));
     struct inspection s = {0};
     const char *v, *format = "pretty", *path = NULL;
     bool ok = true, notes = false;

@@ -29,17 +29,42 @@ struct option_spec {
     bool is_switch;
     const char *about;
 };
+/* Begins the `about` of what only the reference has; the rest is the reason it is refused with. */
+#define OPTION_REFUSED "\1"
 struct option_reader {
     const struct option_spec *specs;
     u32 count;
     int argc, at;
-    char **argv;
+    char **argv; /* argv[0]: the verb */
+    u32 environment;     /* how many were looked for there */
+    const char *letters; /* of -abc still to be read */
+    bool plain;          /* behind -- */
 };
+#define OPTION_READER(all, n) {.specs = (all), .count = (n), .argc = argc, .at = 1, .argv = argv}
 enum { OPTION_END = -1, OPTION_WRONG = -2, OPTION_PLAIN = -3 };
 /* The index of the spec, with *value set (NULL for switches); OPTION_PLAIN: *value is an argument;
- * OPTION_WRONG: said so on stderr. Switches take --name=false: *value is "false". */
+ * OPTION_WRONG: said so on stderr. Switches take --name=false: *value is "false". What the
+ * environment says (OPA_VERB_NAME) comes first, if the command line does not say otherwise. */
 int option_next(struct option_reader *r, const char **value);
-int usage_of(const struct verb *v, const struct option_spec *specs, u32 count); /* EXIT_USAGE */
+/* All of the options, on stdout with status 0, when help was asked for; else on stderr, unless what
+ * is wrong has been told: EXIT_USAGE. */
+int option_wrong(const char *what, const char *why); /* "" or why; on stderr: OPTION_WRONG */
+bool option_target(const char *v); /* "rego"; false: said why */
+int usage_of(const struct verb *v, const struct option_spec *specs, u32 count);
+
+/* "a,b", or one at a time, as the reference takes lists. False: there are too many. */
+bool option_list(str *items, u32 max, u32 *count, const char *text);
+
+/* --package and --import: what a query is asked in. */
+enum { QUERY_IMPORTS_MAX = 16 };
+struct query_scope {
+    const char *package, *imports[QUERY_IMPORTS_MAX];
+    u32 import_count;
+};
+bool query_scope_import(struct query_scope *s, const char *text); /* false: too many */
+/* Into `out`, whose parse options are set. False: said why on stderr. */
+bool query_scope_read(const struct query_scope *s, struct heap *h,
+                      struct policy_query_options *out);
 
 /* ---- Files ---- */
 /* The whole file, NUL-terminated, from malloc; "-" is stdin. False: said so on stderr. */
@@ -108,6 +133,8 @@ u64 records_each(struct heap *h, str text, void (*see)(void *arg, value record),
  * `words` when it begins. False: SIGINT or SIGTERM came, or nothing can be watched (on stderr). */
 u64 notice_now(char *const *paths, u32 count);
 bool notice_wait(char *const *paths, u32 count, u64 *seen, const char *words);
+
+bool diff_print(const char *path, str before, str after); /* diff.c; false: no memory, said so */
 
 /* Prints errors as the reference does, to stderr or as JSON to stdout. */
 void errors_print(const struct policy_errors *e);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* optimize.c — opctl policy build -O: entrypoints evaluated in advance, as far as data and policies
- * carry; what depends on the input stays.
+/* optimize.c — opctl policy build -O, eval -O: entrypoints evaluated in advance, as far as data and
+ * policies carry; what depends on the input stays.
  *
  *   data.a.allow --partial evaluation--> queries, rules of support
  *     -> optimized/a.rego        allow := __result__ if { <query> }, one rule per query
@@ -345,11 +345,10 @@ static bool optimize_one(struct optimizing *o, value path, u32 number) {
     str target = text_of_path(&b->heap, path);
     char query[ENTRYPOINT_MAX];
     if (value_count(path) <= 2) {
-        printf("error: invalid entrypoint %.*s: to create optimized support module, the entrypoint "
-               "ref must have at "
-               "least two components in addition to the 'data' root\n",
-               STR(target));
-        return false;
+        snprintf(query, sizeof query, "%.*s", STR(target));
+        return build_error("invalid entrypoint ", query,
+                           ": to create optimized support module, the entrypoint ref must have at "
+                           "least two components in addition to the 'data' root");
     }
     if (!build_compile(b, &program)) return false;
     if (!o->unknowns.count && !find_unknowns(o, program)) return policy_drop(program), false;
@@ -366,8 +365,8 @@ static bool optimize_one(struct optimizing *o, value path, u32 number) {
     if (!ok)
         ok = build_errors(&errors);
     else if (!a.query_count) {
-        printf("error: undefined entrypoint %.*s\n", STR(target));
-        ok = false;
+        snprintf(query, sizeof query, "%.*s", STR(target));
+        ok = build_error("undefined entrypoint ", query, "");
     } else
         ok = take_answer(o, &a, path, number);
     policy_drop(program);
@@ -412,4 +411,63 @@ bool build_optimize(struct build *b) {
         ok = false;
     free(o);
     return ok && add_root(b);
+}
+
+/* ---- eval -O ---- */
+
+/* A bundle answers for its roots, anything else for all of data. */
+static void find_roots(struct build *b, const struct bundle *files) {
+    static str everything = {"", 0};
+    u32 room = 0;
+    b->manifest.roots = &everything, b->manifest.root_count = 1;
+    if (!files->bundles) return;
+    for (struct package *p = files->packages; p; p = p->next)
+        room += p->content.manifest.root_count;
+    str *roots = heap_alloc(&b->heap, (room + 1) * sizeof *roots);
+    if (!roots || !room) return;
+    b->manifest.roots = roots, b->manifest.root_count = 0;
+    for (struct package *p = files->packages; p; p = p->next)
+        for (u32 i = 0; i < p->content.manifest.root_count; i++)
+            roots[b->manifest.root_count++] = p->content.manifest.roots[i];
+}
+
+/* What was made takes the place of what was loaded. */
+static bool take_over(struct bundle *files, const struct build *b) {
+    struct policy_source *sources = calloc(b->module_count + 1, sizeof *sources);
+    u8 *told = malloc(b->module_count + 1);
+    if (!sources || !told) return free(sources), free(told), build_error("", "out of memory", "");
+    for (u32 i = 0; i < files->count; i++)
+        if (files->told[i] == REGO_UNTOLD) free((char *)files->sources[i].text.ptr);
+    for (u32 i = 0; i < b->module_count; i++) {
+        sources[i] = (struct policy_source){b->modules[i].url, b->modules[i].text};
+        told[i] = (u8)b->modules[i].version;
+    }
+    free(files->sources), free(files->told);
+    files->sources = sources, files->told = told;
+    files->count = files->room = b->module_count;
+    return true;
+}
+
+bool bundle_optimize(struct bundle *files, const struct optimize_asked *asked) {
+    struct build *b = calloc(1, sizeof *b);
+    build_tell(stderr, "");
+    if (!b) return build_error("", "out of memory", "");
+    *b = (struct build){.level = asked->level, .entrypoints = asked->entrypoints,
+                        .capabilities = asked->capabilities, .version = asked->version,
+                        .name_space = "partial", .data = files->data, .heap = files->heap};
+    bool ok = true;
+    for (u32 i = 0; ok && i < files->count; i++) {
+        bool untold = files->told[i] == REGO_UNTOLD;
+        value text = value_string(&b->heap, files->sources[i].text); /* those of files will go */
+        ok = text.kind == VALUE_STRING &&
+             build_add_module(b, files->sources[i].name, value_str(text),
+                              untold ? asked->version : (enum rego_version)files->told[i]);
+    }
+    find_roots(b, files);
+    ok = ok && build_optimize(b);
+    files->heap = b->heap; /* it moved here and back */
+    ok = ok && take_over(files, b);
+    free(b->modules);
+    free(b);
+    return ok;
 }

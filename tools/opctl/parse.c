@@ -52,7 +52,7 @@ static int run(int argc, char **argv) {
         {"v1-compatible", 0, true, "the file is Rego v1, as by default"},
         {"help", 'h', true, "this text"},
     };
-    struct option_reader options = {specs, ARRAY_LEN(specs), argc, 1, argv};
+    struct option_reader options = OPTION_READER(specs, ARRAY_LEN(specs));
     struct parse_options read = {.annotations = true};
     struct shape shape = {.comments = true};
     const char *v, *path = NULL;

@@ -11,8 +11,11 @@
  * terminal lines are read as they come and nothing but answers is written. */
 #include <stdlib.h>
 #include "app/policy/builtin/builtin.h"
+#include "app/policy/compile/type.h"
 #include "app/version.h"
 #include "tools/opctl/repl.h"
+
+#define SERVER OPTION_REFUSED "the server is the appliance: `openpolicy`, and its own settings"
 
 enum { STATEMENT_BYTES_MAX = 1 << 22, PRETTY_WIDTH = 80, PATH_MAX_BYTES = 4096 };
 
@@ -89,6 +92,26 @@ static void put_times(struct repl *r, struct question *q, u64 eval_ns, u64 steps
     if (r->watch.instrument) watched_metric(&q->watched, "counter_eval_steps", steps);
 }
 
+static void print_type(void *arg, str what, const struct type *type) {
+    struct buf b;
+    (void)arg;
+    buf_open(&b, MIB(1));
+    type_write(&b, type);
+    printf("# %.*s: %.*s\n", STR(what), STR(buf_str(&b)));
+    buf_close(&b);
+}
+
+/* `types`: of the refs and variables of the question, behind its answer. */
+static void show_types(struct question *q, str text) {
+    struct compiled_query c = {.see_type = print_type};
+    struct policy_errors errors;
+    struct ast_body *body;
+    policy_errors_open(&errors, &q->heap, 1);
+    if (!parse_body(&q->heap, text, &q->with.parse, &body, &errors))
+        (void)!!compile_query(&q->heap, policy_compiled(q->program), body, q->with.package,
+                              q->with.imports, q->with.import_count, &c, &errors);
+}
+
 static void ask_and_show(struct repl *r, struct question *q, str text, struct policy_evaluator *e) {
     struct policy_ask ask = {.data = r->files.data, .now_ns = wall_ns(), .seed = wall_ns(),
                              .print = print_message, .strict_errors = r->strict_errors,
@@ -108,6 +131,7 @@ static void ask_and_show(struct repl *r, struct question *q, str text, struct po
                       .texts = &q->texts, .errors = &q->errors, .pretty_limit = r->pretty_limit,
                       .rounds = &q->watched, .round_count = 1};
     (void)show(&s, r->format);
+    if (r->types) show_types(q, text);
     policy_query_drop(query);
 }
 
@@ -337,9 +361,28 @@ static int run(int argc, char **argv) {
         {"history", 'H', false, "the file that keeps the lines typed (default ~/.opctl_history)"},
         {"ignore", 0, false, "names of files and folders to leave out: patterns"},
         {"v0-compatible", 0, true, "policies are Rego v0"},
+        {"v1-compatible", 0, true, "policies are Rego v1, as by default"},
+        {"skip-verify", 0, true, "accepted: signatures are checked where bundles are activated"},
+        {"skip-known-schema-check", 0, true, "accepted"},
+        {"max-errors", 'm', false, "accepted: all errors of a statement are shown"},
         {"help", 'h', true, "this text"},
+        {"server", 's', true, SERVER},
+        {"addr", 'a', false, SERVER},
+        {"diagnostic-addr", 0, false, SERVER},
+        {"config-file", 'c', false, SERVER},
+        {"set", 0, false, SERVER},
+        {"set-file", 0, false, SERVER},
+        {"authentication", 0, false, SERVER},
+        {"authorization", 0, false, SERVER},
+        {"h2c", 0, true, SERVER},
+        {"tls-cert-file", 0, false, SERVER},
+        {"tls-private-key-file", 0, false, SERVER},
+        {"tls-ca-cert-file", 0, false, SERVER},
+        {"log-level", 'l', false, SERVER},
+        {"log-format", 0, false, SERVER},
+        {"watch", 'w', true, OPTION_REFUSED "a session keeps what it loaded; begin another"},
     };
-    struct option_reader options = {specs, ARRAY_LEN(specs), argc, 1, argv};
+    struct option_reader options = OPTION_READER(specs, ARRAY_LEN(specs));
     struct repl r = {.current = REPL_NONE, .format = "pretty", .pretty_limit = PRETTY_WIDTH,
                      .load.compile.keep_print = true, .load.parse.annotations = true,
                      .watch.profile_limit = -1};
@@ -362,7 +405,7 @@ static int run(int argc, char **argv) {
         else if (o == 5)
             r.load.parse.version = !v || strcmp(v, "false") ? REGO_V0 : REGO_V1;
         else
-            ok = false;
+            ok = o >= 6 && o <= 9;
     }
     if (ok) session(&r, *history ? history : NULL);
     int status = ok ? 0 : usage_of(&repl_verb, specs, ARRAY_LEN(specs));

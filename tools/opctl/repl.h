@@ -25,7 +25,7 @@ struct repl {
     struct watch watch;
     const char *format;  /* "pretty", "json" */
     s64 pretty_limit;
-    bool strict_errors, over;
+    bool strict_errors, types, over;
     str unknowns[REPL_UNKNOWNS_MAX];
     u32 unknown_count;
     struct buf pending;  /* lines that do not make a statement yet */

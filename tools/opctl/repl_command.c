@@ -50,6 +50,10 @@ static void do_strict(struct repl *r, const struct words *w) {
     (void)w;
     r->strict_errors = !r->strict_errors;
 }
+static void do_types(struct repl *r, const struct words *w) {
+    (void)w;
+    r->types = !r->types;
+}
 static void do_json(struct repl *r, const struct words *w) {
     (void)w;
     r->format = "json";
@@ -94,8 +98,22 @@ static void do_unknown(struct repl *r, const struct words *w) {
         r->unknowns[i - 1] = value_str(value_string_c(&r->heap, w->items[i]));
 }
 
+/* A variable, or a ref whose head is one of the root documents. */
+static bool names_rule(const struct repl *r, const char *text) {
+    struct policy_errors errors;
+    struct ast_term *term;
+    struct heap h;
+    heap_open(&h, 1 << 20);
+    policy_errors_open(&errors, &h, 1);
+    bool ok = !parse_term(&h, str_from_c(text), &r->load.parse, &term, &errors) &&
+              (term->kind == AST_REF || term->kind == AST_VAR);
+    heap_close(&h);
+    return ok;
+}
+
 static void do_unset(struct repl *r, const struct words *w) {
     if (w->count != 2) puts("unset <var>: expects exactly one argument");
+    else if (!names_rule(r, w->items[1])) puts("argument must identify a rule");
     else if (!repl_unset(r, str_from_c(w->items[1])))
         puts("warning: no matching rules in current module");
 }
@@ -170,6 +188,7 @@ static const struct {
     {"metrics", "", "toggle metrics", do_metrics},
     {"instrument", "", "toggle instrumentation", do_instrument},
     {"profile", "", "toggle profiler", do_profile},
+    {"types", "", "toggle type information", do_types},
     {"unknown", "[ref-1 [ref-2 [...]]]", "toggle partial evaluation mode", do_unknown},
     {"strict-builtin-errors", "", "toggle strict built-in error mode", do_strict},
     {"dump", "[path]", "dump raw data in storage", do_dump},
@@ -190,6 +209,7 @@ const char *const repl_commands[] = {"show",
                                      "metrics",
                                      "instrument",
                                      "profile",
+                                     "types",
                                      "unknown",
                                      "strict-builtin-errors",
                                      "dump",

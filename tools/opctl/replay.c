@@ -266,7 +266,7 @@ static int run(int argc, char **argv) {
         {"v0-compatible", 0, true, "policies are Rego v0"},
         {"help", 'h', true, "this text"},
     };
-    struct option_reader options = {specs, ARRAY_LEN(specs), argc, 1, argv};
+    struct option_reader options = OPTION_READER(specs, ARRAY_LEN(specs));
     struct replay r = {.format = "text", .limit = UINT64_MAX};
     const char *v, *file = NULL;
     bool ok = true;

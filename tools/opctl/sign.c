@@ -93,7 +93,7 @@ static int sign(char *const *paths, u32 count, const char *const *texts) {
 }
 
 static int run(int argc, char **argv) {
-    struct option_reader options = {specs, ARRAY_LEN(specs), argc, 1, argv};
+    struct option_reader options = OPTION_READER(specs, ARRAY_LEN(specs));
     const char *texts[OUTPUT + 1] = {0}, *v;
     bool ok = true, as_bundles = false;
     u32 count = 0;

@@ -232,7 +232,7 @@ static bool option(struct tests *t, int o, const char *v) {
     case SCHEMA: return schemas_load(&t->files.heap, v, &t->load.compile.schemas);
     case CAPABILITIES: return capabilities_load(&t->files.heap, v, &t->load.compile.capabilities);
     case IGNORE: return bundle_ignore(&t->files, v);
-    case TARGET: return !strcmp(v, "rego");
+    case TARGET: return option_target(v);
     case V0: t->load.parse.version = on ? REGO_V0 : REGO_V1; return true;
     case V1:
     case WATCH:
@@ -252,7 +252,7 @@ static const char *contradiction(struct tests *t) {
 
 /* Options first, wherever they stand: patterns to ignore must be known before the paths. */
 static bool read_options(struct tests *t, int argc, char **argv) {
-    struct option_reader options = {specs, ARRAY_LEN(specs), argc, 1, argv};
+    struct option_reader options = OPTION_READER(specs, ARRAY_LEN(specs));
     const char *v;
     for (int o; (o = option_next(&options, &v)) != OPTION_END;)
         if (o != OPTION_PLAIN && !option(t, o, v)) return false;
@@ -260,7 +260,7 @@ static bool read_options(struct tests *t, int argc, char **argv) {
 }
 
 static bool read_paths(struct tests *t, int argc, char **argv) {
-    struct option_reader options = {specs, ARRAY_LEN(specs), argc, 1, argv};
+    struct option_reader options = OPTION_READER(specs, ARRAY_LEN(specs));
     const char *v;
     bool any = false;
     for (int o; (o = option_next(&options, &v)) != OPTION_END;) {
@@ -281,7 +281,7 @@ static int run_once(int argc, char **argv, bool *began) {
     buf_open(&t.output, 1 << 20);
     policy_cover_open(&t.cover, 0);
     if (!read_options(&t, argc, argv))
-        usage_of(&test_verb, specs, ARRAY_LEN(specs));
+        status = usage_of(&test_verb, specs, ARRAY_LEN(specs)) ? EXIT_NO : 0;
     else if ((wrong = contradiction(&t)))
         fprintf(stderr, "%s\n", wrong);
     else if (!read_paths(&t, argc, argv))
@@ -302,7 +302,7 @@ static int run_once(int argc, char **argv, bool *began) {
 
 /* `paths` has room for all arguments. */
 static u32 paths_of(int argc, char **argv, char **paths) {
-    struct option_reader options = {specs, ARRAY_LEN(specs), argc, 1, argv};
+    struct option_reader options = OPTION_READER(specs, ARRAY_LEN(specs));
     const char *v;
     u32 count = 0;
     for (int o; (o = option_next(&options, &v)) != OPTION_END;)

@@ -443,6 +443,7 @@ rc_t compile_query(struct heap *h, const struct compiled *p, struct ast_body *bo
         query_passes[i](c, body);
     out->body = body;
     if (!compile_failed(c) && !compile_stopped(c)) query_names(c, out);
+    if (out->see_type && !compile_failed(c) && !compile_stopped(c)) tell_types(c, body, out);
     rc_t rc = verdict(c);
     compiler_close(c);
     return rc;

@@ -83,10 +83,14 @@ rc_t compile_change(const struct compile_change *asked, const struct compile_opt
                     struct compiled **out, bool *replaced);
 /* A query against what was compiled; rewritten in place. `imports`, `package` (both may be NULL/0)
  * as for a module. Names of variables as the user wrote them: `names` maps rewritten to written. */
+struct type;
 struct compiled_query {
     struct ast_body *body;
     struct { str rewritten, written; } *names;
     u32 name_count;
+    /* Set by who asks, or NULL: is told the type of each ref, then of each variable. */
+    void (*see_type)(void *arg, str what, const struct type *type);
+    void *see_arg;
 };
 rc_t compile_query(struct heap *h, const struct compiled *c, struct ast_body *body,
                    const struct ast_term *package, const struct ast_import *imports,

@@ -447,6 +447,7 @@ void check_recursion_from(struct compiler *c, u32 from);
 void checker_open(struct compiler *c); /* check.c */
 void type_rule(struct compiler *c, struct ast_rule *r);
 void check_types(struct compiler *c);
+void tell_types(struct compiler *c, struct ast_body *b, const struct compiled_query *q);
 str import_name(const struct ast_import *i); /* strict.c */
 str import_text(struct compiler *c, const struct ast_import *i);
 
