@@ -80,6 +80,28 @@ class Eval(Command):
         self.assertEqual(out["errors"][0]["code"], "eval_builtin_error")
         self.assertEqual(self.run_verb("eval", "1 / 0"), "{}\n")
 
+    def test_details_of_type_errors(self):
+        def details(query):
+            return self.run_json("eval", query, status=2)["errors"][0]["details"]
+
+        def term(kind, of):
+            return {"type": kind, "value": of}
+
+        def known(kind):
+            return {"type": "object", "static": [{"key": "a", "value": {"type": kind}}]}
+
+        got = details('x := {{"a": 2}}; x[{"a": "b"}]')
+        self.assertEqual(got, {
+            "have": known("string"), "want": known("number"), "oneOf": None, "pos": 1,
+            "ref": [term("var", "x"), term("object", [[term("string", "a"), term("string", "b")]])]})
+        got = details('x := {"a": 1, "c": 2}; x.b')
+        self.assertEqual(got, {"want": {"type": "string"}, "oneOf": ["a", "c"], "pos": 1,
+                               "ref": [term("var", "x"), term("string", "b")]})
+        got = details("x := [1]; x[0].b")
+        self.assertEqual(got, {"have": {"type": "number"}, "pos": 1,
+                               "ref": [term("var", "x"), term("number", 0), term("string", "b")]})
+        self.assertEqual(details('{"a": 1} = {"a": "b"}'), {"a": known("number"), "b": known("string")})
+
     def test_schema(self):
         schema = '{"type": "object", "properties": {"a": {"type": "number"}}, "additionalProperties": false}'
         self.write("schema.json", schema)

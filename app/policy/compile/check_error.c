@@ -122,7 +122,7 @@ void details_of_args(struct compiler *c, struct policy_error *e, const struct ty
     value_builder_open(&detail, h, VALUE_OBJECT);
     put(h, &detail, "have", types_json(h, have, have_count, NULL));
     put(h, &detail, "want", value_builder_close(&want));
-    e->detail = value_builder_close(&detail);
+    e->detail = value_copy(h, value_builder_close(&detail));
 }
 
 static bool any_unknown(const struct type *const *types, u32 count) {
@@ -160,7 +160,7 @@ void problem_match(struct checker *k, const struct ast_location *at, const struc
     value_builder_open(&detail, h, VALUE_OBJECT);
     put(h, &detail, "a", type_json(h, left));
     put(h, &detail, "b", type_json(h, right));
-    e->detail = value_builder_close(&detail);
+    e->detail = value_copy(h, value_builder_close(&detail));
     if (type_unknown(left) || type_unknown(right)) e->code = POLICY_FORMAT_ERROR;
 }
 
@@ -184,16 +184,32 @@ static void repeat(struct buf *b, char what, size_t times) {
 }
 
 static value ref_detail(struct compiler *c, const struct ast_term *ref, u32 position,
-                        const struct type *have, const struct type *want) {
+                        const struct type *have) {
     struct heap *h = c->errors->heap;
-    struct value_builder detail;
-    str text = compile_term_text(c, ref);
+    struct value_builder detail, terms;
+    value_builder_open(&terms, h, VALUE_ARRAY);
+    for (u32 i = 0; i < ref->count; i++)
+        value_builder_add(&terms, ast_term_json(h, ref->terms[i], false));
     value_builder_open(&detail, h, VALUE_OBJECT);
-    put(h, &detail, "ref", value_string(h, text));
+    put(h, &detail, "ref", value_builder_close(&terms));
     put(h, &detail, "pos", value_integer(position));
     if (have) put(h, &detail, "have", type_json(h, have));
-    if (want) put(h, &detail, "want", type_json(h, want));
     return value_builder_close(&detail);
+}
+
+/* What could stand there: a type, and the keys of it that are known. */
+static value with_wanted(struct compiler *c, value detail, const struct type *want,
+                         const value *one_of, u32 count) {
+    struct heap *h = c->errors->heap;
+    struct value_builder all, keys;
+    value_builder_open(&keys, h, VALUE_ARRAY);
+    for (u32 i = 0; i < count; i++) value_builder_add(&keys, one_of[i]);
+    value_builder_open(&all, h, VALUE_OBJECT);
+    for (u32 i = 0; i < value_count(detail); i++)
+        value_builder_replace(&all, value_key_at(detail, i), value_value_at(detail, i));
+    put(h, &all, "want", type_json(h, want));
+    put(h, &all, "oneOf", count ? value_builder_close(&keys) : value_null());
+    return value_builder_close(&all);
 }
 
 void problem_unsupported(struct checker *k, const struct ast_term *ref, u32 position,
@@ -225,7 +241,7 @@ void problem_unsupported(struct checker *k, const struct ast_term *ref, u32 posi
     type_write(&b, have);
     line(c, e, &b);
     buf_close(&b);
-    e->detail = ref_detail(c, written, i, have, NULL);
+    e->detail = value_copy(c->errors->heap, ref_detail(c, written, i, have));
 }
 
 static void write_one_of(struct buf *b, const value *keys, u32 count) {
@@ -270,5 +286,6 @@ void problem_invalid(struct checker *k, const struct ast_term *ref, u32 position
         add(&b, S("want (type): ")), type_write(&b, want);
     line(c, e, &b);
     buf_close(&b);
-    e->detail = ref_detail(c, written, i, have, want);
+    value detail = with_wanted(c, ref_detail(c, written, i, have), want, one_of, one_of_count);
+    e->detail = value_copy(c->errors->heap, detail);
 }
