@@ -89,6 +89,8 @@ TEST(rules_of_one_name_give_either) {
 TEST(with_may_change_types) {
     EXPECT_BODY("package a\nq := 1\np if { q = \"a\" with data.a.q as \"a\" }", 1,
                 "data.a.q = \"a\" with data.a.q as \"a\"");
+    EXPECT_BODY("package a\nf(_) := true\nq := f(1)\np if { q = \"a\" with f as \"a\" }", 2,
+                "data.a.q = \"a\" with data.a.f as \"a\"");
 }
 
 static value json(struct compile_case *t, const char *text) {

@@ -104,13 +104,13 @@ static bool check_withs(struct checker *k, struct type_env *env, const struct as
     return true;
 }
 
-/* Where `with` replaces documents, they and what depends on them may be anything. */
+/* Where `with` replaces documents or functions, they and what depends on them may be anything. */
 static struct type_env *env_with(struct checker *k, struct type_env *env,
                                  const struct ast_expr *e) {
     struct trie *tree = NULL;
     for (u32 i = 0; i < e->with_count; i++) {
         const struct ast_term *t = e->with[i].target;
-        if (t->kind != AST_REF || !t->count || function_type(k, env, t)) continue;
+        if (t->kind != AST_REF || !t->count || builtin_of_ref(k->c, t)) continue;
         bool data = is_var_named(t->terms[0], "data");
         if (!data && !is_var_named(t->terms[0], "input")) continue;
         if (!tree) {
