@@ -85,6 +85,8 @@ TEST(the_earliest_stage_is_told) {
 TEST(declarations) {
     EXPECT_ERRORS("package a\np if { some x; true }",
                   "2:8 rego_compile_error declared var x unused");
+    EXPECT_ERRORS("package a\np if {\n\tevery k, v in [1] { v >= 1 }\n}",
+                  "3:22 rego_compile_error declared var k unused");
     EXPECT_ERRORS("package a\np if { y = x; x := 2 }",
                   "2:15 rego_compile_error var x referenced above");
     EXPECT_ERRORS("package a\np if { some x; x = 1; x := 2 }",
@@ -98,7 +100,7 @@ TEST(declarations) {
     EXPECT_ERRORS("package a\nf(x) := x\np if { f := 1; y := [f(2)] }",
                   "3:22 rego_compile_error called function f shadowed");
     EXPECT_ERRORS("package a\np if { every x in [1] { true } }",
-                  "2:8 rego_compile_error declared var x unused");
+                  "2:25 rego_compile_error declared var x unused");
 }
 
 TEST(strict_mode) {

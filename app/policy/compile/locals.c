@@ -404,6 +404,9 @@ static struct ast_expr *locals_every(struct stack *s, struct ast_expr *e) {
     else
         e->every->key = new_local(s->c, NULL);
     ok = ok && declare_every(s, e->every->value, &e->at);
+    /* Of no declaration of the body: one that is not used is told of at the body's beginning. */
+    for (u32 i = 0; e->every->body->count && i < s->top->names.count; i++)
+        s->top->entries[i].at = e->every->body->exprs[0]->at;
     if (ok) {
         varset_open(&none, &s->c->scratch);
         locals_body(s, e->every->body, &none);
