@@ -18,7 +18,7 @@ struct residue {
     struct partial_answer left;
     value known_input;
     str unknown;
-    bool shallow, plain;
+    bool shallow, plain, settled;
     bool
         refused; /* what is left: by the checker of types, who knows more then, or it is an error */
 };
@@ -63,9 +63,33 @@ static bool name_wildcard(struct ast_walk *w, struct ast_term **t) {
     return true;
 }
 
+static bool settles(const struct ast_expr *e) { /* k = 1 */
+    if (e->kind != AST_EXPR_CALL || e->count != 3 || e->negated || e->with_count) return false;
+    const struct ast_term *op = e->terms[0];
+    if (op->kind != AST_REF || op->count != 1 || !str_eq(op->terms[0]->var, S("eq"))) return false;
+    return ast_term_is_constant(e->terms[1]) || ast_term_is_constant(e->terms[2]);
+}
+
+/* What is bound to a constant comes before what asks for it. */
+static bool settle_body(struct ast_walk *w, struct ast_body *b) {
+    (void)w;
+    for (u32 i = 1, settled = 0; i <= b->count; i++) {
+        struct ast_expr *e = b->exprs[i - 1];
+        if (!settles(e)) continue;
+        for (u32 k = i - 1; k > settled; k--) b->exprs[k] = b->exprs[k - 1];
+        b->exprs[settled++] = e;
+    }
+    return true;
+}
+
+static struct ast_walk residue_walk(struct residue *t) {
+    return (struct ast_walk){
+        .term = name_wildcard, .body = t->settled ? settle_body : NULL, .arg = &t->heap};
+}
+
 static str residue_body(struct residue *t, const struct ast_body *b) {
     struct buf text;
-    struct ast_walk w = {.term = name_wildcard, .arg = &t->heap};
+    struct ast_walk w = residue_walk(t);
     if (!b->count) return S("x = null");
     struct ast_body *copy = ast_body_copy(&t->heap, b);
     ast_walk_body(&w, copy);
@@ -78,7 +102,7 @@ static str residue_body(struct residue *t, const struct ast_body *b) {
 
 static value residue_module(struct residue *t, struct ast_module *m) {
     struct buf text;
-    struct ast_walk w = {.term = name_wildcard, .arg = &t->heap};
+    struct ast_walk w = residue_walk(t);
     buf_open(&text, RESIDUE_BYTES);
     for (u32 i = 0; i < m->rule_count; i++) {
         m->rules[i] = ast_rule_copy(&t->heap, m->rules[i]);
@@ -214,17 +238,23 @@ static int residue_try(struct residue *t, str query, struct buf *why) {
     return same ? PROGRAM_AGREES : t->refused ? PROGRAM_UNKNOWN : PROGRAM_DIFFERS;
 }
 
-/* Where x = input.a; not f(x) becomes not f(input.a), as in the reference, what is undefined counts
- * as false: such a policy is looked at with its variables. */
+/* Two things are as in the reference. Where x = input.a; not f(x) becomes not f(input.a), what is
+ * undefined counts as false: such a policy is looked at with its variables. A closure is told what
+ * it shares with its surroundings at its end, and an expression with a closure of its own is put
+ * into order by the variables of that closure alone: `not r = [x | x = v[_]]; r = f(k); k = 1` asks
+ * before there is r. Such a policy is looked at with what is constant first. */
 static int residue_query(struct residue *t, str query, struct buf *why) {
-    t->plain = false;
-    int result = residue_try(t, query, why);
-    if (result != PROGRAM_DIFFERS ||
-        str_find(buf_str(&t->grower.text), S("not ")) == t->grower.text.len)
-        return result;
-    buf_clear(why);
-    t->plain = true;
-    return residue_try(t, query, why);
+    str text = buf_str(&t->grower.text);
+    bool negates = str_find(text, S("not ")) < text.len;
+    bool closes = str_find(text, S(" | ")) < text.len;
+    int result = PROGRAM_DIFFERS;
+    for (u32 i = 0; i < 4 && result == PROGRAM_DIFFERS; i++) {
+        t->plain = i & 1, t->settled = i & 2;
+        if ((t->plain && !negates) || (t->settled && !closes)) continue;
+        buf_clear(why);
+        result = residue_try(t, query, why);
+    }
+    return result;
 }
 
 /* Every rule of a grown module is asked for; counts[] of the results. */

@@ -116,7 +116,7 @@ void partial_save_bodies(struct partial *p, struct site at, struct goal *k) {
     struct ast_expr *e = site_expr(at)->negated ? NULL : ast_expr_copy(p->heap, site_expr(at));
     struct ast_body *whole = e ? expr_body(p, &e, 1) : NULL;
     struct ast_body *made = whole ? bind_plug_body(p, whole, env) : NULL;
-    if (!made || !made->count) return;
+    if (!made || !made->count || partial_stopped(p)) return;
     made->exprs[0]->index = 0;
     body_plain(p, made);
     save_expr(p, at, made->exprs[0], env, env, k);
