@@ -207,11 +207,13 @@ static rc_t judge(struct http2_stream *s) {
                              .host = authority.ptr ? authority : host};
     if (str_eq(head.method, S("CONNECT"))) {
         object(s, 501, "This is not a proxy.");
+    } else if (!str_starts(head.target, S("/")) && !str_eq(head.target, S("*"))) {
+        return RC_INVALID; /* 8.3.1 */
     } else if (!http_host_is_valid(head.host)) {
         object(s, 400, "The authority is not a host name.");
     } else if (!str_eq(scheme, S("https")) && !str_eq(scheme, S("http"))) {
         object(s, 400, "The scheme is neither http nor https.");
-    } else if (!http_is_target(head.target) || http_target_check(&head, &origin, &no)) {
+    } else if (!http_is_target(head.target) || http_target_check(&head, NULL, &origin, &no)) {
         object(s, no.status ? no.status : 400,
                no.why ? no.why : "The request target holds a byte that must be escaped.");
     }

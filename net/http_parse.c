@@ -9,8 +9,9 @@
  * one is the body of the other's first (request smuggling). We are one of the readers and never
  * know the other, so whatever two readers could take differently is refused: bare CR or LF, folded
  * lines, blanks around names, two lengths, a length and an encoding, an encoding that is not just
- * `chunked`, a length that is not plain digits, an encoding in HTTP/1.0, two Hosts, a target whose
- * authority is not the Host's. RFC sections stand at each.
+ * `chunked`, a length that is not plain digits, an encoding in HTTP/1.0, two Hosts. A target that
+ * names its host is the one place with two answers and a rule: it outranks Host, whose value is
+ * replaced, so that nobody further in reads the other one. RFC sections stand at each.
  *
  * Always true: no byte past `bytes` is read, no byte is read twice in one call but the few of the
  * fields that frame the message; results are views into `bytes`. */
@@ -325,7 +326,15 @@ bool http_scan_complete(struct http_scan *s, str bytes) {
 
 /* ---- Targets --------------------------------------------------------------------------------- */
 
-rc_t http_target_check(const struct http_head *h, str *origin, struct http_refusal *no) {
+/* The target's authority outranks what Host said. */
+static void replace_host(struct http_head *h, struct http_field *fields, str authority) {
+    h->host = authority;
+    for (u32 i = 0; i < h->field_count; i++)
+        if (str_eq_nocase(fields[i].name, S("Host"))) fields[i].value = authority;
+}
+
+rc_t http_target_check(struct http_head *h, struct http_field *fields, str *origin,
+                       struct http_refusal *no) {
     str t = h->target;
     if (str_eq(h->method, S("CONNECT"))) return refuse(no, 501, "This is not a proxy.");
     if (t.ptr[0] == '/') {
@@ -345,9 +354,9 @@ rc_t http_target_check(const struct http_head *h, str *origin, struct http_refus
     str rest = str_skip(t, scheme + 3);
     size_t slash = MIN(str_find_byte(rest, '/'), str_find_byte(rest, '?'));
     str authority = str_take(rest, slash);
-    if (!http_host_is_valid(authority) || (h->host.ptr && !str_eq_nocase(authority, h->host)))
-        return refuse(no, 400,
-                      "The authority in the request target is not the Host's."); /* 3.2.2 */
+    if (!http_host_is_valid(authority))
+        return refuse(no, 400, "The authority in the request target is not a host name.");
+    replace_host(h, fields, authority); /* RFC 9112 3.2.2 */
     *origin = slash == rest.len ? S("/") : str_skip(rest, slash);
     if (origin->ptr[0] == '?')
         return refuse(no, 400, "The request target has a query but no path.");

@@ -32,9 +32,10 @@ struct http_scan {
 };
 bool http_scan_complete(struct http_scan *scan, str bytes);
 
-/* The target against the Host: origin-form, absolute-form reduced to it, or `*`. Fills `origin`
- * (a view of the target) and, from absolute-form, checks the authority. */
-rc_t http_target_check(const struct http_head *head, str *origin, struct http_refusal *no);
+/* The target: origin-form, absolute-form reduced to it, or `*`. Fills `origin` (a view of the
+ * target). The authority of an absolute-form is the Host from then on, in `head` and `fields`. */
+rc_t http_target_check(struct http_head *head, struct http_field *fields, str *origin,
+                       struct http_refusal *no);
 
 /* ---- Chunked bodies (RFC 9112 7.1) ----------------------------------------------------------- */
 

@@ -340,11 +340,10 @@ bool http_fiber_granted(struct http_active *a, bool complete) {
     return true;
 }
 
-static void on_head(struct http_conn *c, str bytes, struct http_active *a,
-                    const struct http_head *h) {
+static void on_head(struct http_conn *c, str bytes, struct http_active *a, struct http_head *h) {
     struct http_refusal no = {0};
     str origin;
-    rc_t rc = http_target_check(h, &origin, &no);
+    rc_t rc = http_target_check(h, a->fields, &origin, &no);
     if (!rc && early_body_missing(c, h, bytes.len)) {
         http_active_free(a);
         if (stream_complete(c->stream)) {

@@ -65,7 +65,7 @@ int LLVMFuzzerTestOneInput(const u8 *bytes, size_t n) {
         }
         str origin, path;
         char plain[HTTP_HEAD_MAX];
-        if (http_target_check(&h, &origin, &no) == RC_OK && origin.ptr[0] == '/' &&
+        if (http_target_check(&h, fields, &origin, &no) == RC_OK && origin.ptr[0] == '/' &&
             url_path_plain(str_take(origin, str_find_byte(origin, '?')), plain, &path) == RC_OK) {
             CHECK(path.ptr[0] == '/' && str_is_utf8(path));
             CHECK(str_find(path, S("/../")) == path.len && str_find(path, S("//")) == path.len);

@@ -40,7 +40,7 @@ static int verdict(str bytes, size_t step) {
     if (str_starts(bytes, S("\r\n"))) bytes = str_skip(bytes, 2);
     rc_t rc = http_head_parse(bytes, &h, fields, &no);
     if (rc == RC_AGAIN) return 0;
-    if (!rc) rc = http_target_check(&h, &origin, &no);
+    if (!rc) rc = http_target_check(&h, fields, &origin, &no);
     if (rc) return no.status;
     if (!str_eq(origin, S("*")) &&
         url_path_plain(str_take(origin, str_find_byte(origin, '?')), plain, &path))
@@ -183,6 +183,17 @@ TEST(fields_are_views_and_trimmed) {
 
 /* Random damage: never a crash, never a read outside, and no body that is both counted and chunked.
  */
+TEST(the_host_of_the_target_is_the_only_one) {
+    struct http_refusal no = {0};
+    struct http_head h;
+    str origin;
+    str bytes = S("GET http://b:81/x?y HTTP/1.1\r\nA: a\r\nHost: a\r\n\r\n");
+    REQUIRE(http_head_parse(bytes, &h, fields, &no) == RC_OK);
+    REQUIRE(http_target_check(&h, fields, &origin, &no) == RC_OK);
+    EXPECT(str_eq(origin, S("/x?y")) && str_eq(h.host, S("b:81")));
+    EXPECT(str_eq(fields[0].value, S("a")) && str_eq(fields[1].value, S("b:81")));
+}
+
 TEST(ten_thousand_malformed_requests) {
     u32 served = 0, refused = 0;
     for (u32 round = 0; round < 10000; round++) {
