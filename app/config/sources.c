@@ -253,13 +253,13 @@ static rc_t reporting(struct reading *r, const cJSON *root, struct decision_targ
     return rc;
 }
 
-/* The record is masked by data.system.log here, whatever is discovered: another place is refused
- * rather than left unmasked. */
-static rc_t usual_path(struct reading *r, const cJSON *root, const char *name, str usual) {
+/* Where a policy lies that looks at records: "/system/log/mask". */
+static rc_t decision_path(struct reading *r, const cJSON *root, const char *name) {
     str path;
     rc_t rc = text(r, root, name, &path);
-    if (rc || !path.len || str_eq(path, usual)) return rc;
-    return wrong(r, name, "can only be the usual one");
+    if (rc) return rc;
+    if (path.len > DECISION_PATH_MAX) return wrong(r, name, "is too long");
+    return str_find_byte(path, '"') < path.len ? wrong(r, name, "has a quote in it") : RC_OK;
 }
 
 rc_t decision_target_parse(struct arena *a, str json, struct decision_target *out,
@@ -277,8 +277,8 @@ rc_t decision_target_parse(struct arena *a, str json, struct decision_target *ou
     if (!rc) rc = text(&r, root, "service", &out->service);
     if (!rc) rc = text(&r, root, "partition_name", &out->partition);
     if (!rc) rc = text(&r, root, "resource", &out->resource);
-    if (!rc) rc = usual_path(&r, root, "mask_decision", S("/system/log/mask"));
-    if (!rc) rc = usual_path(&r, root, "drop_decision", S("/system/log/drop"));
+    if (!rc) rc = decision_path(&r, root, "mask_decision");
+    if (!rc) rc = decision_path(&r, root, "drop_decision");
     if (!rc) rc = reporting(&r, root, out);
     while (out->resource.len && out->resource.ptr[0] == '/')
         out->resource = str_skip(out->resource, 1);

@@ -42,6 +42,7 @@ struct status_target {
     str service, partition;
 };
 /* "decision_logs" of a discovered configuration; here the options decisions.* say it. */
+enum { DECISION_PATH_MAX = 255 }; /* of mask_decision, drop_decision */
 struct decision_target {
     bool on, manual;
     str service, partition, resource;

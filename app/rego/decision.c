@@ -7,9 +7,12 @@
  * The queue is bounded: when it is full the oldest record goes and is counted. The table keeps the
  * newest DECISIONS_KEPT. A power cut costs the last second of records and nothing else: no answer
  * waits for the log. A policy may take parts out (data.system.log.mask: pointers such as
- * "/input/password") or leave a record out (data.system.log.drop). */
+ * "/input/password") or leave a record out (data.system.log.drop); what was discovered may name
+ * one more of each, which stands beside them. One that fails costs the record: rather none than
+ * one with a secret in it. */
 #include <stdio.h>
 #include "app/config/config.h"
+#include "app/config/sources.h"
 #include "app/id.h"
 #include "app/metrics/metrics.h"
 #include "app/page.h"
@@ -113,48 +116,79 @@ static value mask_one(struct heap *h, value event, value rule, struct value_buil
     return event;
 }
 
-/* The document at data.system.log.NAME, asked with the event as input. */
-static value ask_policy(struct rego_state *s, struct policy_evaluator *e, const char *path,
-                        value event) {
+static struct { char mask[DECISION_PATH_MAX + 1], drop[DECISION_PATH_MAX + 1]; } elsewhere;
+
+void rego_log_elsewhere(str mask, str drop) {
+    if (str_to_c(mask, elsewhere.mask, sizeof elsewhere.mask)) elsewhere.mask[0] = 0;
+    if (str_to_c(drop, elsewhere.drop, sizeof elsewhere.drop)) elsewhere.drop[0] = 0;
+}
+
+bool rego_log_looked_at(const struct rego_state *s) {
+    return s->build->has_mask || s->build->has_drop || elsewhere.mask[0] || elsewhere.drop[0];
+}
+
+/* The document at `path`, asked with the event as input; false: it cannot be told. */
+static bool ask_policy(struct rego_state *s, struct policy_evaluator *e, const char *path,
+                       value event, value *out) {
     struct policy_errors errors;
     struct policy_error error;
     struct policy_query *query;
     struct policy_ask ask = {.input = event};
     struct heap h;
-    value answer = UNDEFINED;
+    *out = UNDEFINED;
     heap_open(&h, MIB(1));
     policy_errors_open(&errors, &h, 1);
     rc_t rc = rego_query_of(s, str_from_c(path), &query, &errors);
-    if (rc == RC_OK || rc == RC_AGAIN) {
+    bool ok = rc == RC_OK || rc == RC_AGAIN;
+    if (ok) {
         rego_ask_fill(&ask, s);
-        if (policy_decide(e, query, &ask, &answer, &error)) answer = UNDEFINED;
+        ok = !policy_decide(e, query, &ask, out, &error);
         if (rc == RC_AGAIN) policy_query_drop(query);
     }
     heap_close(&h);
-    return answer;
+    return ok;
+}
+
+/* A policy's rules applied to the event; false: they cannot be told. */
+static bool mask_all(struct heap *h, struct rego_state *s, struct policy_evaluator *e,
+                     const char *path, value *event) {
+    struct value_builder erased, changed;
+    value rules;
+    if (!ask_policy(s, e, path, *event, &rules)) return false;
+    rules = value_defined(rules) ? value_copy(h, rules) : UNDEFINED;
+    value_builder_open(&erased, h, VALUE_SET);
+    value_builder_open(&changed, h, VALUE_SET);
+    for (u32 i = 0; rules.kind == VALUE_SET && i < value_count(rules); i++)
+        *event = mask_one(h, *event, value_item(rules, i), &erased, &changed);
+    value names[] = {value_string_c(h, "erased"), value_string_c(h, "masked")};
+    struct value_builder *const lists[] = {&erased, &changed};
+    for (u32 i = 0; i < ARRAY_LEN(names); i++) {
+        value before = value_get(*event, names[i]); /* of another policy */
+        for (u32 k = 0; before.kind == VALUE_SET && k < value_count(before); k++)
+            value_builder_add(lists[i], value_item(before, k));
+        if (lists[i]->count)
+            *event = masked(h, *event, &names[i], 1, value_builder_close(lists[i]), &(bool){false});
+    }
+    return true;
 }
 
 /* UNDEFINED: the policy wants no record. */
 value rego_masked(struct heap *h, struct rego_state *s, value event) {
+    const char *const drops[] = {s->build->has_drop ? "system/log/drop" : "", elsewhere.drop},
+                     *const masks[] = {s->build->has_mask ? "system/log/mask" : "", elsewhere.mask};
     struct policy_evaluator *e;
-    bool mask = s->build->has_mask, drop = s->build->has_drop;
     if (rego_evaluator_take(&e)) return UNDEFINED; /* rather no record than a secret in it */
-    if (drop && value_is_true(ask_policy(s, e, "system/log/drop", event))) event = UNDEFINED;
-    value rules = mask && value_defined(event)
-                      ? value_copy(h, ask_policy(s, e, "system/log/mask", event))
-                      : UNDEFINED;
-    struct value_builder erased, changed;
-    value_builder_open(&erased, h, VALUE_SET);
-    value_builder_open(&changed, h, VALUE_SET);
-    for (u32 i = 0; rules.kind == VALUE_SET && i < value_count(rules); i++)
-        event = mask_one(h, event, value_item(rules, i), &erased, &changed);
-    value names[] = {value_string_c(h, "erased"), value_string_c(h, "masked")};
-    if (erased.count)
-        event = masked(h, event, &names[0], 1, value_builder_close(&erased), &(bool){false});
-    if (changed.count)
-        event = masked(h, event, &names[1], 1, value_builder_close(&changed), &(bool){false});
+    bool ok = true;
+    for (u32 i = 0; ok && value_defined(event) && i < ARRAY_LEN(drops); i++) {
+        value answer = UNDEFINED;
+        ok = !drops[i][0] || ask_policy(s, e, drops[i], event, &answer);
+        if (value_is_true(answer)) event = UNDEFINED;
+    }
+    for (u32 i = 0; ok && value_defined(event) && i < ARRAY_LEN(masks); i++)
+        ok = !masks[i][0] || mask_all(h, s, e, masks[i], &event);
+    if (!ok) metric_add(METRIC_DECISIONS_LOST, 1);
     rego_evaluator_give(e);
-    return event;
+    return ok ? event : UNDEFINED;
 }
 
 /* ---- Records ---- */
@@ -235,7 +269,7 @@ static bool write_record(struct buf *to, const struct rego_decision *d, str id) 
     struct heap h;
     char room[UTC_ROOM];
     str time = utc_write(d->at_ns, room);
-    bool seen = d->state->build->has_mask || d->state->build->has_drop, ok = true;
+    bool seen = rego_log_looked_at(d->state), ok = true;
     heap_open(&h, MIB(4));
     if (!seen)
         write_event(to, d, id, time);

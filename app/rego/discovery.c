@@ -33,6 +33,15 @@ bool discovery_found(void) {
 void discovery_forget(void) {
     if (found.there) heap_close(&found.heap);
     memset(&found, 0, sizeof found);
+    rego_log_elsewhere(S(""), S(""));
+}
+
+/* Of decision_logs: where a policy lies that looks at records, if not where they always do. */
+static str log_path(const char *member, str usual) {
+    value v = value_get_str(value_get_str(found.document, S("decision_logs")), str_from_c(member));
+    str path = v.kind == VALUE_STRING ? value_str(v) : S("");
+    while (path.len && path.ptr[0] == '/') path = str_skip(path, 1);
+    return str_eq(path, usual) ? S("") : path;
 }
 
 /* ---- Sections ---- */
@@ -238,6 +247,8 @@ rc_t discovery_take(struct policy_bundle *b, str decision, struct policy_errors 
     }
     discovery_forget();
     found.there = true, found.heap = fresh, found.document = j.answer;
+    rego_log_elsewhere(log_path("mask_decision", S("system/log/mask")),
+                       log_path("drop_decision", S("system/log/drop")));
     log_info("bundles", "the configuration was discovered", "revision=%s",
              LOGSTR(str_take(b->manifest.revision, 100)));
     loaders_configure();

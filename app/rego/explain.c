@@ -228,7 +228,7 @@ static bool question_read(struct request *rq, struct heap *h, value body, struct
 /* The input as the log would have it. */
 static void mask_input(struct heap *h, struct rego_state *s, struct policy_why_question *q) {
     struct value_builder b;
-    if (!value_defined(q->input) || (!s->build->has_mask && !s->build->has_drop)) return;
+    if (!value_defined(q->input) || !rego_log_looked_at(s)) return;
     value_builder_open(&b, h, VALUE_OBJECT);
     value_builder_replace(&b, value_string_c(h, "path"), value_string(h, q->path));
     value_builder_replace(&b, value_string_c(h, "input"), q->input);

@@ -144,6 +144,10 @@ void rego_evaluator_give(struct policy_evaluator *e);
 void rego_ask_fill(struct policy_ask *ask, struct rego_state *s);
 void rego_ask_fill_at(struct policy_ask *ask, struct rego_state *s, u64 clock_ns); /* it is then */
 
+/* Policies besides data.system.log that look at records, as discovered: "a/b/mask"; empty: none. */
+void rego_log_elsewhere(str mask, str drop); /* decision.c */
+bool rego_log_looked_at(const struct rego_state *s); /* any policy looks at them */
+
 /* ---- The decision log sent elsewhere (ship.c) ---- */
 struct json_writer;
 void rego_ship_start(void);

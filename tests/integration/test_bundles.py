@@ -376,7 +376,8 @@ class FromServer(Calls, unittest.TestCase):
         def config():
             return self.call("GET", "/v1/config")["result"]
 
-        log = {"service": "s", "partition_name": "berlin", "reporting": {"min_delay_seconds": 1, "max_delay_seconds": 1}}
+        log = {"service": "s", "partition_name": "berlin", "mask_decision": "/looks/mask", "drop_decision": "looks/drop",
+               "reporting": {"min_delay_seconds": 1, "max_delay_seconds": 1}}
         self.server.put("disco", found("d1", decision_logs=log, default_decision="/greet/hello", labels={"zone": "a"}), "d1")
         self.start()
         until(lambda: config()["default_decision"] == "/greet/hello", 30, why="discovered")
@@ -387,13 +388,18 @@ class FromServer(Calls, unittest.TestCase):
         r = self.a.put("/v1/policies/greet", b"package greet\n\nhello := input.name\n", token=self.token,
                        headers={"Content-Type": "text/plain"})
         self.assertEqual(r.status, 200, r)
-        self.assertEqual(self.a.post("/", {"name": "ada"}, token=self.token).json(), "ada")
+        r = self.a.put("/v1/policies/looks", b'package looks\n\nmask contains "/input/secret"\n\n'
+                       b'drop if input.input.name == "nobody"\n', token=self.token, headers={"Content-Type": "text/plain"})
+        self.assertEqual(r.status, 200, r)
+        self.assertEqual(self.a.post("/", {"name": "nobody"}, token=self.token).json(), "nobody")
+        self.assertEqual(self.a.post("/", {"name": "ada", "secret": "x"}, token=self.token).json(), "ada")
         until(lambda: self.server.decisions, 30, why="the decision log is sent")
         path, records = self.server.decisions[0]
+        self.assertEqual((records[0]["input"], records[0]["erased"]), ({"name": "ada"}, ["/input/secret"]))
         self.assertEqual((path, records[0]["path"], records[0]["labels"]["zone"]), ("/logs/berlin", "greet/hello", "a"))
         self.assertEqual(self.call("GET", "/v1/status")["result"]["plugins"]["decision_logs"], {"state": "OK"})
         for wrong, words in (({"decision_logs": {"servise": "s"}}, "decision_logs"),
-                             ({"decision_logs": {"mask_decision": "/other/mask"}}, "can only be the usual one"),
+                             ({"decision_logs": {"mask_decision": '/other"/mask'}}, "has a quote in it"),
                              ({"decision_logs": {"reporting": {"min_delay_seconds": 9, "max_delay_seconds": 1}}}, "reporting")):
             self.server.put("disco", found("bad", **wrong), words)
             until(lambda: words in (self.call("GET", "/v1/status")["result"]["discovery"].get("message") or ""), 30, why=words)

@@ -163,7 +163,8 @@ TEST(decision_logs) {
     arena_close(&a);
     refuses(check_decision_logs, "[]", "wants an object");
     refuses(check_decision_logs, "{\"servise\":\"s\"}", "\"servise\" is not known here");
-    refuses(check_decision_logs, "{\"mask_decision\":\"/a/b\"}", "can only be the usual one");
+    EXPECT(check_decision_logs(S("{\"mask_decision\":\"/a/b\",\"drop_decision\":\"c\"}"), &why));
+    refuses(check_decision_logs, "{\"mask_decision\":\"/a\\\"b\"}", "has a quote in it");
     refuses(check_decision_logs, "{\"drop_decision\":1}", "wants a text");
     refuses(check_decision_logs, "{\"reporting\":[]}", "wants an object");
     refuses(check_decision_logs,
