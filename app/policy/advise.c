@@ -563,11 +563,12 @@ static void one_input(struct policy_advisor *a, struct policy_evaluator *e, stru
             last = a->asked[i].at;
     value_builder_open(&evidence, h, VALUE_OBJECT);
     buf_open(&what, KIB(8));
-    (void)buf_printf(&what,
-                     "data.%.*s never allowed an input with %.*s = ", STR(value_str(s->path)),
-                     STR(value_str(s->pointer)));
+    (void)buf_add(&what, S("data"));
+    for (str rest = value_str(s->path), part; str_split(&rest, '/', &part);)
+        if (part.len) (void)buf_printf(&what, ".%.*s", STR(part));
+    (void)buf_printf(&what, " never allowed an input whose %.*s is ", STR(value_str(s->pointer)));
     json_text_write(&what, s->v, 0);
-    (void)buf_add(&what, S("; other values there were."));
+    (void)buf_add(&what, S("; with other values there it allowed some."));
     put(h, &evidence, "denied", value_integer((s64)s->count));
     put(h, &evidence, "allowed", value_integer(0));
     put(h, &evidence, "last_seen", value_defined(last) ? value_copy(h, last) : value_null());

@@ -55,6 +55,7 @@ rc_t discovery_take(struct policy_bundle *b, str decision, struct policy_errors 
                     struct diag *why);
 void discovery_forget(void);
 bool discovery_found(void);
+bool discovery_wanted(void); /* policy.discovery names a bundle */
 void discovery_labels_json(struct json_writer *w); /* members of the open object */
 
 /* ---- report.c ---- */

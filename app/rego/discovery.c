@@ -30,6 +30,18 @@ bool discovery_found(void) {
     return found.there;
 }
 
+bool discovery_wanted(void) {
+    struct source place;
+    struct diag why;
+    struct arena a;
+    bool on = false;
+    if (!config_text("policy.discovery").len) return false;
+    arena_open(&a, NULL, 0, FOUND_BYTES_MAX);
+    rc_t rc = discovery_parse(&a, config_text("policy.discovery"), &place, &on, &why);
+    arena_close(&a);
+    return rc || on; /* what cannot be read is not ready either */
+}
+
 void discovery_forget(void) {
     if (found.there) heap_close(&found.heap);
     memset(&found, 0, sizeof found);

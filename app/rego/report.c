@@ -30,7 +30,7 @@ static const char *policies_state(void) {
 }
 
 u32 plugin_states(struct plugin_state list[PLUGINS_MAX]) {
-    bool found = !config_text("policy.discovery").len || discovery_found();
+    bool found = discovery_found() || !discovery_wanted();
     const char *shipping = rego_ship_state();
     u32 count = 0;
     list[count++] = (struct plugin_state){"bundle", loaders_ready() ? "OK" : "NOT_READY"};

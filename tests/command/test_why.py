@@ -175,7 +175,7 @@ class Advise(Command):
     def test_inputs_never_allowed(self):
         odd = self.advice()["input_never_allowed"]
         self.assertEqual([o["what"] for o in odd],
-                         ['data.app/allow never allowed an input with /user = "eve"; other values there were.'])
+                         ['data.app.allow never allowed an input whose /user is "eve"; with other values there it allowed some.'])
         self.assertEqual((odd[0]["evidence"]["denied"], odd[0]["evidence"]["last_seen"]), (10, "2026-01-28T00:00:00Z"))
         self.assertTrue(odd[0]["edit"]["look_at"]["text"])
 

@@ -203,7 +203,8 @@ TEST(what_cannot_be_said_is_told) {
     refuse("ucast", "all", "include if upper(input.t.a) == \"X\"", "invalid builtin `upper`", NULL);
     refuse("ucast", "all", "include if \"k\", input.t.a in {\"k\": 1}",
            "invalid use of \"... in ...\"", NULL);
-    refuse("ucast", "all", "include if contains(\"xy\", input.t.a)", "rhs of contains must be known",
+    refuse("ucast", "all", "include if contains(\"xy\", input.t.a)",
+        "rhs of contains must be known",
            NULL);
     refuse("ucast", "all", "include if input.t.a == {\"k\": {1}}",
            "both rhs and lhs non-scalar/non-ground", NULL);
@@ -213,7 +214,8 @@ TEST(what_cannot_be_said_is_told) {
            NULL);
     refuse("ucast", "all", "include if o\ndefault o := 1\no if input.t.a > 2",
            "use of default rule in data.f.o", NULL);
-    refuse("ucast", "all", "include if o\no contains 1 if input.t.a > 1\no contains 2 if input.t.a > 2",
+    refuse("ucast", "all",
+        "include if o\no contains 1 if input.t.a > 1\no contains 2 if input.t.a > 2",
            "use of multi-value rule in data.f.o", NULL);
     refuse("ucast", "all", "include if o\no if input.t.a > 1\nelse := input.t.b",
            "invalid data reference \"data.f.o\"", "has rule \"data.f.o\" an `else`?");
@@ -234,7 +236,8 @@ TEST(targets_and_names) {
     EXPECT_EQ(t.kind, FILTER_SQL);
     begin(&f, "package f\n\ninclude if input.t.a == 1\n", NULL);
     value all = json(&f.heap, "{\"sql\":{\"t\":{\"$self\":\"T\",\"a\":\"A\"}},"
-                              "\"mysql\":{\"t\":{\"a\":\"spalte\"}},\"ucast\":{\"a\":{\"$table\":\"x\"}}}");
+                              "\"mysql\":{\"t\":{\"a\":\"spalte\"}},\"ucast\":{\"a\":{\"$table\":"
+                              "\"x\"}}}");
     static const struct { const char *kind, *variant, *want; } rows[] = {
         {"sql", "sqlite", "WHERE T.A = '1'"}, {"sql", "mysql", "WHERE t.spalte = '1'"}};
     for (u32 i = 0; i < ARRAY_LEN(rows); i++) {
@@ -251,10 +254,13 @@ TEST(targets_and_names) {
 }
 
 TEST(metadata_says_what_is_unknown) {
-    static const char policy[] = "# METADATA\n# scope: subpackages\n# compile:\n#  unknowns:\n#   - input.s\n"
+    static const char policy[] = "# METADATA\n# scope: subpackages\n# compile:\n#  unknowns:\n#  "
+        " - input.s\n"
                                  "#  mask_rule: data.f.other\n"
-                                 "package f\n\n# METADATA\n# scope: document\n# compile:\n#  unknowns:\n"
-                                 "#   - input.t\n#   - inpt.u\n#  mask_rule: hidden\ninclude if input.t.a == 1\n";
+                                 "package f\n\n# METADATA\n# scope: document\n# compile:\n#  "
+                                 "unknowns:\n"
+                                 "#   - input.t\n#   - inpt.u\n#  mask_rule: hidden\ninclude if "
+                                 "input.t.a == 1\n";
     struct policy_filter_said said;
     struct filtering f;
     begin(&f, policy, NULL);
@@ -265,7 +271,8 @@ TEST(metadata_says_what_is_unknown) {
     EXPECT_STR(said.unknowns[1], S("input.s"));
     EXPECT_STR(said.mask_rule, S("data.f.hidden"));
     EXPECT_EQ(f.errors.count, 1);
-    EXPECT_STR(f.errors.items[0].message, S("unknowns must be prefixed with `input` or `data`: inpt.u"));
+    EXPECT_STR(f.errors.items[0].message,
+        S("unknowns must be prefixed with `input` or `data`: inpt.u"));
     path[1] = value_string_c(&f.heap, "none");
     policy_filter_said_of(&f.heap, policy_compiled(f.program), path, 2, &said, &f.errors);
     EXPECT_EQ(said.unknown_count + said.mask_rule.len, 0);
@@ -275,7 +282,8 @@ TEST(metadata_says_what_is_unknown) {
 /* A heap that ends anywhere: less of the tree, or none, and no clause with a hole in it. */
 TEST(little_memory) {
     struct filtering f;
-    begin(&f, "package f\n\ninclude if { input.t.a in {1, 2}; input.t.b == 3 }\ninclude if input.t.c == 4\n",
+    begin(&f, "package f\n\ninclude if { input.t.a in {1, 2}; input.t.b == 3 }\ninclude if "
+        "input.t.c == 4\n",
           NULL);
     for (size_t bytes = 0; bytes < 4096; bytes += 64) {
         struct diag why;
