@@ -7,7 +7,7 @@ export LC_ALL=C ASAN_OPTIONS="${ASAN_OPTIONS:-detect_stack_use_after_return=0:ab
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 one='log=$1/$(basename "$2").log
-    timeout -k 5 300 "$2" >"$log" 2>&1 </dev/null
+    timeout -k 5 900 "$2" >"$log" 2>&1 </dev/null
     status=$?
     if ! tail -1 "$log" | grep -Eq "^[0-9]+ passed, [0-9]+ failed$"; then
         echo "$2: ended with status $status before its closing line" >>"$log"
