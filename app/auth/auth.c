@@ -7,6 +7,7 @@
  * not look at the header at all, so a client with an old token can still log in. */
 #include "app/auth/auth.h"
 #include "app/auth/oauth_impl.h"
+#include "app/auth/sso_impl.h"
 #include "kernel/base/log.h"
 #include "net/tls.h"
 
@@ -47,6 +48,7 @@ static const char *const steps[] = {
     PASSKEY_COLUMNS,
     ORG_TABLES,
     DEVICE_TABLE,
+    SSO_TABLE,
     NULL,
 };
 static const struct db_schema auth_schema = {.module = "auth", .steps = steps};
@@ -136,6 +138,7 @@ static rc_t auth_start(struct diag *why) {
 }
 
 static void auth_stop(void) {
+    sso_forget();
     keyring_stop();
     token_cache_stop();
     password_stop();

@@ -88,6 +88,10 @@ struct jwt_claims {
     s64 issued_s;
 };
 str jwt_unsigned_claims(struct arena *a, str kid, const struct jwt_claims *c);
+/* Pieces of any JWT: a part that is an object; a member that is a text, or a time in seconds. */
+rc_t jwt_decode_object(struct arena *a, str part, cJSON **out);
+bool jwt_text(const cJSON *object, const char *name, str *out);
+bool jwt_time(const cJSON *object, const char *name, s64 *out);
 str jwt_signed(struct arena *a, str unsigned_part, const u8 signature[ES256_SIGNATURE_BYTES]);
 
 /* ---- password.c ------------------------------------------------------------------------------ */
@@ -105,6 +109,8 @@ rc_t password_hash(str password, char phc[PHC_ROOM]);
 rc_t password_verify(str password, str phc, bool *out_match);
 /* Costs what password_verify costs and never matches: an unknown user must not answer faster. */
 rc_t password_verify_nobody(str password);
+/* Of an account that has none, as those made by single sign-on: nothing matches it. */
+#define PASSWORD_NONE "!"
 bool password_is_foreign(str phc); /* not hashed as we do: to be replaced at the next sign-in */
 rc_t password_start(void);
 void password_stop(void);
@@ -183,6 +189,7 @@ rc_t user_asking(struct request *rq, struct user *out); /* the actor's own row *
  * one audit row "KIND.delete". */
 struct removal {
     const char *sql, *kind;         /* "invite" */
+    bool of_asker;                  /* its ?2 is who asks; else the organisation they are in */
     const char *missing, *sentence; /* the problem's code and words when there is none */
     const char *doing;              /* "Removing the invitation" */
 };
@@ -293,7 +300,8 @@ void user_sessions_get(struct request *rq), user_sessions_delete(struct request 
 
 #define COOKIE_NAME "__Host-openpolicy"
 #define COOKIE_PREFIX "ops_"
-str cookie_of(const struct request *rq); /* ptr NULL: none, or two */
+str cookie_named(const struct request *rq, str name); /* its value; ptr NULL: none, or two */
+str cookie_of(const struct request *rq);              /* a session's; likewise */
 /* Same origin, as far as a browser tells; else false, and 403 is answered. */
 bool cookie_same_origin(struct request *rq, bool must_say);
 bool origin_is_own(const struct request *rq, str origin); /* "https://host:port" of the request */
@@ -429,6 +437,8 @@ struct webauthn_data { /* views of what was read */
 /* RC_INVALID, RC_LIMIT: not what an authenticator sends. `made`: with a new credential. */
 rc_t webauthn_data_read(str bytes, bool made, struct webauthn_data *out);
 rc_t webauthn_attestation_read(str bytes, struct webauthn_data *out);
+/* `key`: modulus, then the exponent in 4 bytes. RC_DENIED: not by this key. Slow: on a worker. */
+rc_t rs256_verify(str key, str message, str signature);
 /* RC_DENIED: not by this key. Slow: on a worker. */
 rc_t webauthn_signed(s64 algorithm, str key, str message, str signature);
 #define PASSKEY_COLUMNS "ALTER TABLE passkey ADD COLUMN site TEXT NOT NULL DEFAULT '';"
@@ -469,6 +479,8 @@ rc_t once_peek(struct db_txn *t, struct arena *a, str kind, str ticket, struct o
 rc_t once_take(struct db_txn *t, struct arena *a, str kind, str ticket, struct once *out);
 /* Used up, but kept so that a second use shows: its tries are -1, its data what it gave. */
 rc_t once_spend(struct db_txn *t, struct arena *a, str kind, str ticket, str data, u64 kept_s);
+/* A secret made elsewhere is used: RC_CONFLICT when it was before. */
+rc_t once_used(struct db_txn *t, struct arena *a, const struct once *o, str secret, u64 kept_s);
 /* A wrong answer to what the ticket asks: the fifth makes it worthless. */
 rc_t once_missed(struct db_txn *t, struct arena *a, str kind, str ticket);
 /* The same for digits; RC_NOT_FOUND has counted a try in `t`: commit it. */
@@ -522,6 +534,8 @@ rc_t auth_phase(struct request *rq);
 struct login_proof {
     str user_id;
     bool cookie, remember;
+    str return_to; /* a browser's: it gets a redirect there, or a page; ptr NULL: JSON */
+    bool first;    /* was the first factor alone: the second is asked for where there is one */
     str ticket; /* of a password shown before: its second step; ptr NULL: none */
     rc_t (*also)(struct db_txn *t, struct request *rq, void *arg);
     void *arg;

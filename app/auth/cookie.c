@@ -15,18 +15,23 @@
 #include "app/auth/auth_impl.h"
 #include <stdio.h>
 
-str cookie_of(const struct request *rq) {
+str cookie_named(const struct request *rq, str name) {
     str found = {NULL, 0}, value;
     u32 at = 0;
     while (http_field_next(rq->http, S("Cookie"), &at, &value)) {
         str pair;
         while (str_split(&value, ';', &pair)) {
             pair = str_trim(pair);
-            if (!str_starts(pair, S(COOKIE_NAME "="))) continue;
+            if (!str_eq(str_take(pair, str_find_byte(pair, '=')), name)) continue;
             if (found.ptr) return str_of(NULL, 0);
-            found = str_skip(pair, sizeof COOKIE_NAME);
+            found = str_skip(pair, MIN(name.len + 1, pair.len));
         }
     }
+    return found;
+}
+
+str cookie_of(const struct request *rq) {
+    str found = cookie_named(rq, S(COOKIE_NAME));
     return str_starts(found, S(COOKIE_PREFIX)) && found.len <= ONCE_TICKET_MAX ? found
                                                                                : str_of(NULL, 0);
 }

@@ -20,7 +20,7 @@ static rc_t refuse(const char **why, const char *reason) {
     return RC_INVALID;
 }
 
-static bool is_text(const cJSON *object, const char *name, str *out) {
+bool jwt_text(const cJSON *object, const char *name, str *out) {
     const cJSON *m = cJSON_GetObjectItemCaseSensitive(object, name);
     if (!cJSON_IsString(m)) return false;
     *out = str_from_c(m->valuestring);
@@ -28,7 +28,7 @@ static bool is_text(const cJSON *object, const char *name, str *out) {
 }
 
 /* A whole number of seconds between 1970 and the year 9999. */
-static bool is_time(const cJSON *object, const char *name, s64 *out) {
+bool jwt_time(const cJSON *object, const char *name, s64 *out) {
     const cJSON *m = cJSON_GetObjectItemCaseSensitive(object, name);
     if (!cJSON_IsNumber(m)) return false;
     double d = m->valuedouble;
@@ -37,7 +37,7 @@ static bool is_time(const cJSON *object, const char *name, s64 *out) {
     return (double)*out == d;
 }
 
-static rc_t decode_object(struct arena *a, str part, cJSON **out) {
+rc_t jwt_decode_object(struct arena *a, str part, cJSON **out) {
     size_t room = BASE64_BYTES(part.len), n;
     char *bytes = arena_alloc(a, room + 1);
     if (!bytes) return RC_NO_MEMORY; /* the token's length was checked: it is not its fault */
@@ -54,27 +54,27 @@ static rc_t check_header(const cJSON *header, str kid, const char **why) {
     static const char *const never[] = {"crit", "b64", "jwk", "jku", "x5u",
                                         "x5c",  "x5t", "zip", "enc"};
     str text;
-    if (!is_text(header, "alg", &text) || !str_eq(text, S("ES256")))
+    if (!jwt_text(header, "alg", &text) || !str_eq(text, S("ES256")))
         return refuse(why, "the algorithm is not ES256");
-    if (!is_text(header, "typ", &text) || !str_eq(text, S("at+jwt")))
+    if (!jwt_text(header, "typ", &text) || !str_eq(text, S("at+jwt")))
         return refuse(why, "the type is not at+jwt");
     for (size_t i = 0; i < ARRAY_LEN(never); i++)
         if (cJSON_GetObjectItemCaseSensitive(header, never[i]))
             return refuse(why, "the header names an extension or a key of its own");
-    if (!is_text(header, "kid", &text) || !str_eq(text, kid)) return refuse(why, jwt_other_key);
+    if (!jwt_text(header, "kid", &text) || !str_eq(text, kid)) return refuse(why, jwt_other_key);
     return RC_OK;
 }
 
 static rc_t check_times(const cJSON *claims, s64 now_s, s64 *expires_s, const char **why) {
     s64 issued, expires, not_before;
-    if (!is_time(claims, "iat", &issued)) return refuse(why, "iat is not a time");
-    if (!is_time(claims, "exp", &expires)) return refuse(why, "exp is not a time");
+    if (!jwt_time(claims, "iat", &issued)) return refuse(why, "iat is not a time");
+    if (!jwt_time(claims, "exp", &expires)) return refuse(why, "exp is not a time");
     if (expires <= now_s) return refuse(why, "expired");
     if (issued > now_s + CLOCK_SKEW_S) return refuse(why, "issued in the future");
     if (expires <= issued || expires - issued > ACCESS_SECONDS)
         return refuse(why, "lives too long");
     if (cJSON_GetObjectItemCaseSensitive(claims, "nbf")) {
-        if (!is_time(claims, "nbf", &not_before)) return refuse(why, "nbf is not a time");
+        if (!jwt_time(claims, "nbf", &not_before)) return refuse(why, "nbf is not a time");
         if (not_before > now_s + CLOCK_SKEW_S) return refuse(why, "not valid yet");
     }
     *expires_s = expires;
@@ -84,17 +84,17 @@ static rc_t check_times(const cJSON *claims, s64 now_s, s64 *expires_s, const ch
 static rc_t check_claims(const cJSON *claims, const struct jwt_expected *e, struct jwt *out,
                          const char **why) {
     str text;
-    if (!is_text(claims, "iss", &text) || !str_eq(text, e->issuer))
+    if (!jwt_text(claims, "iss", &text) || !str_eq(text, e->issuer))
         return refuse(why, "wrong issuer");
-    if (!is_text(claims, "aud", &text) || !str_eq(text, e->audience))
+    if (!jwt_text(claims, "aud", &text) || !str_eq(text, e->audience))
         return refuse(why, "wrong audience");
-    if (!is_text(claims, "sub", &out->user_id) || !id_valid(out->user_id))
+    if (!jwt_text(claims, "sub", &out->user_id) || !id_valid(out->user_id))
         return refuse(why, "sub is not a user");
-    if (!is_text(claims, "sid", &out->session_id) || !id_valid(out->session_id))
+    if (!jwt_text(claims, "sid", &out->session_id) || !id_valid(out->session_id))
         return refuse(why, "sid is not a session");
-    if (!is_text(claims, "jti", &out->token_id) || !id_valid(out->token_id))
+    if (!jwt_text(claims, "jti", &out->token_id) || !id_valid(out->token_id))
         return refuse(why, "jti is not an id");
-    if (!is_text(claims, "role", &out->role) ||
+    if (!jwt_text(claims, "role", &out->role) ||
         !(str_eq(out->role, S("admin")) || str_eq(out->role, S("user"))))
         return refuse(why, "unknown role");
     return check_times(claims, e->now_s, &out->expires_s, why);
@@ -115,9 +115,9 @@ rc_t jwt_parse(struct arena *a, str token, const struct jwt_expected *expected, 
     if (signature_part.len != BASE64_LEN(ES256_SIGNATURE_BYTES) ||
         base64url_decode(signature_part, out->signature, sizeof out->signature, &n))
         return refuse(why, "the signature is not 64 bytes");
-    if ((rc = decode_object(a, header_part, &header))) return rc;
+    if ((rc = jwt_decode_object(a, header_part, &header))) return rc;
     if ((rc = check_header(header, expected->kid, why))) return rc;
-    if ((rc = decode_object(a, claims_part, &claims))) return rc;
+    if ((rc = jwt_decode_object(a, claims_part, &claims))) return rc;
     if ((rc = check_claims(claims, expected, out, why))) return rc;
     out->signed_part = str_of(token.ptr, header_part.len + 1 + claims_part.len);
     *why = NULL;

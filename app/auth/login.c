@@ -68,6 +68,7 @@ struct attempt {
     enum stage { STAGE_IN, STAGE_SECOND, STAGE_WRONG_CODE, STAGE_UNVERIFIED } stage;
     struct factor_methods methods;
     str ticket; /* STAGE_SECOND: for the second step */
+    str return_to; /* of a browser on its way; ptr NULL: JSON is wanted */
 };
 
 static rc_t attempt_read(struct request *rq, struct attempt *a) {
@@ -235,15 +236,57 @@ static rc_t succeeded_write(struct db_txn *t, struct request *rq, struct attempt
     return a->stage == STAGE_IN ? session_rows(t, rq, a, session, old) : stage_event(t, rq, a);
 }
 
+static void browser_sent(struct request *rq, str to) {
+    rc_t rc = http_answer_field(rq->x, S("Location"), to);
+    if (rc)
+        reply_rc(rq, rc, "Sending the browser back");
+    else
+        reply_empty(rq, 303);
+}
+
 /* No token for the page's scripts: the cookie, which they cannot read, is all there is. */
 static void cookie_answer(struct request *rq, const struct attempt *a, str cookie) {
     struct json_writer w;
     cookie_set(rq, cookie, a->remember);
+    if (a->return_to.ptr) {
+        browser_sent(rq, a->return_to);
+        return;
+    }
     json_open(&w, 16384);
     json_object(&w, NULL);
     user_json(&w, "user", &a->user, false);
     json_object_end(&w);
     reply_json(rq, 200, &w);
+}
+
+/* Of a path without quotes and angles (sso.c sees to it) what may stand in an attribute. */
+static str attribute_text(struct arena *a, str path) {
+    str text = S(""), rest = path, part;
+    while (str_split(&rest, '&', &part)) {
+        text = arena_join(a, text, part, rest.len ? S("&amp;") : S(""));
+        if (!text.ptr) break;
+    }
+    return text;
+}
+
+/* For a browser that comes from another provider; sso.c has the script. */
+static void second_page(struct request *rq, const struct attempt *a) {
+    str to = attribute_text(rq->arena, a->return_to);
+    str page = arena_printf(
+        rq->arena,
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" "
+        "content=\"width=device-width\"><title>Sign in</title><h1>Second factor</h1>"
+        "<form id=\"f\" data-ticket=\"%.*s\" data-to=\"%.*s\"><p%s><label>Code "
+        "<input name=\"code\" autocomplete=\"one-time-code\"></label> <button>Sign in</button></p>"
+        "<p%s><button type=\"button\" id=\"p\">Use a passkey</button></p>"
+        "<p id=\"m\" role=\"alert\"></p></form>"
+        "<script src=\"/api/v1/auth/sso/second.js\"></script>",
+        STR(a->ticket), STR(to), a->methods.totp || a->methods.recovery_codes ? "" : " hidden",
+        a->methods.passkeys ? "" : " hidden");
+    if (page.ptr && to.ptr)
+        reply_text(rq, 200, "text/html; charset=utf-8", page);
+    else
+        reply_rc(rq, RC_NO_MEMORY, "Asking for the second factor");
 }
 
 /* 401 like any sign-in that is not complete, with what the next step needs. */
@@ -270,7 +313,8 @@ static void second_answer(struct request *rq, const struct attempt *a) {
 
 static void stage_answer(struct request *rq, const struct attempt *a) {
     if (a->stage == STAGE_SECOND) {
-        second_answer(rq, a);
+        if (a->return_to.ptr) second_page(rq, a);
+        else second_answer(rq, a);
         return;
     }
     metric_add(METRIC_LOGIN_FAILED, 1);
@@ -453,7 +497,10 @@ static void second_done(struct request *rq, rc_t rc, struct attempt *a,
 }
 
 void login_proved(struct request *rq, const struct login_proof *p) {
-    struct attempt a = {.cookie = p->cookie, .remember = p->remember, .second = true};
+    struct attempt a = {.cookie = p->cookie,
+                        .remember = p->remember,
+                        .return_to = p->return_to,
+                        .second = !p->first};
     struct session_start session;
     struct db_txn *t;
     str old = {NULL, 0};

@@ -210,7 +210,7 @@ const char oauth_signin_page[] =
     "autocomplete=\"username\" required></label></p><p><label>Password <input name=\"password\" "
     "type=\"password\" autocomplete=\"current-password\" required></label></p><p hidden "
     "id=\"c\"><label>Code <input name=\"code\" autocomplete=\"one-time-code\"></label></p>"
-    "<p><button>Sign in</button></p><p id=\"m\" role=\"alert\"></p></form>"
+    "<p><button>Sign in</button></p><p id=\"m\" role=\"alert\"></p></form><p id=\"s\"></p>"
     "<script src=\"/oauth2/signin.js\"></script>";
 
 void oauth_signin_script_get(struct request *rq) {
@@ -222,7 +222,11 @@ void oauth_signin_script_get(struct request *rq) {
                  "{'Content-Type':'application/json'},body:JSON.stringify(d)});"
                  "if(r.ok){location.reload();return}const p=await r.json();"
                  "if(p.code==='second_factor_required')document.getElementById('c').hidden=false;"
-                 "document.getElementById('m').textContent=p.detail});\n"));
+                 "document.getElementById('m').textContent=p.detail});"
+                 "fetch('/api/v1/auth/sso').then(r=>r.json()).then(l=>{for(const i of l.items){"
+                 "const a=document.createElement('a');a.textContent='Sign in with '+i.title;"
+                 "a.href=i.login+'?return='+encodeURIComponent(location.pathname+location.search);"
+                 "document.getElementById('s').append(a,' ')}});\n"));
 }
 
 static void ask_sign_in(struct request *rq, const struct asked *q) {

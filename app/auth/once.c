@@ -121,6 +121,12 @@ rc_t once_spend(struct db_txn *t, struct arena *a, str kind, str ticket, str dat
                   DB_BLOB(key), DB_TEXT(data), DB_INT(auth_now_ns() + kept_s * NS_PER_S));
 }
 
+rc_t once_used(struct db_txn *t, struct arena *a, const struct once *o, str secret, u64 kept_s) {
+    u8 hash[SHA256_BYTES];
+    str key = hash_text(o->kind, S(""), secret, hash, a);
+    return key.ptr ? insert(t, key, o, kept_s) : RC_NO_MEMORY;
+}
+
 rc_t once_missed(struct db_txn *t, struct arena *a, str kind, str ticket) {
     u8 hash[SHA256_BYTES];
     str key = hash_text(kind, S(""), ticket, hash, a);

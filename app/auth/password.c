@@ -372,13 +372,14 @@ static rc_t foreign_verify(str password, str phc, bool *out_match) {
 }
 
 bool password_is_foreign(str phc) {
-    return !str_starts(phc, S(PHC_PREFIX));
+    return !str_starts(phc, S(PHC_PREFIX)) && !str_eq(phc, S(PASSWORD_NONE));
 }
 
 rc_t password_verify(str password, str phc, bool *out_match) {
     struct hashing h = {.password = password};
     u8 wanted[HASH_BYTES];
     *out_match = false;
+    if (str_eq(phc, S(PASSWORD_NONE))) return password_verify_nobody(password);
     if (password_is_foreign(phc)) return foreign_verify(password, phc, out_match);
     rc_t rc = phc_parse(phc, h.salt, wanted);
     if (rc) return rc;

@@ -4,6 +4,7 @@
  * are in schemas.c. Always true: what changes one's own account or somebody else's names a
  * permission; what is public is what works without an account (sign in, register, forget). */
 #include "app/auth/oauth_impl.h"
+#include "app/auth/sso_impl.h"
 
 static const struct route_param users_query[] = {
     {"role", "string", "admin or user."},
@@ -84,6 +85,11 @@ static const struct route_param authorize_query[] = {
     {"ui_locales", "string", "Known, not used."},
     {"display", "string", "Known, not used."},
     {"acr_values", "string", "Known, not used."},
+    {NULL, NULL, NULL},
+};
+
+static const struct route_param sso_query[] = {
+    {"return", "string", "A path of this appliance to come back to; /."},
     {NULL, NULL, NULL},
 };
 
@@ -228,6 +234,22 @@ const struct route auth_routes[] = {
     OPEN(POST, "/api/v1/auth/login/passkey", login_passkey_post,
          "Sign in with a passkey: alone, or as the second step", "auth",
          .body_schema = "#PasskeyLogin", .answer_schema = "#Tokens"),
+    OPEN(GET, "/api/v1/auth/sso", sso_list_get, "Providers that people may sign in with", "sso",
+         .answer_schema = "#SsoProviders"),
+    OPEN(GET, "/api/v1/auth/sso/{name}/login", sso_login_get,
+         "Send a browser to a provider, to sign in with it", "sso", .success = 303,
+         .query = sso_query),
+    OPEN(GET, "/api/v1/auth/sso/{name}/callback", sso_callback_get,
+         "Where the provider sends it back", "sso", .success = 303, .page = true, .lenient = true),
+    OPEN(GET, "/api/v1/auth/sso/second.js", sso_script_get,
+         "The script of the page that asks for the second factor", "sso"),
+    SELF(POST, "/api/v1/auth/sso/{name}/link", sso_link_post, "update",
+         "Begin to link one's account: where the browser goes", "sso",
+         .answer_schema = "#SsoLocation"),
+    SELF(GET, "/api/v1/auth/identities", identities_get, "read",
+         "Providers one's account is linked to", "sso", .answer_schema = "#Identities"),
+    SELF(DELETE, "/api/v1/auth/identities/{id}", identity_delete, "update", "Remove such a link",
+         "sso", .success = 204),
     ADMIN(DELETE, "/api/v1/auth/users/{id}/mfa", user_mfa_delete, "update",
           "Remove somebody's second factors, for whom has lost them", "users", .success = 204),
     ADMIN(POST, "/api/v1/auth/users/import", users_import_post, "create",

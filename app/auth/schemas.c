@@ -114,6 +114,17 @@ const struct module_schema auth_schemas[] = {
                 "}}}"},
     {"Passkeys", "{\"type\":\"object\",\"required\":[\"items\"],\"properties\":{\"items\":{"
                  "\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Passkey\"}}}}"},
+    {"SsoProviders",
+     OBJECT("\"items\"", "\"items\":{\"type\":\"array\",\"items\":" OBJECT(
+                             "\"name\",\"title\",\"login\"",
+                             "\"name\":" TEXT ",\"title\":" TEXT ",\"login\":" TEXT) "}")},
+    {"SsoLocation", OBJECT("\"location\"", "\"location\":" TEXT)},
+    {"Identities",
+     OBJECT("\"items\"", "\"items\":{\"type\":\"array\",\"items\":" OBJECT(
+                             "\"id\",\"provider\"",
+                             "\"id\":" TEXT ",\"provider\":" TEXT ",\"issuer\":" TEXT
+                             ",\"email\":" TEXT ",\"created_at\":" TIME
+                             ",\"last_used_at\":" TIME) "}")},
     {"Invite",
      "{\"type\":\"object\",\"required\":[\"id\",\"email\",\"role\"],\"properties\":{\"id\":" TEXT
      "," EMAIL "," ROLE ",\"organisation\":" MAYBE ",\"created_at\":" TIME ",\"expires_at\":" TIME

@@ -96,8 +96,8 @@ rc_t user_asking(struct request *rq, struct user *out) {
 }
 
 static rc_t row_delete(struct db_txn *t, struct request *rq, const struct removal *r, str id) {
-    /* A statement may take the asker's organisation as ?2. */
-    str org = rq->actor.org_id.len ? rq->actor.org_id : S("");
+    /* A statement may take the asker, or their organisation, as ?2. */
+    str org = r->of_asker ? rq->actor.user_id : rq->actor.org_id.len ? rq->actor.org_id : S("");
     rc_t rc = strstr(r->sql, "?2") ? db_run(t, r->sql, DB_TEXT(id), DB_TEXT(org))
                                    : db_run(t, r->sql, DB_TEXT(id));
     if (rc == RC_OK && db_changes(t) == 0) return RC_NOT_FOUND;

@@ -181,11 +181,12 @@ static bool ecdsa_der(str der, u8 out[ES256_SIGNATURE_BYTES]) {
     return at == end;
 }
 
-static rc_t rs256_verify(str key, str message, str signature) {
+rc_t rs256_verify(str key, str message, str signature) {
     mbedtls_rsa_context rsa;
     u8 hash[SHA256_BYTES];
-    size_t n = key.len - 4;
     rc_t rc = RC_DENIED;
+    if (key.len < RSA_BYTES_MIN + 4) return rc;
+    size_t n = key.len - 4;
     sha256(message, hash);
     mbedtls_rsa_init(&rsa);
     if (signature.len == n &&
@@ -202,7 +203,7 @@ static rc_t rs256_verify(str key, str message, str signature) {
 rc_t webauthn_signed(s64 algorithm, str key, str message, str signature) {
     u8 raw[ES256_SIGNATURE_BYTES];
     if (algorithm == COSE_RS256)
-        return key.len < RSA_BYTES_MIN + 4 ? RC_DENIED : rs256_verify(key, message, signature);
+        return rs256_verify(key, message, signature);
     if (algorithm != COSE_ES256 || key.len != 64 || !ecdsa_der(signature, raw)) return RC_DENIED;
     return es256_verify((const u8 *)key.ptr, message, raw);
 }

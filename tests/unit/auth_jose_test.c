@@ -31,9 +31,9 @@ static bool accepts(struct arena *a, str jws, const u8 public_key[64], str kid) 
     if (signature_part.len != BASE64_LEN(64) ||
         base64url_decode(signature_part, signature, sizeof signature, &n))
         return false;
-    if (decode_object(a, header_part, &header)) return false;
-    if (!is_text(header, "alg", &text) || !str_eq(text, S("ES256"))) return false;
-    if (!is_text(header, "kid", &text) || !str_eq(text, kid)) return false;
+    if (jwt_decode_object(a, header_part, &header)) return false;
+    if (!jwt_text(header, "alg", &text) || !str_eq(text, S("ES256"))) return false;
+    if (!jwt_text(header, "kid", &text) || !str_eq(text, kid)) return false;
     if (cJSON_GetObjectItemCaseSensitive(header, "jwk")) return false;
     return es256_verify(public_key, str_take(jws, header_part.len + 1 + payload_part.len),
                         signature) == RC_OK;
@@ -45,12 +45,12 @@ static int run_group(struct arena *a, const cJSON *group) {
     u8 public_key[64];
     size_t n;
     int count = 0;
-    if (!key || !is_text(key, "alg", &alg) || !str_eq(alg, S("ES256"))) return 0;
-    if (!is_text(key, "x", &x) || !is_text(key, "y", &y) || !is_text(key, "kid", &kid)) return 0;
+    if (!key || !jwt_text(key, "alg", &alg) || !str_eq(alg, S("ES256"))) return 0;
+    if (!jwt_text(key, "x", &x) || !jwt_text(key, "y", &y) || !jwt_text(key, "kid", &kid)) return 0;
     if (base64url_decode(x, public_key, 32, &n) || base64url_decode(y, public_key + 32, 32, &n))
         return 0;
     cJSON_ArrayForEach(test, cJSON_GetObjectItemCaseSensitive(group, "tests")) {
-        if (!is_text(test, "jws", &jws) || !is_text(test, "result", &result)) continue;
+        if (!jwt_text(test, "jws", &jws) || !jwt_text(test, "result", &result)) continue;
         bool got = accepts(a, jws, public_key, kid), wanted = str_eq(result, S("valid"));
         if (got != wanted)
             test_fail(__FILE__, __LINE__, "%s: %s",
