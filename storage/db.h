@@ -83,6 +83,15 @@ str db_column_text(struct db_rows *r, int column); /* NULL gives ptr NULL; blobs
 bool db_column_null(struct db_rows *r, int column);
 void db_done(struct db_rows *r); /* always, also after an error; NULL is fine */
 const char *db_error_text(struct db_txn *t); /* of the last failure, for logs */
+/* What a running statement cost since db_cost_begin; db_cost_add adds to what is there. */
+struct db_cost {
+    u64 steps, scanned, sorts; /* of SQLite's machine; rows of tables gone through; sorts */
+    u64 spent_ns;
+};
+void db_cost_begin(struct db_rows *r);
+void db_cost_add(struct db_rows *r, struct db_cost *io);
+/* A statement of this writer's transaction may take this long: building an index does. */
+void db_patience(struct db_txn *t, u64 ms);
 
 /* The statement cache is keyed by the SQL's pointer first, its text second. A query whose SQL is
  * assembled (filters) uses the same calls; its text must come from constants only. */

@@ -223,6 +223,7 @@ rc_t db_run_values(struct db_txn *t, const char *sql, const struct db_value *val
 s64 db_changes(struct db_txn *t) { return sqlite3_changes64(t->c->handle); }
 s64 db_last_id(struct db_txn *t) { return sqlite3_last_insert_rowid(t->c->handle); }
 const char *db_error_text(struct db_txn *t) { return t->c->error; }
+void db_patience(struct db_txn *t, u64 ms) { t->c->limit_ns = ms * NS_PER_MS; }
 
 rc_t db_query_values(struct db_txn *t, struct db_rows **out, const char *sql,
                      const struct db_value *values) {
@@ -247,6 +248,23 @@ rc_t db_next(struct db_rows *r) {
     if (rc && !r->c->lost && sqlite3_get_autocommit(r->c->handle)) r->c->lost = rc;
     r->ended = rc || !row;
     return rc ? rc : row ? RC_OK : RC_NOT_FOUND;
+}
+
+static u64 take_count(struct db_rows *r, int which) {
+    return (u64)sqlite3_stmt_status(r->statement->handle, which, 1);
+}
+
+void db_cost_begin(struct db_rows *r) {
+    (void)take_count(r, SQLITE_STMTSTATUS_VM_STEP);
+    (void)take_count(r, SQLITE_STMTSTATUS_FULLSCAN_STEP);
+    (void)take_count(r, SQLITE_STMTSTATUS_SORT);
+}
+
+void db_cost_add(struct db_rows *r, struct db_cost *io) {
+    io->steps += take_count(r, SQLITE_STMTSTATUS_VM_STEP);
+    io->scanned += take_count(r, SQLITE_STMTSTATUS_FULLSCAN_STEP);
+    io->sorts += take_count(r, SQLITE_STMTSTATUS_SORT);
+    io->spent_ns += r->spent_ns;
 }
 
 void db_done(struct db_rows *r) {

@@ -159,6 +159,7 @@ rc_t db_write_begin(struct db_txn **out) {
         leave();
         return rc;
     }
+    db->writer.limit_ns = (u64)DB_QUERY_DEADLINE_MS * NS_PER_MS; /* db_patience was another's */
     *out = t;
     return RC_OK;
 }
