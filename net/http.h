@@ -96,6 +96,7 @@ rc_t http_answer_begin(struct http_exchange *x, int status, str content_type, s6
 rc_t http_answer_write(struct http_exchange *x, str bytes);
 rc_t http_answer_end(struct http_exchange *x);
 bool http_answered(const struct http_exchange *x); /* an answer began */
+bool http_leaving(struct http_exchange *x);     /* the server stops: a long answer should end */
 void http_close_after(struct http_exchange *x); /* answer, then close (HTTP/2: the stream alone) */
 
 /* Ends HTTP on this connection (RFC 9110 7.8): answers 101 with `protocol` and the fields set so

@@ -329,6 +329,11 @@ bool http_answered(const struct http_exchange *x) {
     return CONTAINER_OF(x, const struct http_active, x)->answer != ANSWER_NONE;
 }
 
+bool http_leaving(struct http_exchange *x) {
+    const struct http_conn *c = active_of(x)->conn;
+    return c && c->server->draining;
+}
+
 void http_close_after(struct http_exchange *x) {
     active_of(x)->close = true;
 }

@@ -33,6 +33,7 @@ static struct {
     size_t stream_bytes;
     bool started, served;
     rc_t write_rc;
+    u32 rounds; /* of an endless answer, before the server leaves */
     u64 fail_nth; /* the malloc of the next question that fails */
     bool fail_for_ever;
     u64 failed; /* how many did, in the question just asked */
@@ -60,6 +61,10 @@ rc_t http_answer_write(struct http_exchange *x, str bytes) {
 rc_t http_answer_end(struct http_exchange *x) {
     (void)x;
     return RC_OK;
+}
+bool http_leaving(struct http_exchange *x) {
+    (void)x;
+    return !whole.rounds || !whole.rounds--;
 }
 void http_answer_static(struct http_exchange *x, const struct http_static *file) {
     http_answer(x, 200, file->content_type, file->body);
