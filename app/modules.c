@@ -8,6 +8,7 @@
 #include "app/backup/backup.h"
 #include "app/cache/cache.h"
 #include "app/config/config.h"
+#include "app/data/data.h"
 #include "app/gateway/gateway.h"
 #include "app/health/health.h"
 #include "app/logs/logs.h"
@@ -31,6 +32,7 @@ const struct module *const modules[] = {
     &tls_module,         /* our certificate */
     &idempotency_module, &policies_module,
     &rego_module,        /* policies in Rego, and decisions */
+    &data_module,        /* collections of records */
     &proxy_module,       /* servers behind us */
     &cache_module,       /* keys and values, spoken to over RESP */
     &cache_users_module, /* who may, from the database */

@@ -38,6 +38,8 @@ shipped_roles := {
 		{"permission": "web:page:read", "why": "the pages are public"},
 		{"permission": "system:public:read", "why": "what the landing page shows is public"},
 		{"permission": "access:self:read", "why": "anyone may ask what they may do"},
+		{"permission": "data:record:read", "why": "a collection's own rules say who reads its records"},
+		{"permission": "data:record:write", "why": "a collection's own rules say who changes its records"},
 	],
 	"guest": [
 		{"permission": "policies:document:read", "states": ["published"], "why": "anyone reads published documents"},
@@ -87,6 +89,7 @@ shipped_roles := {
 		{"permission": "tls:*", "why": "administrators manage certificates"},
 		{"permission": "logs:*", "why": "administrators read the log"},
 		{"permission": "storage:*", "why": "administrators look after the database"},
+		{"permission": "data:*", "why": "administrators define collections"},
 		{"permission": "backup:*", "why": "administrators take backups and put them back"},
 		{"permission": "system:*", "why": "administrators run the appliance"},
 		{"permission": "gateway:*", "why": "administrators see the routes and their load"},
