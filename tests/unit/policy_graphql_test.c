@@ -238,3 +238,71 @@ TEST(graphql_survives_small_heaps) {
         EXPECT(!strcmp(got, "memory") || !strcmp(got, "true"));
     }
 }
+
+/* Fields that answer under one name must be one field. */
+TEST(fields_that_cannot_be_merged) {
+    static char args[8192];
+    static const struct { const char *query, *words; } rows[] = {
+        {"{ x: dog { name } x: cat { name } }", "are different fields"},
+        {"{ human(id: 1) { name } human(id: 2) { name } }", "they have differing arguments"},
+        {"{ human(id: 1) { name } human(id: 1) { name } }", NULL},
+        {"{ human(id: 1) { name } human(id: \\\"1\\\") { name } }", "differing arguments"},
+        {"{ dog { n: name } dog { n: barks } }", "are different fields"},
+        {"{ pet { ... on Dog { v: name } ... on Cat { v: name } } }", NULL},
+        {"{ pet { ... on Dog { v: barks } ... on Cat { v: name } } }",
+         "they return conflicting types"},
+        {"{ ...A ...B } fragment A on Query { x: dog { name } } fragment B on Query { x: cat { "
+         "name } }", "are different fields"},
+        {"{ ...A x: cat { name } } fragment A on Query { x: dog { name } }", "different fields"},
+        {"{ dog { ...A } dog { ...B } } fragment A on Dog { n: name } fragment B on Dog { n: "
+            "barks }",
+         "are different fields"},
+        {"{ any { ... on Dog { o: owner { a: name } } ... on Dog { o: owner { a: age } } } }",
+         "are different fields"},
+    };
+    for (u32 i = 0; i < ARRAY_LEN(rows); i++) {
+        snprintf(args, sizeof args, "[\"%s\",\"%s\"]", rows[i].query, SCHEMA);
+        const char *got = test_answer("graphql.parse", args, MIB(8));
+        if (rows[i].words ? !strstr(got, rows[i].words) : got[0] != '[')
+            test_fail(__FILE__, __LINE__, "%s: %s", rows[i].query, got);
+    }
+}
+
+/* What parse gives may be given back, whole; and a tree that is none is refused where it is not. */
+TEST(trees_are_taken_as_values) {
+    static char args[1 << 20], schema[1 << 19];
+    static const char *const queries[] = {
+        "{ dog { name barks } }",
+        "query Q($id: ID! = \\\"1\\\", $l: [Int!]) @tag(name: \\\"a\\\") { human(id: $id) { pets { "
+        "name ... on Dog { barks } ...F } } box(in: {id: 1, size: -2, color: RED}, l: $l) } "
+        "fragment F on Pet { name }",
+        "{ any { ... on Cat { meows(times: 3, loud: true) } __typename } }",
+    };
+    snprintf(args, sizeof args, "[\"%s\"]", SCHEMA);
+    snprintf(schema, sizeof schema, "%s", test_answer("graphql.parse_schema", args, MIB(16)));
+    EXPECT(schema[0] == '{');
+    snprintf(args, sizeof args, "[%s]", schema);
+    EXPECT(!strcmp(test_answer("graphql.schema_is_valid", args, MIB(16)), "true"));
+    for (u32 i = 0; i < ARRAY_LEN(queries); i++) {
+        static char query[1 << 18];
+        snprintf(args, sizeof args, "[\"%s\"]", queries[i]);
+        snprintf(query, sizeof query, "%s", test_answer("graphql.parse_query", args, MIB(16)));
+        EXPECT(query[0] == '{');
+        snprintf(args, sizeof args, "[%s,%s]", query, schema);
+        const char *got = test_answer("graphql.is_valid", args, MIB(16));
+        if (strcmp(got, "true") && i != 1) test_fail(__FILE__, __LINE__, "%s: %s", queries[i], got);
+    }
+    static const char *const wrong[] = {
+        "{\"Operations\":7}", "{\"Operations\":[7]}", "{\"Operations\":[{\"Name\":7}]}",
+        "{\"Operations\":[{\"SelectionSet\":[{\"Alias\":[]}]}]}",
+        "{\"Fragments\":[{\"TypeCondition\":1}]}",
+        "{\"Operations\":[{\"VariableDefinitions\":[{\"Type\":3}]}]}",
+        "{\"Operations\":[{\"SelectionSet\":[{\"Alias\":\"a\",\"Name\":\"dog\",\"Arguments\":["
+        "{\"Name\":\"x\",\"Value\":{\"Kind\":99,\"Raw\":\"1\"}}]}]}]}"};
+    for (u32 i = 0; i < ARRAY_LEN(wrong); i++) {
+        snprintf(args, sizeof args, "[%s,%s]", wrong[i], schema);
+        EXPECT(!strcmp(test_answer("graphql.is_valid", args, MIB(16)), "false"));
+        snprintf(args, sizeof args, "[\"{ dog { name } }\",%s]", wrong[i]);
+        EXPECT(!strcmp(test_answer("graphql.is_valid", args, MIB(16)), "false"));
+    }
+}

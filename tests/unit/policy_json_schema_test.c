@@ -89,3 +89,42 @@ TEST(schemas_that_refer_to_themselves_end) {
     EXPECT(got[0] == '[' || !strncmp(got, "error", 5));
     match_is("{}", "{\"$ref\":\"http://example.com/x\"}", "error");
 }
+
+static void format_is(const char *format, const char *text, bool fits) {
+    static char document[256], schema[128];
+    snprintf(document, sizeof document, "{\"v\":\"%s\"}", text); /* a text alone is read as JSON */
+    snprintf(schema, sizeof schema, "{\"properties\":{\"v\":{\"format\":\"%s\"}}}", format);
+    match_is(document, schema, fits ? FITS : "[false, [");
+}
+
+TEST(formats) {
+    static const struct { const char *format, *text; bool fits; } rows[] = {
+        {"date", "2024-02-29", true}, {"date", "2023-02-29", false}, {"date", "1900-02-29", false},
+        {"date", "2000-02-29", true}, {"date", "2024-13-01", false}, {"date", "2024-1-01", false},
+        {"time", "23:59:59", true}, {"time", "23:59:59.5Z", true}, {"time", "24:00:00", false},
+        {"time", "10:00:00+02:00", true}, {"time", "10:00:00x", false}, {"time", "10:00", false},
+        {"date-time", "2024-01-02T03:04:05Z", true}, {"date-time", "2024-01-02", true},
+        {"date-time", "03:04:05", true}, {"date-time", "2024-01-02 03:04:05Z", false},
+        {"date-time", "2024-01-02T03:04:05-07:00", true}, {"date-time", "soon", false},
+        {"hostname", "a-b.example", true}, {"hostname", "-a.example", false},
+        {"hostname", "a-.example", false}, {"hostname", "a..b", false}, {"hostname", "", false},
+        {"ipv4", "10.0.0.255", true}, {"ipv4", "10.0.0.256", false}, {"ipv4", "10.0.0", false},
+        {"ipv4", "10.0.0.01", false}, {"ipv4", "10.0.0.1.", false}, {"ipv4", "a.b.c.d", false},
+        {"ipv6", "::1", true}, {"ipv6", "2001:db8::1:2", true}, {"ipv6", "1:2:3:4:5:6:7:8", true},
+        {"ipv6", "1:2:3:4:5:6:7", false}, {"ipv6", "::1::", false}, {"ipv6", "12345::", false},
+        {"ipv6", "::ffff:1.2.3.4", true}, {"ipv6", "1:2:3:4:5:6:1.2.3.4", true},
+        {"ipv6", "1.2.3.4", false}, {"ipv6", "1:", false}, {"ipv6", "1:2-3", false},
+        {"uuid", "123e4567-e89b-12d3-a456-426614174000", true}, {"uuid", "123e4567", false},
+        {"email", "a.b@c.example", true}, {"email", "@c", false}, {"email", "a@", false},
+        {"email", "a b@c", false}, {"email", "a.@c", false}, {"email", "a@b@c", false},
+        {"uri", "https://x/y?z", true}, {"uri", "/only/path", false}, {"uri", "1a:b", false},
+        {"uri", "a_b:c", false}, {"iri", "x:y", true}, {"uri-reference", "/a", true},
+        {"uri-reference", "a\\b", false}, {"iri-reference", "", true},
+        {"regex", "^a+$", true}, {"regex", "(", false},
+        {"json-pointer", "/a~1b/~0", true}, {"json-pointer", "a", false},
+        {"json-pointer", "/a~2", false}, {"json-pointer", "/a~", false}, {"json-pointer", "", true},
+        {"what-nobody-knows", "x", true},
+    };
+    for (u32 i = 0; i < ARRAY_LEN(rows); i++)
+        format_is(rows[i].format, rows[i].text, rows[i].fits);
+}
