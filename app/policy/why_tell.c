@@ -22,7 +22,8 @@ enum {
     SECRETS_MAX = 128,
     TEXT_MAX = 160,
     VALUE_TEXT_MAX = 100,
-    SENTENCE_MAX = 1200,
+    SENTENCE_MAX = 2400,
+    CONDITIONS_TOLD = 3,
 };
 
 struct telling {
@@ -471,6 +472,9 @@ static void say_step(struct telling *t, const struct attempt *a, bool first, val
     struct progress p = progress_of(a);
     const struct ast_expr *failed = whole_failed(a);
     if (p.of <= 1) (void)buf_add(&b, S(", which did not hold for want of `"));
+    else if (!p.held) /* those behind it were not tried */
+        (void)buf_printf(&b, "%s the first of %u conditions did not hold, `",
+                         first ? ":" : ", of which", p.of);
     else
         (void)buf_printf(&b, "%s %u of %u conditions held, but not `", first ? ":" : ", of which",
                          p.held, p.of);
@@ -607,20 +611,35 @@ static void say_support(struct telling *t, const struct attempt *decided) {
     buf_close(&b);
 }
 
+static bool named_before(const value *list, u32 count, value one) {
+    for (u32 i = 0; i < count; i++)
+        if (value_equal(value_get_str(list[i], S("name")), value_get_str(one, S("name"))))
+            return true;
+    return false;
+}
+
+/* Which conditions held, and on what values: the first few of each. */
 static void say_conditions(struct telling *t, const struct attempt *a, struct buf *b) {
     const struct ast_body *body = attempt_body(a);
-    u32 told = 0;
-    for (u32 i = 0; body && i < body->count && told < 3; i++) {
+    value seen[VALUES_MAX];
+    u32 told = 0, more = 0, count = 0;
+    for (u32 i = 0; body && i < body->count; i++) {
         str text = source_text(&body->exprs[i]->at);
         if (!text.len || whole_of(body, i) != i || str_eq(text, S("true"))) continue;
+        if (told == CONDITIONS_TOLD) {
+            more++;
+            continue;
+        }
         (void)buf_add(b, told++ ? S(", `") : S(" because `"));
         put_plain(b, text, TEXT_MAX);
         (void)buf_add(b, S("`"));
+        value some = values_seen(t, a, body->exprs[i]);
+        for (u32 k = 0; k < value_count(some) && count < ARRAY_LEN(seen); k++)
+            if (!named_before(seen, count, value_item(some, k)))
+                seen[count++] = value_item(some, k);
     }
-    if (told == 1)
-        for (u32 i = 0; i < body->count; i++)
-            if (source_text(&body->exprs[i]->at).len && whole_of(body, i) == i)
-                return put_seen(b, values_seen(t, a, body->exprs[i]));
+    if (more) (void)buf_printf(b, " and %u more", more);
+    put_seen(b, value_array(t->heap, seen, count));
 }
 
 static void say_decided(struct telling *t, const char *outcome, const struct attempt *a) {
