@@ -242,10 +242,15 @@ static bool package_was_asked(const struct policy_advisor *a, const struct ast_m
     return false;
 }
 
-static void put_rule_name(struct buf *to, const struct ast_rule *r) {
-    ast_term_write(to, r->module->package);
-    (void)buf_add(to, S("."));
-    ast_term_write(to, r->head->ref);
+/* Its document was looked for: by a decision, or on the way of one. */
+static bool was_asked_for(const struct policy_advisor *a, const struct ast_rule *r) {
+    const struct ast_module *m = r->module;
+    for (u32 i = 0; i < m->rule_count; i++) {
+        const struct policy_cover_hit *hit = policy_cover_of_rule(&a->cover, m->rules[i]);
+        if (hit && hit->entered && !ast_term_compare(m->rules[i]->head->ref, r->head->ref))
+            return true;
+    }
+    return false;
 }
 
 static void one_rule(struct policy_advisor *a, struct heap *h, const struct ast_rule *r) {
@@ -260,9 +265,10 @@ static void one_rule(struct policy_advisor *a, struct heap *h, const struct ast_
     value_builder_open(&evidence, h, VALUE_OBJECT);
     value_builder_open(&edit, h, VALUE_OBJECT);
     buf_open(&what, KIB(4));
-    put_rule_name(&what, r);
-    (void)buf_printf(&what, " (%.*s:%u) held for none of the decisions.", STR(r->at.file->name),
-                     r->at.row);
+    policy_why_rule_name(&what, r);
+    (void)buf_printf(&what, " (%.*s:%u) %s.", STR(r->at.file->name), r->at.row,
+                     was_asked_for(a, r) ? "held for none of the decisions"
+                                         : "was not asked for by any of the decisions");
     put(h, &evidence, "tried", value_integer(hit ? (s64)hit->entered : 0));
     put(h, &evidence, "held", value_integer(0));
     put(h, &edit, "file", value_string(h, r->at.file->name));

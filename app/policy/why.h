@@ -71,3 +71,4 @@ value policy_groups_close(struct policy_groups *g);
 value policy_why_short(struct heap *h, value report);
 /* "a/b" to `x := data["a"]["b"]`: the query to watch. */
 void policy_why_query(struct buf *to, str path);
+void policy_why_rule_name(struct buf *to, const struct ast_rule *r); /* data.a.b */

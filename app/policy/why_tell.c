@@ -120,7 +120,7 @@ static value title_of(const struct ast_rule *r, const char *name) {
     return UNDEFINED;
 }
 
-static void put_rule_name(struct buf *to, const struct ast_rule *r) {
+void policy_why_rule_name(struct buf *to, const struct ast_rule *r) {
     const struct ast_term *ref = r->head->ref;
     bool whole =
         ref->count && ref->terms[0]->kind == AST_VAR && str_eq(ref->terms[0]->var, S("data"));
@@ -144,7 +144,7 @@ static void put_rule(struct buf *to, const struct ast_rule *r) {
         put_plain(to, value_str(title), TEXT_MAX);
         (void)buf_add(to, S("\""));
     } else
-        put_rule_name(to, r);
+        policy_why_rule_name(to, r);
     if (r->head->at.file && r->head->at.file->name.len) {
         (void)buf_add(to, S(" ("));
         put_place(to, &r->head->at);
@@ -185,7 +185,7 @@ static value rule_value(struct telling *t, const struct ast_rule *r) {
     struct buf name;
     value_builder_open(&b, t->heap, VALUE_OBJECT);
     buf_open(&name, KIB(4));
-    put_rule_name(&name, r);
+    policy_why_rule_name(&name, r);
     put(t, &b, "rule", value_string(t->heap, buf_str(&name)));
     buf_close(&name);
     put_location(t, &b, &r->head->at);
@@ -344,7 +344,7 @@ static bool means(const struct ast_rule *r, const struct ast_term *ref) {
         return false;
     buf_open(&rule, KIB(4));
     buf_open(&want, KIB(4));
-    put_rule_name(&rule, r);
+    policy_why_rule_name(&rule, r);
     (void)buf_add(&want, S("data"));
     for (u32 i = 1; i < ref->count && ref->terms[i]->kind == AST_STRING; i++) {
         struct ast_term *head[2] = {ref->terms[0], ref->terms[i]};
@@ -537,7 +537,7 @@ static value fired_one(struct telling *t, const struct attempt *a) {
     struct buf text;
     value_builder_open(&b, t->heap, VALUE_OBJECT);
     buf_open(&text, KIB(256));
-    put_rule_name(&text, r);
+    policy_why_rule_name(&text, r);
     put(t, &b, "rule", value_string(t->heap, buf_str(&text)));
     put_location(t, &b, &r->head->at);
     put(t, &b, "text", text_value(t, first_line(source_text(&r->at))));
@@ -672,7 +672,7 @@ static bool of_path(const struct telling *t, const struct ast_rule *r) {
     str rest = t->q->path, part;
     buf_open(&name, KIB(4));
     buf_open(&want, KIB(4));
-    put_rule_name(&name, r);
+    policy_why_rule_name(&name, r);
     (void)buf_add(&want, S("data"));
     while (str_split(&rest, '/', &part))
         if (part.len) (void)buf_printf(&want, ".%.*s", STR(part));

@@ -148,7 +148,7 @@ class Explain(AuthCase):
         self.assertEqual([(a["kind"], a["edit"].get("patch", a["edit"].get("delete_lines"))) for a in said["advice"][:2]],
                          [("rule_never_held", [5, 5]),
                           ("entry_never_needed", [{"op": "remove", "path": "/roles/ghost"}])])
-        self.assertIn('/role = "writer"', said["advice"][2]["what"])
+        self.assertIn('/role is "writer"', said["advice"][2]["what"])
         self.assertEqual(self.a.get("/v1/data/roles/ghost", token=self.admin()).json()["result"], ["haunt"])
         for wrong in ("limit=0", "limit=x", "limit=99999"):
             self.assertEqual(self.a.get("/api/v1/rego/advice?" + wrong, token=self.admin()).status, 400)

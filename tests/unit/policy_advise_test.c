@@ -13,7 +13,8 @@ static const char policy[] =
     "allow if input.user == \"root\"\n\n"
     "allow if {\n\tinput.emergency\n\tcount(input.signatures) > 2\n}\n\n"
     "test_it if allow with input.user as \"root\"\n\n"
-    "verdict := {\"allowed\": true} if allow\n";
+    "verdict := {\"allowed\": true} if allow\n\n"
+    "reasons contains \"no\" if not allow\n";
 static const char documents[] =
     "{\"roles\":{\"reader\":[\"read\",\"list\"],\"writer\":[\"read\",\"write\"],\"ghost\":["
     "\"haunt\"]},"
@@ -113,6 +114,9 @@ TEST(what_could_go) {
     EXPECT(says(&w, r, "\"from\":\"2026-01-01T00:00:00Z\""));
     EXPECT(says(&w, r, "\"to\":\"2026-01-28T00:00:00Z\""));
     EXPECT(says(&w, r, "\"delete_lines\":[14,17]"));
+    EXPECT(says(&w, r, "data.app.allow (app.rego:14) held for none of the decisions."));
+    EXPECT(says(&w, r, "data.app.verdict (app.rego:21) was not asked for by any"));
+    EXPECT(says(&w, r, "data.app.reasons (app.rego:23) was not asked for by any"));
     EXPECT_EQ(count_of(r, "entry_never_needed"), 5);
     EXPECT(says(&w, r, "{\"patch\":[{\"op\":\"remove\",\"path\":\"/roles/ghost\"}]}"));
     EXPECT(says(&w, r, "\"/roles/reader/1\""));
