@@ -16,6 +16,7 @@
 #include "app/openapi/openapi.h"
 #include "app/policies/policies.h"
 #include "app/rego/rego.h"
+#include "app/scim/scim.h"
 #include "app/system/system.h"
 #include "app/tls/certificate.h"
 #include "app/web/web.h"
@@ -28,6 +29,7 @@ const struct module *const modules[] = {
     &audit_module,       /* before whoever writes audit rows */
     &backup_module,      /* before anybody is let in: a restore ends all sessions */
     &auth_module,        /* phase AUTH: who is asking; first setup */
+    &scim_module,        /* accounts and groups as a directory keeps them */
     &access_module,      /* phase POLICY: may they? */
     &tls_module,         /* our certificate */
     &idempotency_module, &policies_module,

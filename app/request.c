@@ -17,7 +17,8 @@ static bool is_json_type(str type) {
     size_t semicolon = str_find_byte(type, ';');
     str base = str_trim(str_take(type, semicolon)), parameters = str_skip(type, semicolon);
     if (!str_eq_nocase(base, S("application/json")) &&
-        !str_eq_nocase(base, S("application/merge-patch+json")))
+        !str_eq_nocase(base, S("application/merge-patch+json")) &&
+        !str_eq_nocase(base, S("application/scim+json")))
         return false;
     size_t at = str_find_byte(parameters, '=');
     if (at == parameters.len) return true;

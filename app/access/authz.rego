@@ -70,6 +70,7 @@ shipped_roles := {
 		{"permission": "auth:user:update", "why": "managers look after the accounts of their organisation"},
 		{"permission": "auth:user:delete", "why": "managers look after the accounts of their organisation"},
 		{"permission": "auth:group:*", "why": "managers look after the groups of their organisation"},
+		{"permission": "scim:*", "why": "managers keep their organisation in step with a directory"},
 		{"permission": "audit:log:read", "why": "managers read what their organisation did"},
 	],
 	"admin": [
@@ -81,6 +82,7 @@ shipped_roles := {
 		{"permission": "auth:user:*", "why": "administrators manage accounts"},
 		{"permission": "auth:organisation:*", "why": "administrators look after organisations"},
 		{"permission": "auth:group:*", "why": "administrators look after groups"},
+		{"permission": "scim:*", "why": "administrators keep accounts in step with a directory"},
 		{"permission": "access:*", "why": "administrators look after who may do what"},
 		{"permission": "audit:*", "why": "administrators read the audit log"},
 		{"permission": "rego:policy:write", "why": "administrators change policies and data"},

@@ -48,7 +48,7 @@ static const char *const steps[] = {
     PASSKEY_COLUMNS,
     ORG_TABLES,
     DEVICE_TABLE,
-    SSO_TABLE,
+    SSO_TABLE DIRECTORY_COLUMNS,
     NULL,
 };
 static const struct db_schema auth_schema = {.module = "auth", .steps = steps};

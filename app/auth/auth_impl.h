@@ -2,6 +2,7 @@
 /* auth_impl.h — what the files of app/auth share. Nobody outside this folder includes it: others
  * know who is asking from `struct actor` and whether they may from app/access/access.h. */
 #pragma once
+#include "app/auth/accounts.h"
 #include "app/module.h"
 #include "app/reply.h"
 
@@ -9,8 +10,6 @@
 
 enum {
     EMAIL_MIN = 3,
-    EMAIL_MAX = 254, /* RFC 5321 4.5.3.1.3 less the brackets */
-    NAME_MAX_BYTES = 200,
     PASSWORD_MIN = 12,  /* characters; 15 or more are recommended */
     PASSWORD_MAX = 256, /* bytes */
     PHC_ROOM = 160,     /* "$argon2id$v=19$m=19456,t=2,p=1$<22>$<43>" is 97 */
@@ -109,8 +108,6 @@ rc_t password_hash(str password, char phc[PHC_ROOM]);
 rc_t password_verify(str password, str phc, bool *out_match);
 /* Costs what password_verify costs and never matches: an unknown user must not answer faster. */
 rc_t password_verify_nobody(str password);
-/* Of an account that has none, as those made by single sign-on: nothing matches it. */
-#define PASSWORD_NONE "!"
 bool password_is_foreign(str phc); /* not hashed as we do: to be replaced at the next sign-in */
 rc_t password_start(void);
 void password_stop(void);
@@ -162,8 +159,6 @@ bool token_cache_find(str token, u64 now_ns, struct token_proof *out);
 u64 token_cache_generation(void);
 void token_cache_put(const struct token_proof *proof, u64 generation);
 void token_cache_drop_session(str session_id);
-void token_cache_drop_user(str user_id);
-void token_cache_drop_all(void);
 
 /* ---- code.c ---------------------------------------------------------------------------------- */
 
@@ -174,16 +169,6 @@ rc_t code_draw(char *to, size_t letters); /* at random, 5 bits a letter; no NUL 
 
 /* ---- user.c ---------------------------------------------------------------------------------- */
 
-struct user { /* texts in the arena given */
-    str id, email, name, role, state, phc, org_id; /* org_id: empty, or of their organisation */
-    u64 created_ns, updated_ns, password_ns, login_ns, locked_ns, verified_ns; /* 0: never */
-    s64 failures, version;
-};
-/* Lower case, trimmed; the reason otherwise. Room EMAIL_MAX + 1. */
-const char *email_normalise(str text, char *to, str *out);
-rc_t user_by_email(struct db_txn *t, struct arena *a, str email,
-                   struct user *out); /* RC_NOT_FOUND */
-rc_t user_by_id(struct db_txn *t, struct arena *a, str id, struct user *out);
 rc_t user_asking(struct request *rq, struct user *out); /* the actor's own row */
 /* Answers a DELETE of the row whose id is the route's: `sql` takes it as ?1. 204, 404 or an error;
  * one audit row "KIND.delete". */
@@ -194,21 +179,11 @@ struct removal {
     const char *doing;              /* "Removing the invitation" */
 };
 void row_remove(struct request *rq, const struct removal *r);
-rc_t user_read(struct db_rows *r, struct arena *a, struct user *out); /* a row of USER_COLUMNS */
-#define USER_COLUMNS                                                                               \
-    "id,email,name,role,state,password,created_ns,updated_ns,password_ns,login_ns,locked_ns,"      \
-    "failures,version,verified_ns,org_id"
-#define USER_COLUMN_COUNT 15
-/* Fills id and times. RC_CONFLICT: the address is taken. */
-rc_t user_insert(struct db_txn *t, struct arena *a, struct user *user);
-/* May whoever asks look after this account? Whoever is in an organisation: only its own. */
-bool user_reached(const struct request *rq, const struct user *user);
 /* The same of the account in the route; false: answered 404. */
 bool user_route_reached(struct request *rq);
 /* An administrator of the appliance is in no organisation, and nobody of one makes others
  * administrators; false: answered. */
 bool user_role_fits(struct request *rq, str role, str org_id);
-rc_t user_other_admins(struct db_txn *t, str except_id, s64 *out); /* active admins but this one */
 rc_t user_set_password(struct db_txn *t, str id, str phc);
 void user_json(struct json_writer *w, const char *key, const struct user *user, bool for_admin);
 /* Members of a body: answers itself and returns false. */
@@ -278,7 +253,6 @@ rc_t session_rotate(struct db_txn *t, struct arena *a, str token, struct session
 /* After the commit of a ROTATED one: lets a client repeat itself for REFRESH_GRACE_S. */
 void session_rotated(const struct session_refresh *done, str old_token);
 rc_t session_end(struct db_txn *t, str session_id);
-rc_t session_end_all(struct db_txn *t, str user_id, str except_id, s64 *out_count);
 struct session_state { /* texts in the arena */
     str session_id, client_id, scopes; /* ptr NULL: none */
     u64 proved_ns;                     /* when its person last showed who they are */
@@ -510,7 +484,6 @@ rc_t token_issue_for(struct arena *a, const struct user *user, str session_id, s
 rc_t token_verify(struct arena *a, str token, struct actor *out, const char **why);
 /* Copies into the request's arena: the cache may change while the request parks. */
 rc_t actor_fill(struct arena *a, const struct token_proof *p, struct actor *out);
-u64 auth_now_ns(void); /* wall clock, never before the newest time this database has seen */
 void auth_now_floor(u64 utc_ns);
 
 /* ---- Routes ---------------------------------------------------------------------------------- */

@@ -249,7 +249,7 @@ static rc_t run_content(struct request *rq) {
     rc_t rc = rq->route->idempotency_key ? idempotency_begin(rq) : RC_OK;
     if (rc) return rc;
     rq->route->handle(rq);
-    if (rq->before_answer) idempotency_end(rq);
+    if (rq->before_answer && rq->before_answer_arg) idempotency_end(rq);
     return RC_OK;
 }
 
