@@ -19,6 +19,7 @@
 #include "app/openapi/openapi.h"
 #include "app/policy/value/value.h"
 #include "app/screen.h"
+#include "app/system/disk_key.h"
 #include "app/system/system.h"
 #include "app/tls/certificate.h"
 #include "kernel/base/limits.h"
@@ -157,7 +158,8 @@ static void open_storage(void) {
     for (u32 i = 0; modules[i]; i++)
         if (modules[i]->schema) schemas[n++] = modules[i]->schema;
     schemas[n] = NULL;
-    rc_t rc = volume_open(&life.volume, &why);
+    rc_t rc = disk_secret_offer(&why);
+    if (!rc) rc = volume_open(&life.volume, &why);
     if (!rc) rc = db_open(&life.volume, schemas, &why);
     if (rc) {
         static struct diag said; /* the same sentence is not repeated at each attempt */
@@ -167,6 +169,7 @@ static void open_storage(void) {
         health_storage_failed(why.text[0] ? why.text : rc_name(rc));
         return;
     }
+    disk_secret_forget();
     life.storage_open = true;
     health_storage_failed("");
     boot_stamps.storage_ready_ns = platform_clock_ns();

@@ -13,6 +13,7 @@
 #include "kernel/core/memory.h"
 #include "kernel/platform.h"
 #include "storage/db_impl.h"
+#include "storage/seal.h"
 #include "storage/sum.h"
 
 static struct db the_db;
@@ -248,6 +249,7 @@ void db_status_get(struct db_status *out) {
     repair_watch();
     *out = db->counts;
     out->open = db->open;
+    out->sealed = db->open && seal_on();
     out->damaged = s->damaged;
     out->healthy = db->open && db->healthy && !db->store.failed;
     out->page_bytes = LAYOUT_PAGE_BYTES;

@@ -100,6 +100,7 @@ void db_patience(struct db_txn *t, u64 ms);
  * a write probe succeeded; while it is down writes answer RC_IO at once. */
 struct db_status {
     bool open, healthy, full;
+    bool sealed; /* the disk is encrypted */
     u64 pages, page_bytes, free_pages, wal_frames, wal_frames_max, bytes_max;
     u64 commits, groups, rollbacks, checkpoints, reads, busy_waits, slow_queries, errors;
     u64 statements_hit, statements_miss, flush_us_total;

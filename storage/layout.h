@@ -44,12 +44,13 @@
 #define LAYOUT_DATABASE_BYTES_MIN (4ull << 20)
 
 /* Inside the crash partition: the record first, the block the write probe uses last, before it the
- * mark of a restore. */
+ * mark of a restore, before that the two copies of an encrypted disk's header. */
 #define LAYOUT_CRASH_RECORD_AT 0u
 #define LAYOUT_PROBE_AT (LAYOUT_CRASH_BYTES - LAYOUT_PAGE_BYTES)
 #define LAYOUT_RESTORE_AT (LAYOUT_PROBE_AT - LAYOUT_PAGE_BYTES)
+#define LAYOUT_SEAL_AT (LAYOUT_RESTORE_AT - 2 * LAYOUT_PAGE_BYTES)
 static_assert(CRASH_RECORD_BYTES % LAYOUT_PAGE_BYTES == 0, "a record is whole pages");
-static_assert(LAYOUT_CRASH_RECORD_AT + CRASH_RECORD_BYTES <= LAYOUT_RESTORE_AT, "they do not meet");
+static_assert(LAYOUT_CRASH_RECORD_AT + CRASH_RECORD_BYTES <= LAYOUT_SEAL_AT, "they do not meet");
 static_assert(LAYOUT_DISK_BYTES_MIN >= 2 * LAYOUT_ALIGN_BYTES + LAYOUT_CRASH_BYTES +
                                            LAYOUT_WAL_BYTES_MIN + LAYOUT_DATABASE_BYTES_MIN,
               "the smallest disk holds the smallest partitions");
@@ -148,3 +149,26 @@ struct __attribute__((packed)) layout_restore { /* the first bytes of its block,
     char note[240];  /* zero-padded */
 };
 static_assert(sizeof(struct layout_restore) == 272, "within the smallest block");
+
+/* ---- The key of an encrypted disk ------------------------------------------------------------
+ */
+
+/* All zeroes: the disk is in the clear. Else the partitions of the database and of the log are
+ * AES-256-XTS, a unit for each 512 bytes, whose number is their place on the disk in such units. */
+#define LAYOUT_SEAL_MAGIC "OPOLSEAL"
+enum { LAYOUT_SEAL_KEY = 'K', LAYOUT_SEAL_PASSPHRASE = 'P' };
+struct __attribute__((packed)) layout_seal { /* the first bytes of its page, then zeroes */
+    char magic[8];
+    u8 kind;
+    u8 zero[3];
+    u32 crc; /* of this struct, with this field as 0 */
+    u32 memory_kib, passes; /* argon2id version 0x13, one lane, of a passphrase */
+    u64 generation; /* of two sound copies the higher one counts */
+    u8 salt[16];
+    u8 nonce[12];
+    u8 zero_too[4];
+    /* AES-256-GCM of the data key; its additional data: the disk's GUID and all that stands above,
+     * with crc as 0. */
+    u8 wrapped[64], tag[16];
+};
+static_assert(sizeof(struct layout_seal) == 144, "within the smallest block");

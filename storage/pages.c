@@ -14,8 +14,8 @@
  * Leaves errors' consequences to vfs.c. */
 #include "storage/store.h"
 #include "kernel/base/bytes.h"
-#include "kernel/core/disk.h"
 #include "kernel/core/memory.h"
+#include "storage/seal.h"
 #include "storage/sum.h"
 
 #define SQLITE_HEADER_BYTES 108u /* and the empty leaf's: in one sector, old or new as a whole */
@@ -59,7 +59,7 @@ rc_t pages_open(struct pages *p, const struct volume *v, size_t cache_bytes) {
         return RC_NO_MEMORY;
     }
     rc_t rc =
-        disk_read(p->at.disk, p->at.first_block, LAYOUT_PAGE_BYTES / p->at.block_bytes, p->run);
+        sealed_read(p->at.disk, p->at.first_block, LAYOUT_PAGE_BYTES / p->at.block_bytes, p->run);
     if (rc) pages_close(p);
     else p->size = size_said(p->run, p->at.bytes);
     return rc;
@@ -121,7 +121,7 @@ static rc_t page_fetch(struct pages *p, u32 number, void *to) {
     u32 write_count = p->write_count, count = LAYOUT_PAGE_BYTES / p->at.block_bytes;
     rc_t rc = RC_CORRUPT;
     for (u32 tries = 0; tries < 2 && rc == RC_CORRUPT; tries++) {
-        rc = disk_read(p->at.disk, block_of(p, number), count, to);
+        rc = sealed_read(p->at.disk, block_of(p, number), count, to);
         if (!rc && !page_sum_right(to)) rc = RC_CORRUPT;
     }
     if (!rc && write_count == p->write_count) cache_keep(p, number, to);
@@ -163,7 +163,7 @@ void pages_gather(struct pages *p) { p->gathering = true; }
 /* A failed run stays where reads find it; only opening anew drops it. */
 static rc_t run_put(struct pages *p) {
     if (p->run_count == 0) return RC_OK;
-    rc_t rc = disk_write(p->at.disk, block_of(p, p->run_first),
+    rc_t rc = sealed_write(p->at.disk, block_of(p, p->run_first),
                          p->run_count * (LAYOUT_PAGE_BYTES / p->at.block_bytes), p->run);
     if (!rc) p->run_count = 0;
     return rc;

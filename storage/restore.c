@@ -23,6 +23,7 @@
 #include "storage/backup.h"
 #include "storage/db_impl.h"
 #include "storage/gpt.h"
+#include "storage/seal.h"
 #include "storage/sum.h"
 
 #define RUN_BYTES (16u * LAYOUT_PAGE_BYTES)
@@ -42,8 +43,8 @@ static struct layout_restore found; /* at this start */
 static rc_t pages_move(const struct store_disk *at, u64 page, u8 *bytes, size_t n, bool write) {
     u32 per_page = LAYOUT_PAGE_BYTES / at->block_bytes, count = (u32)(n / at->block_bytes);
     u64 block = at->first_block + page * per_page;
-    return write ? disk_write(at->disk, block, count, bytes)
-                 : disk_read(at->disk, block, count, bytes);
+    return write ? sealed_write(at->disk, block, count, bytes)
+                 : sealed_read(at->disk, block, count, bytes);
 }
 
 /* ---- Staging --------------------------------------------------------------------------------- */

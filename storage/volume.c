@@ -11,7 +11,7 @@
  *
  * Making is safe against a cut at any point:
  *
- *   claim (MBR, state MAKING) | flush | empty database, no WAL, no crash record | flush
+ *   claim (MBR, state MAKING) | flush | no crash record, key, no WAL, empty database | flush
  *   | backup table, primary table | flush | MBR, state READY | flush
  *
  * A claim without a sound table means that nothing of value can be here yet: start over. With a
@@ -23,6 +23,7 @@
 #include "kernel/core/disk.h"
 #include "kernel/core/memory.h"
 #include "storage/gpt.h"
+#include "storage/seal.h"
 
 enum verdict { OURS, HALF, BLANK, BROKEN, UNREADABLE, UNUSABLE, FOREIGN, VERDICT_COUNT };
 
@@ -215,13 +216,24 @@ static rc_t table_put(u32 disk, struct look *l, u8 *entries, u64 lba, u64 other_
     return write_bytes(disk, l, lba, l->info.block_bytes);
 }
 
+static struct seal_place seal_at(u32 disk, const struct look *l) {
+    struct seal_place at = {.disk = disk, .info = l->info};
+    at.crash_block = l->gpt.parts[VOLUME_CRASH].first_block;
+    memcpy(at.disk_id, l->gpt.disk_id, sizeof at.disk_id);
+    return at;
+}
+
 static rc_t contents_put(u32 disk, struct look *l) {
     memset(l->bytes, 0, LAYOUT_ALIGN_BYTES);
-    rc_t rc = write_bytes(disk, l, l->gpt.parts[VOLUME_WAL].first_block, LAYOUT_PAGE_BYTES);
-    if (!rc) rc = write_bytes(disk, l, l->gpt.parts[VOLUME_CRASH].first_block, CRASH_RECORD_BYTES);
+    rc_t rc = write_bytes(disk, l, l->gpt.parts[VOLUME_CRASH].first_block, CRASH_RECORD_BYTES);
+    if (rc) return rc;
+    struct seal_place place = seal_at(disk, l);
+    u32 per_page = LAYOUT_PAGE_BYTES / l->info.block_bytes;
+    if ((rc = seal_make(&place))) return rc;
+    rc = sealed_write(disk, l->gpt.parts[VOLUME_WAL].first_block, per_page, l->bytes);
     if (rc) return rc;
     gpt_database_page_write(l->bytes);
-    rc = write_bytes(disk, l, l->gpt.parts[VOLUME_DATABASE].first_block, LAYOUT_PAGE_BYTES);
+    rc = sealed_write(disk, l->gpt.parts[VOLUME_DATABASE].first_block, per_page, l->bytes);
     return rc ? rc : disk_flush(disk);
 }
 
@@ -389,6 +401,8 @@ static rc_t choose(struct look *looks, u32 count, struct volume *out, struct dia
     if (!l) return refusal(first, why);
     u32 disk = (u32)(l - looks);
     rc_t rc = RC_OK;
+    struct seal_place place = seal_at(disk, l);
+    if (l->verdict == OURS && (rc = seal_open(&place, why))) return rc; /* nothing is written yet */
     if (l->verdict != OURS) rc = make(disk, &looks[disk], why);
     else if (l->primary_bad || l->backup_bad) mend(disk, &looks[disk]);
     if (!rc && l->mbr_state == LAYOUT_STATE_MAKING && l->verdict == OURS)

@@ -21,6 +21,7 @@
 #include "kernel/base/bytes.h"
 #include "kernel/core/disk.h"
 #include "kernel/core/memory.h"
+#include "storage/seal.h"
 
 #define READ_AHEAD_BYTES (64u * 1024)
 #define SECTOR_BYTES 512u
@@ -33,7 +34,7 @@ static u64 block_up(const struct wal *w, u64 at) {
 static rc_t log_disk_read(const struct wal *w, u64 at, void *to, size_t n) {
     u32 block = w->at.block_bytes;
     CHECK(at % block == 0 && n % block == 0);
-    return disk_read(w->at.disk, w->at.first_block + at / block, (u32)(n / block), to);
+    return sealed_read(w->at.disk, w->at.first_block + at / block, (u32)(n / block), to);
 }
 
 static rc_t log_disk_write(struct wal *w, u64 at, const void *from, size_t n) {
@@ -41,7 +42,7 @@ static rc_t log_disk_write(struct wal *w, u64 at, const void *from, size_t n) {
     CHECK(at % block == 0 && n % block == 0);
     CHECK(at + n <= w->at.bytes);
     w->writes++;
-    return disk_write(w->at.disk, w->at.first_block + at / block, (u32)(n / block), from);
+    return sealed_write(w->at.disk, w->at.first_block + at / block, (u32)(n / block), from);
 }
 
 /* ---- Opening --------------------------------------------------------------------------------- */

@@ -89,6 +89,7 @@ READ(read_tx_dropped, link_status, link_status_get, s.tx_dropped)
 READ(read_net_up, link_status, link_status_get, s.up)
 
 READ(read_db_up, db_status, db_status_get, s.open && s.healthy)
+READ(read_db_sealed, db_status, db_status_get, s.sealed)
 READ(read_db_bytes, db_status, db_status_get, (s.pages - s.free_pages) * s.page_bytes)
 READ(read_db_bytes_max, db_status, db_status_get, s.bytes_max)
 READ(read_db_wal, db_status, db_status_get, s.wal_frames)

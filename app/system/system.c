@@ -6,12 +6,14 @@
  *   POST /api/v1/system/restart   clean stop, then start again (admin, audited)
  *   POST /api/v1/system/poweroff  clean stop (admin, audited)
  *   POST /api/v1/system/integrity-check   the database examines itself (admin)
+ *   PUT  /api/v1/system/disk-key  another key for an encrypted disk: disk_key.c (admin, audited)
  *
  * Stopping is answered first (202) and begins when the answer has left. */
 #include "app/system/system.h"
 #include "app/audit/audit.h"
 #include "app/health/health.h"
 #include "app/reply.h"
+#include "app/system/disk_key.h"
 #include "app/version.h"
 #include "kernel/base/log.h"
 #include "kernel/core/fiber.h"
@@ -179,6 +181,15 @@ static const struct route routes[] = {
                  "system:machine:poweroff", "Stop cleanly and stay off", "#Status", 202),
     SYSTEM_ROUTE(HTTP_POST, "/api/v1/system/integrity-check", post_integrity, ACCESS_ADMIN,
                  "system:database:check", "The database examines itself", "#Integrity", 200),
+    {.method = HTTP_PUT,
+     .pattern = "/api/v1/system/disk-key",
+     .handle = put_disk_key,
+     .access = ACCESS_ADMIN,
+     .permission = "system:disk_key:update",
+     .summary = "Another key or passphrase for the encrypted data disk",
+     .tag = "system",
+     .body_schema = "#DiskKey",
+     .success = 204},
     {0},
 };
 static const struct module_schema schemas[] = {
@@ -194,6 +205,9 @@ static const struct module_schema schemas[] = {
      "\"required\":[\"version\",\"status\"]}"},
     {"Status", "{\"type\":\"object\",\"properties\":{\"status\":{\"type\":\"string\"}},"
                "\"required\":[\"status\"]}"},
+    {"DiskKey", "{\"type\":\"object\",\"properties\":{\"key\":{\"type\":\"string\","
+                "\"pattern\":\"^[0-9A-Fa-f]{64}$\"},\"passphrase\":{\"type\":\"string\","
+                "\"minLength\":8,\"maxLength\":1024}},\"additionalProperties\":false}"},
     {"Integrity", "{\"type\":\"object\",\"properties\":{\"ok\":{\"type\":\"boolean\"},\"report\":"
                   "{\"type\":\"string\"},\"seconds\":{\"type\":\"number\"}},"
                   "\"required\":[\"ok\",\"report\"]}"},
