@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* seal.c — sectors on their way to the disk and back, enciphered where the volume is.
  *
- *   write: the stores' bytes -> (cipher) -> a buffer of ours -> disk       never in place: others read them
+ *   write: the stores' bytes -> (cipher) -> a buffer of ours -> disk    never in place: others read
  *   read:  disk -> the reader's bytes -> (cipher, in place)
  *
  * A sector's number on the disk, in units of 512 bytes, is its place: no two have the same, in no
- * partition. A sector that is all zeroes on the disk was never written, and reads as zeroes: what is
- * not a cipher text is not deciphered (one that is will be all zeroes once in 2^4096).
+ * partition. A sector that is all zeroes on the disk was never written, and reads as zeroes: what
+ * is not a cipher text is not deciphered (one that is will be all zeroes once in 2^4096).
  *
  * Always true: what is written comes out of a buffer that holds cipher text alone. The buffers are
- * made when the volume is opened, so a commit needs no memory for them; who finds none free waits. */
+ * made when the volume is opened, so a commit needs no memory for them; who finds none waits. */
 #include "storage/seal.h"
 #include "kernel/core/disk.h"
 #include "kernel/core/fiber.h"

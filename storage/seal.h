@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* seal.h — encryption at rest: what the partitions of the database and of the log hold is on the disk
- * only enciphered (xts.h). Above this line nobody knows.
+/* seal.h — encryption at rest: what the partitions of the database and of the log hold is on the
+ * disk only enciphered (xts.h). Above this line nobody knows.
  *
  *   secret (a key, or a passphrase by argon2id) -> opens the header -> data key -> every sector
  *
  * The data key is random, made with the volume, and lies in a header in the clear, wrapped by the
- * secret: AES-256-GCM, which also says whether the secret is right. Another secret wraps the same key
- * anew (seal_change): one block is written, no data. Hidden are the database and its log; in the
- * clear stay partition tables, this header, the crash record and the mark of a restore. */
+ * secret: AES-256-GCM, which also says whether the secret is right. Another secret wraps the same
+ * key anew (seal_change): one block is written, no data. Hidden are the database and its log; in
+ * the clear stay partition tables, this header, the crash record and the mark of a restore. */
 #pragma once
 #include "storage/volume.h"
 
@@ -22,7 +22,7 @@ rc_t seal_offer(enum seal_kind kind, str secret);
 bool seal_on(void); /* the volume that is open is enciphered */
 /* Wraps the data key of the volume that is open for another secret; the old one opens nothing from
  * then on. RC_NOT_FOUND: it is not enciphered; RC_INVALID: the secret; RC_NO_MEMORY; RC_LIMIT: the
- * workers are busy; RC_IO: which of the two opens it is for the next start to find out. Fibers only. */
+ * workers are busy; RC_IO: which of the two opens it, the next start finds out. Fibers only. */
 rc_t seal_change(enum seal_kind kind, str secret);
 
 /* ---- For volume.c ---------------------------------------------------------------------------- */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* seal_key.c — the header that keeps a disk's data key, and who can open it.
  *
- *   | crash record ...... | header, copy 0 | copy 1 | mark of a restore | probe |    crash partition
+ *   | crash record ... | header, copy 0 | copy 1 | mark of a restore | probe |    crash partition
  *
  *   wrapping key = the key given, or argon2id(passphrase, salt, costs in the header)
- *   data key     = AES-256-GCM-open(wrapping key, nonce, wrapped, tag; what stands before, disk's id)
+ *   data key     = AES-256-GCM-open(wrapping key, nonce, wrapped, tag; what stands before, disk id)
  *
  * Changing the secret writes the copies one after the other, a flush behind each, with the next
  * generation; the sound copy of the highest one counts. So a cut leaves the old secret or the new
@@ -268,8 +268,9 @@ rc_t seal_open(const struct seal_place *at, struct diag *why) {
         return RC_DENIED;
     }
     if (rc == RC_CORRUPT)
-        diag_set(why, "disk %u is encrypted and both copies of its key are damaged: restore a backup "
-                      "onto another disk",
+        diag_set(why,
+                 "disk %u is encrypted and both copies of its key are damaged: restore a backup "
+                 "onto another disk",
                  at->disk);
     else if (rc)
         diag_set(why, "disk %u could not be read (%s): check the device", at->disk, rc_name(rc));

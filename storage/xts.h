@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* xts.h — AES-256-XTS, the cipher of disks: IEEE 1619, NIST SP 800-38E. Every 16 bytes depend on the
- * key, on where they lie and on themselves, on nothing beside them: what a torn write leaves is,
- * by 16 bytes, old or new, as it would be without a cipher. It hides; it does not prove who wrote. */
+/* xts.h — AES-256-XTS, the cipher of disks: IEEE 1619, NIST SP 800-38E. Every 16 bytes depend on
+ * the key, on where they lie and on themselves, on nothing beside them: what a torn write leaves
+ * is, by 16 bytes, old or new, as it would be without a cipher. It hides; it proves nothing. */
 #pragma once
 #include "kernel/base/base.h"
 

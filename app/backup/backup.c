@@ -5,6 +5,8 @@
  *   POST /api/v1/restore   such a file: staged, checked; then the appliance starts anew with it
  *        ?check=true       staged and checked only
  *
+ *   schedule.c: backups by themselves, to storage elsewhere
+ *
  * A backup holds everything the appliance knows: password hashes and signing keys too. So both are
  * for administrators, both leave an audit row (a restore leaves one in the database that goes and
  * one in the one that comes), and a restore ends every session: those that had been revoked since
@@ -13,6 +15,7 @@
  * Always true: an answer 200 with fewer bytes than its Content-Length is a copy given up half way;
  * a client sees that. Nothing of a file that fails a check stays. */
 #include "app/backup/backup.h"
+#include "app/backup/backup_impl.h"
 #include "app/audit/audit.h"
 #include "app/auth/auth.h"
 #include "app/json.h"
@@ -202,6 +205,7 @@ static rc_t tell(const char *who) {
 
 static rc_t start(struct diag *why) {
     char who[200];
+    if (schedule_start()) log_error("backup", "no backups are made: no timer left");
     if (!db_restored(who, sizeof who)) return RC_OK;
     for (char *c = who; *c; c++)
         if (*c == '"' || *c == '\\' || (u8)*c < ' ') *c = '?';
@@ -237,6 +241,22 @@ static const struct route routes[] = {
      .query = restore_query,
      .answer_schema = "#Restore",
      .success = 202},
+    {.method = HTTP_POST,
+     .pattern = "/api/v1/backup/run",
+     .handle = post_backup_run,
+     .access = ACCESS_ADMIN,
+     .permission = "backup:database:run",
+     .summary = "Make a scheduled backup now: stored, read back, proved",
+     .tag = "Backup",
+     .answer_schema = "#BackupRun"},
+    {.method = HTTP_GET,
+     .pattern = "/api/v1/backup/status",
+     .handle = get_backup_status,
+     .access = ACCESS_ADMIN,
+     .permission = "backup:status:read",
+     .summary = "How scheduled backups fare",
+     .tag = "Backup",
+     .answer_schema = "#BackupStatus"},
     {.pattern = NULL},
 };
 static const struct module_schema schemas[] = {
@@ -244,10 +264,23 @@ static const struct module_schema schemas[] = {
      "{\"type\":\"object\",\"required\":[\"status\",\"bytes\",\"users\"],\"properties\":{"
      "\"status\":{\"enum\":[\"good\",\"restarting\"]},\"bytes\":{\"type\":\"integer\"},"
      "\"users\":{\"type\":\"integer\"}}}"},
+    {"BackupRun",
+     "{\"type\":\"object\",\"required\":[\"key\",\"bytes\",\"proved\"],\"properties\":{"
+     "\"key\":{\"type\":\"string\"},\"bytes\":{\"type\":\"integer\"},\"proved\":{\"type\":"
+     "\"boolean\"},\"removed\":{\"type\":\"integer\"}}}"},
+    {"BackupStatus",
+     "{\"type\":\"object\",\"required\":[\"configured\",\"running\"],\"properties\":{"
+     "\"configured\":{\"type\":\"boolean\"},\"running\":{\"type\":\"boolean\"},"
+     "\"last_success\":{\"type\":[\"string\",\"null\"]},\"last_failure\":{\"type\":["
+     "\"string\",\"null\"]},\"failure\":{\"type\":\"string\"}}}"},
     {.name = NULL},
 };
 static const char *const steps[] = {NULL};
 static const struct db_schema schema = {.module = "backup", .steps = steps}; /* no tables */
 
-const struct module backup_module = {
-    .name = "backup", .start = start, .routes = routes, .schema = &schema, .schemas = schemas};
+const struct module backup_module = {.name = "backup",
+                                     .start = start,
+                                     .stop = schedule_stop,
+                                     .routes = routes,
+                                     .schema = &schema,
+                                     .schemas = schemas};

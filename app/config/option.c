@@ -10,6 +10,7 @@
 #include "app/config/check.h"
 #include "app/config/edge.h"
 #include "app/config/networks.h"
+#include "app/config/backup_target.h"
 #include "app/config/providers.h"
 #include "app/config/services.h"
 #include "app/config/sources.h"

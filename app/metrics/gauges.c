@@ -80,6 +80,9 @@ double read_tls_expiry(void) {
     return (double)(first_ns / NS_PER_S);
 }
 
+double read_backup_last(void) { return (double)metric_values[METRIC_BACKUP_LAST]; }
+double read_backup_proved(void) { return (double)metric_values[METRIC_BACKUP_PROVED]; }
+
 READ(read_rx_frames, link_status, link_status_get, s.rx_frames)
 READ(read_tx_frames, link_status, link_status_get, s.tx_frames)
 READ(read_rx_bytes, link_status, link_status_get, s.rx_bytes)

@@ -300,7 +300,8 @@ TEST(the_same_on_an_encrypted_disk) {
         machine.block_bytes = block;
         if (live(HONEST, test_seed())) {
             struct verdicts v = sweep(stride(20), true);
-            printf("power: encrypted, blocks of %u: %u states, %u wrong\n", block, v.states, v.wrong);
+            printf("power: encrypted, blocks of %u: %u states, %u wrong\n", block, v.states,
+                   v.wrong);
             EXPECT(v.states >= 8);
             sim_disk_state(0, sim_disk_log_count(0), SIM_ALL, 0, image);
             EXPECT(!memmem(image, sizeof image, "CREATE TABLE item", 17));
