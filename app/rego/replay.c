@@ -147,7 +147,11 @@ bool rego_overrides_read(struct request *rq, value body, struct rego_change **ou
     value policies = value_get_str(body, S("policies"));
     *count = 0;
     *out = arena_alloc(rq->arena, (value_count(policies) + 1) * sizeof **out);
-    if (policies.kind != VALUE_OBJECT || !*out) {
+    if (!*out) {
+        rego_rc(rq, RC_NO_MEMORY, NULL);
+        return false;
+    }
+    if (policies.kind != VALUE_OBJECT) {
         reply_problem(rq, 422, "policies_wanted",
                       "`policies` must be an object of policy texts (or null) by id.");
         return false;
