@@ -3,6 +3,7 @@
  * http_answer.c, http_static.c. Not for other folders. */
 #pragma once
 #include "net/http.h"
+#include "net/http_date.h"
 #include "net/http_parse.h"
 #include "kernel/base/limits.h"
 #include "kernel/core/timer.h"
@@ -86,8 +87,6 @@ static inline struct http_active *active_of(struct http_exchange *x) {
 
 void http_id_next(char id[HTTP_ID_LEN + 1]); /* http_id.c */
 str http_date_now(void);                     /* http_date.c: "Sat, 01 Jan ..."; empty: unknown */
-rc_t http_date_parse(str text, u64 *out_seconds);
-void http_date_format(u64 seconds, char to[30]);
 
 /* http_server.c, for http2.c too */
 struct http_active *http_active_new(void); /* NULL: no memory */

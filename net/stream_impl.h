@@ -94,4 +94,5 @@ rc_t tls_session_write(struct stream *s, str bytes, size_t *took);
 bool tls_session_flush(struct stream *s); /* ciphertext that found no room; true: none is left */
 str tls_session_version(const struct stream *s);
 str tls_session_alpn(const struct stream *s);
+bool tls_session_challenged(const struct stream *s); /* by an authority that looks (RFC 8737) */
 const struct tls_peer *tls_session_peer(const struct stream *s);

@@ -146,7 +146,8 @@ static void deliver_accept(struct stream *s) {
     }
     s->listener = NULL;
     s->started = true;
-    l->options.accepted(l->options.arg, s);
+    if (tls_session_challenged(s)) stream_close(s); /* it has seen what it came for */
+    else l->options.accepted(l->options.arg, s);
     stream_listener_release(l);
 }
 

@@ -34,9 +34,10 @@ static struct tls {
     mbedtls_x509_crt trust, client_ca;
     bool modern;
     enum tls_clients clients;
-    struct platform_lock lock; /* of `named` and every identity's count */
+    struct platform_lock lock; /* of `named`, `challenge` and every identity's count */
     struct tls_identity *named[TLS_NAMED_MAX];
     u32 named_count;
+    struct tls_identity *challenge; /* for an authority that looks; NULL: none does */
 } tls_of_loop, *const tls = &tls_of_loop;
 
 struct tls_stats tls_counters;
@@ -180,7 +181,8 @@ rc_t tls_settings_init(mbedtls_ssl_config *s, int endpoint) {
                                           MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA512,
                                           MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA512,
                                           MBEDTLS_TLS1_3_SIG_NONE};
-    static const char *served[] = {"h2", "http/1.1", NULL}, *asked[] = {"http/1.1", NULL};
+    static const char *served[] = {"h2", "http/1.1", TLS_CHALLENGE_PROTOCOL, NULL};
+    static const char *asked[] = {"http/1.1", NULL};
     const char **protocols = endpoint == MBEDTLS_SSL_IS_SERVER ? served : asked;
     mbedtls_ssl_config_init(s);
     if (mbedtls_ssl_config_defaults(s, endpoint, MBEDTLS_SSL_TRANSPORT_STREAM,
@@ -197,6 +199,7 @@ rc_t tls_settings_init(mbedtls_ssl_config *s, int endpoint) {
     if (endpoint == MBEDTLS_SSL_IS_SERVER) {
         if (tls->modern) mbedtls_ssl_conf_min_tls_version(s, MBEDTLS_SSL_VERSION_TLS1_3);
         mbedtls_ssl_conf_sni(s, tls_on_server_name, NULL);
+        mbedtls_ssl_conf_cert_cb(s, tls_on_certificate);
         ask_clients(s);
         mbedtls_ssl_conf_preference_order(s, MBEDTLS_SSL_SRV_CIPHERSUITE_ORDER_CLIENT);
     } else {
@@ -273,13 +276,14 @@ void tls_identity_release(struct tls_identity *id) {
 
 struct parse_job {
     str key_pem, chain_pem;
+    bool challenge;
     struct diag *why;
     struct tls_identity *made;
     rc_t rc;
 };
 static void parse_on_worker(void *arg) {
     struct parse_job *j = arg;
-    j->rc = tls_identity_parse(j->key_pem, j->chain_pem, &j->made, j->why);
+    j->rc = tls_identity_parse(j->key_pem, j->chain_pem, j->challenge, &j->made, j->why);
 }
 
 static rc_t identity_read(struct parse_job *job) {
@@ -397,4 +401,39 @@ bool tls_named_info(u32 at, char id[TLS_NAMED_ID_MAX], struct tls_identity_info 
     memcpy(id, tls->named[at]->id, TLS_NAMED_ID_MAX);
     *out = tls->named[at]->info;
     return true;
+}
+
+/* ---- For authorities that look --------------------------------------------------------------- */
+
+struct tls_identity *tls_identity_challenge(str host) {
+    platform_lock(&tls->lock);
+    struct tls_identity *found = tls->challenge && valid_for(tls->challenge, host) ? tls->challenge
+                                                                                  : NULL;
+    if (found) found->references++;
+    platform_unlock(&tls->lock);
+    return found;
+}
+
+static void challenge_is(struct tls_identity *id) {
+    platform_lock(&tls->lock);
+    struct tls_identity *before = tls->challenge;
+    tls->challenge = id;
+    platform_unlock(&tls->lock);
+    tls_identity_release(before);
+}
+
+rc_t tls_challenge_set(str name, const u8 digest[TLS_CHALLENGE_DIGEST], struct diag *why) {
+    char key[1024], chain[4096];
+    rc_t rc = tls_make_challenge(name, digest, key, sizeof key, chain, sizeof chain);
+    struct parse_job job = {
+        .key_pem = str_from_c(key), .chain_pem = str_from_c(chain), .challenge = true, .why = why};
+    if (rc) diag_set(why, "no certificate for the challenge could be made: %s", rc_name(rc));
+    else rc = identity_read(&job);
+    memset(key, 0, sizeof key);
+    if (!rc) challenge_is(job.made);
+    return rc;
+}
+
+void tls_challenge_clear(void) {
+    challenge_is(NULL);
 }

@@ -12,6 +12,16 @@ rc_t tls_make_identity(str names, char *key_pem, size_t key_room, char *cert_pem
  * certificate of the chain. RC_INVALID says in `why` what is wrong. Fibers only. */
 rc_t tls_use_identity(str key_pem, str chain_pem, struct diag *why);
 bool tls_has_identity(void);
+/* A new key (ECDSA P-256, PEM) and a request to certify it for the names, comma separated (PKCS
+ * #10, DER; RFC 2986). Fibers only. RC_LIMIT: no room. */
+rc_t tls_make_request(str names, char *key_pem, size_t key_room, u8 *request, size_t request_room,
+                      size_t *request_bytes);
+/* An authority that looks whether `name` is ours says so in the handshake (ALPN acme-tls/1) and is
+ * shown a certificate that holds `digest`, after which the connection ends (RFC 8737). One name at
+ * a time; nobody else ever sees it. Fibers only. */
+#define TLS_CHALLENGE_DIGEST 32u
+rc_t tls_challenge_set(str name, const u8 digest[TLS_CHALLENGE_DIGEST], struct diag *why);
+void tls_challenge_clear(void);
 /* Further ones, for clients that ask for a name they are valid for (SNI, RFC 6066 3); everybody
  * else gets the one above. `id` is the owner's word for one; adding it again replaces it, for new
  * connections. RC_INVALID; RC_LIMIT: TLS_NAMED_MAX. Fibers only. */
@@ -51,11 +61,13 @@ struct tls_trust;
 rc_t tls_trust_open(const struct tls_trust_options *o, struct tls_trust **out, struct diag *why);
 struct tls_trust *tls_trust_hold(struct tls_trust *t); /* one more holder */
 void tls_trust_release(struct tls_trust *t); /* NULL is fine */
+#define TLS_RENEWAL_ID_MAX 192u
 struct tls_identity_info {
     char fingerprint_sha256[96]; /* "AB:CD:..." of the leaf */
     char subject[256], issuer[256], names[512];
     u64 not_before_ns, not_after_ns; /* UTC */
     bool self_signed;
+    char renewal_id[TLS_RENEWAL_ID_MAX]; /* RFC 9773 4.1; empty: it names no authority's key */
 };
 rc_t tls_identity_info_get(struct tls_identity_info *out); /* RC_NOT_FOUND */
 /* The further ones, from 0; false: that was the last. */

@@ -18,6 +18,7 @@
 #include "mbedtls/pem.h"
 #include "mbedtls/platform_util.h"
 #include "mbedtls/sha256.h"
+#include "mbedtls/x509_csr.h"
 #include <stdio.h>
 #include <time.h>
 
@@ -29,8 +30,11 @@
 
 struct make_job {
     str names;
+    const u8 *digest; /* of a challenge's certificate; NULL: one for every day */
     char *key_pem, *cert_pem;
     size_t key_room, cert_room;
+    u8 *request; /* instead of a certificate */
+    size_t request_room, request_bytes;
     rc_t rc;
 };
 
@@ -66,16 +70,28 @@ static void utc_text(u64 ns, char to[16]) { /* YYYYMMDDhhmmss */
     (void)strftime(to, 16, "%Y%m%d%H%M%S", &tm);
 }
 
+static void names_split(struct names *n, str list) {
+    str part;
+    while (list.len && str_split(&list, ',', &part)) names_add(n, str_trim(part));
+}
+
+/* RFC 8737 3: critical, an OCTET STRING with the hash of the key authorization. */
+static int add_digest(mbedtls_x509write_cert *w, const u8 *digest) {
+    static const char oid[] = MBEDTLS_OID_PKIX "\x01\x1f";
+    u8 value[2 + TLS_CHALLENGE_DIGEST] = {MBEDTLS_ASN1_OCTET_STRING, TLS_CHALLENGE_DIGEST};
+    memcpy(value + 2, digest, TLS_CHALLENGE_DIGEST);
+    return mbedtls_x509write_crt_set_extension(w, oid, sizeof oid - 1, 1, value, sizeof value);
+}
+
 static int write_certificate(struct make_job *j, mbedtls_pk_context *key) {
     mbedtls_x509write_cert w;
     struct names names = {.count = 0};
-    str rest = j->names, part;
     char from[16], until[16];
     u8 serial[16];
     u64 now = platform_wall_ns();
     u64 start = now > 2 * DAY_NS ? now - DAY_NS : 1735689600ull * NS_PER_S; /* 2025: no clock yet */
-    names_add(&names, S("localhost"));
-    while (rest.len && str_split(&rest, ',', &part)) names_add(&names, str_trim(part));
+    if (!j->digest) names_add(&names, S("localhost"));
+    names_split(&names, j->names);
     utc_text(start, from);
     utc_text(start + DAYS * DAY_NS, until);
     mbedtls_asn1_sequence usage = {.buf = {.tag = MBEDTLS_ASN1_OID,
@@ -97,9 +113,28 @@ static int write_certificate(struct make_job *j, mbedtls_pk_context *key) {
     if (!e) e = mbedtls_x509write_crt_set_key_usage(&w, MBEDTLS_X509_KU_DIGITAL_SIGNATURE);
     if (!e) e = mbedtls_x509write_crt_set_ext_key_usage(&w, &usage);
     if (!e) e = mbedtls_x509write_crt_set_subject_alternative_name(&w, names.list);
+    if (!e && j->digest) e = add_digest(&w, j->digest);
     if (!e) e = mbedtls_x509write_crt_pem(&w, (u8 *)j->cert_pem, j->cert_room, tls_random, NULL);
     mbedtls_x509write_crt_free(&w);
     return e;
+}
+
+/* The names alone: what else a certificate says is the authority's. The library writes the end of
+ * the room. */
+static int write_request(struct make_job *j, mbedtls_pk_context *key) {
+    mbedtls_x509write_csr w;
+    struct names names = {.count = 0};
+    names_split(&names, j->names);
+    mbedtls_x509write_csr_init(&w);
+    mbedtls_x509write_csr_set_md_alg(&w, MBEDTLS_MD_SHA256);
+    mbedtls_x509write_csr_set_key(&w, key);
+    int e = mbedtls_x509write_csr_set_subject_alternative_name(&w, names.list);
+    if (!e) e = mbedtls_x509write_csr_der(&w, j->request, j->request_room, tls_random, NULL);
+    mbedtls_x509write_csr_free(&w);
+    if (e <= 0) return e ? e : MBEDTLS_ERR_ASN1_INVALID_LENGTH;
+    j->request_bytes = (size_t)e;
+    memmove(j->request, j->request + j->request_room - e, (size_t)e);
+    return 0;
 }
 
 static void make_on_worker(void *arg) {
@@ -109,23 +144,44 @@ static void make_on_worker(void *arg) {
     int e = mbedtls_pk_setup(&key, mbedtls_pk_info_from_type(MBEDTLS_PK_ECKEY));
     if (!e) e = mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(key), tls_random, NULL);
     if (!e) e = mbedtls_pk_write_key_pem(&key, (u8 *)j->key_pem, j->key_room);
-    if (!e) e = write_certificate(j, &key);
+    if (!e) e = j->request ? write_request(j, &key) : write_certificate(j, &key);
     mbedtls_pk_free(&key);
     bool small = e == MBEDTLS_ERR_ASN1_BUF_TOO_SMALL || e == MBEDTLS_ERR_PEM_BAD_INPUT_DATA ||
                  e == MBEDTLS_ERR_BASE64_BUFFER_TOO_SMALL;
     j->rc = e == 0 ? RC_OK : small ? RC_LIMIT : RC_IO;
 }
 
+static rc_t make(struct make_job *job) {
+    rc_t rc = tls_library_init();
+    if (!rc) rc = worker_run(make_on_worker, job);
+    return rc ? rc : job->rc;
+}
+
+rc_t tls_make_challenge(str name, const u8 digest[TLS_CHALLENGE_DIGEST], char *key_pem,
+                        size_t key_room, char *cert_pem, size_t cert_room) {
+    return make(&(struct make_job){.names = name,
+                                   .digest = digest,
+                                   .key_pem = key_pem,
+                                   .key_room = key_room,
+                                   .cert_pem = cert_pem,
+                                   .cert_room = cert_room});
+}
+
 rc_t tls_make_identity(str names, char *key_pem, size_t key_room, char *cert_pem,
                        size_t cert_room) {
+    return tls_make_challenge(names, NULL, key_pem, key_room, cert_pem, cert_room);
+}
+
+rc_t tls_make_request(str names, char *key_pem, size_t key_room, u8 *request, size_t request_room,
+                      size_t *request_bytes) {
     struct make_job job = {.names = names,
                            .key_pem = key_pem,
                            .key_room = key_room,
-                           .cert_pem = cert_pem,
-                           .cert_room = cert_room};
-    rc_t rc = tls_library_init();
-    if (!rc) rc = worker_run(make_on_worker, &job);
-    return rc ? rc : job.rc;
+                           .request = request,
+                           .request_room = request_room};
+    rc_t rc = make(&job);
+    *request_bytes = job.request_bytes;
+    return rc;
 }
 
 /* ---- Reading --------------------------------------------------------------------------------- */
@@ -197,6 +253,26 @@ void tls_fingerprint(const mbedtls_x509_crt *crt, char to[96]) {
         (void)snprintf(to + i * 3, 4, i < 31 ? "%02X:" : "%02X", hash[i]);
 }
 
+static bool add_base64url(char *to, size_t room, size_t *at, const mbedtls_x509_buf *b) {
+    size_t n = 0;
+    if (!b->len || mbedtls_base64_encode((u8 *)to + *at, room - *at, &n, b->p, b->len))
+        return false;
+    for (char *p = to + *at, *end = p + n; p < end; p++)
+        *p = *p == '+' ? '-' : *p == '/' ? '_' : *p;
+    while (n && to[*at + n - 1] == '=') n--;
+    *at += n;
+    return true;
+}
+
+/* RFC 9773 4.1: the key identifier of who signed it, a dot, the serial number. */
+static void renewal_id(const mbedtls_x509_crt *crt, char to[TLS_RENEWAL_ID_MAX]) {
+    size_t at = 0;
+    bool ok = add_base64url(to, TLS_RENEWAL_ID_MAX, &at, &crt->authority_key_id.keyIdentifier);
+    if (ok) to[at++] = '.';
+    ok = ok && add_base64url(to, TLS_RENEWAL_ID_MAX, &at, &crt->serial);
+    to[ok ? at : 0] = 0;
+}
+
 static void describe(struct tls_identity *id) {
     struct tls_identity_info *info = &id->info;
     const mbedtls_x509_crt *crt = &id->chain;
@@ -206,6 +282,7 @@ static void describe(struct tls_identity *id) {
     if (mbedtls_x509_dn_gets(info->issuer, sizeof info->issuer, &crt->issuer) < 0)
         info->issuer[0] = 0;
     names_text(crt, info->names, sizeof info->names);
+    renewal_id(crt, info->renewal_id);
     info->not_before_ns = time_to_ns(&crt->valid_from);
     info->not_after_ns = time_to_ns(&crt->valid_to);
     info->self_signed = crt->issuer_raw.len == crt->subject_raw.len &&
@@ -220,7 +297,28 @@ static u64 tls_allocations_refused(void) {
     return use.refused;
 }
 
-static rc_t parse_into(struct tls_identity *id, str key_pem, str chain_pem, struct diag *why) {
+static int accept_extension(void *arg, const mbedtls_x509_crt *crt, const mbedtls_x509_buf *oid,
+                            int critical, const unsigned char *from, const unsigned char *end) {
+    (void)arg, (void)crt, (void)oid, (void)critical, (void)from, (void)end;
+    return 0;
+}
+
+/* One of ours, whose critical extension the library does not know. */
+static int parse_challenge(mbedtls_x509_crt *to, const char *z) {
+    mbedtls_pem_context pem;
+    size_t used;
+    mbedtls_pem_init(&pem);
+    int e = mbedtls_pem_read_buffer(&pem, "-----BEGIN CERTIFICATE-----",
+                                    "-----END CERTIFICATE-----", (const u8 *)z, NULL, 0, &used);
+    size_t n = 0;
+    const u8 *der = e ? NULL : mbedtls_pem_get_buffer(&pem, &n);
+    if (!e) e = mbedtls_x509_crt_parse_der_with_ext_cb(to, der, n, 1, accept_extension, NULL);
+    mbedtls_pem_free(&pem);
+    return e;
+}
+
+static rc_t parse_into(struct tls_identity *id, str key_pem, str chain_pem, bool challenge,
+                       struct diag *why) {
     u64 refused = tls_allocations_refused();
     char *key = NULL, *chain = NULL;
     rc_t rc = parse_pem(key_pem, why, "key", &key);
@@ -231,7 +329,8 @@ static rc_t parse_into(struct tls_identity *id, str key_pem, str chain_pem, stru
                  "the key cannot be read; it must be unencrypted PEM (SEC 1, PKCS #1 or PKCS #8)");
         rc = RC_INVALID;
     }
-    if (!rc && mbedtls_x509_crt_parse(&id->chain, (u8 *)chain, chain_pem.len + 1)) {
+    if (!rc && (challenge ? parse_challenge(&id->chain, chain)
+                          : mbedtls_x509_crt_parse(&id->chain, (u8 *)chain, chain_pem.len + 1))) {
         diag_set(why, "a certificate of the chain cannot be read");
         rc = RC_INVALID;
     }
@@ -249,7 +348,8 @@ static rc_t parse_into(struct tls_identity *id, str key_pem, str chain_pem, stru
     return rc;
 }
 
-rc_t tls_identity_parse(str key_pem, str chain_pem, struct tls_identity **out, struct diag *why) {
+rc_t tls_identity_parse(str key_pem, str chain_pem, bool challenge, struct tls_identity **out,
+                        struct diag *why) {
     struct tls_identity *id = memory_zero(MEMORY_TLS, sizeof *id);
     if (!id) {
         diag_set(why, "no memory for another certificate");
@@ -259,7 +359,7 @@ rc_t tls_identity_parse(str key_pem, str chain_pem, struct tls_identity **out, s
     mbedtls_ssl_config_init(&id->settings);
     mbedtls_x509_crt_init(&id->chain);
     mbedtls_pk_init(&id->key);
-    rc_t rc = parse_into(id, key_pem, chain_pem, why);
+    rc_t rc = parse_into(id, key_pem, chain_pem, challenge, why);
     if (rc) {
         tls_identity_free(id);
         return rc;

@@ -30,6 +30,10 @@ struct tls_identity *tls_identity_current(void); /* NULL: none; the caller holds
 void tls_identity_release(struct tls_identity *id);
 /* Any thread: the one for a name, held; NULL: none of the further ones is. */
 struct tls_identity *tls_identity_named(str host);
+/* Held; NULL: no such challenge is under way. */
+struct tls_identity *tls_identity_challenge(str host);
+#define TLS_CHALLENGE_PROTOCOL "acme-tls/1"
+int tls_on_certificate(mbedtls_ssl_context *ssl);
 int tls_on_server_name(void *arg, mbedtls_ssl_context *ssl, const unsigned char *name, size_t n);
 void tls_fingerprint(const mbedtls_x509_crt *crt, char to[96]);
 mbedtls_x509_crt *tls_trust_store(void); /* what tls_trust_add collected */
@@ -37,8 +41,12 @@ mbedtls_x509_crt *tls_trust_store(void); /* what tls_trust_add collected */
 /* tls_trust.c */
 const mbedtls_ssl_config *tls_trust_settings(const struct tls_trust *t);
 
-/* tls_identity.c, on a worker: no loop state */
-rc_t tls_identity_parse(str key_pem, str chain_pem, struct tls_identity **out, struct diag *why);
+/* tls_identity.c. A key and a certificate for acme-tls/1; fibers. */
+rc_t tls_make_challenge(str name, const u8 digest[TLS_CHALLENGE_DIGEST], char *key_pem,
+                        size_t key_room, char *cert_pem, size_t cert_room);
+/* On a worker: no loop state. */
+rc_t tls_identity_parse(str key_pem, str chain_pem, bool challenge, struct tls_identity **out,
+                        struct diag *why);
 void tls_identity_free(struct tls_identity *id);
 
 extern struct tls_stats tls_counters;

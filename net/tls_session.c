@@ -271,6 +271,26 @@ int tls_on_server_name(void *arg, mbedtls_ssl_context *ssl, const unsigned char 
     return t->named ? mbedtls_ssl_set_hs_own_cert(ssl, &t->named->chain, &t->named->key) : 0;
 }
 
+/* An authority looks whether a name is ours (RFC 8737): it gets the certificate made for it, or
+ * nothing. Nobody has vouched for it, and nobody need. */
+int tls_on_certificate(mbedtls_ssl_context *ssl) {
+    struct tls_session *t = mbedtls_ssl_get_user_data_p(ssl);
+    const char *protocol = mbedtls_ssl_get_alpn_protocol(ssl);
+    size_t n = 0;
+    if (!protocol || strcmp(protocol, TLS_CHALLENGE_PROTOCOL) != 0) return 0;
+    const u8 *name = mbedtls_ssl_get_hs_sni(ssl, &n);
+    tls_identity_release(t->named);
+    t->named = name ? tls_identity_challenge(str_of((const char *)name, n)) : NULL;
+    (void)mbedtls_ssl_set_hs_own_cert(ssl, NULL, NULL); /* what the name alone has chosen */
+    if (!t->named) {
+        (void)mbedtls_ssl_send_alert_message(ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL,
+                                             MBEDTLS_SSL_ALERT_MSG_UNRECOGNIZED_NAME);
+        return MBEDTLS_ERR_SSL_UNRECOGNIZED_NAME;
+    }
+    mbedtls_ssl_set_hs_authmode(ssl, MBEDTLS_SSL_VERIFY_NONE);
+    return mbedtls_ssl_set_hs_own_cert(ssl, &t->named->chain, &t->named->key);
+}
+
 static void note_peer(struct tls_session *t) {
     const mbedtls_x509_crt *crt = t->identity ? mbedtls_ssl_get_peer_cert(&t->ssl) : NULL;
     if (!crt || !(t->peer = memory_zero(MEMORY_TLS, sizeof *t->peer))) return;
@@ -483,6 +503,10 @@ str tls_session_version(const struct stream *s) {
 str tls_session_alpn(const struct stream *s) {
     const char *name = s->tls->ready ? mbedtls_ssl_get_alpn_protocol(&s->tls->ssl) : NULL;
     return name ? str_from_c(name) : S("");
+}
+
+bool tls_session_challenged(const struct stream *s) {
+    return s->tls && str_eq(tls_session_alpn(s), S(TLS_CHALLENGE_PROTOCOL));
 }
 
 const struct tls_peer *tls_session_peer(const struct stream *s) {

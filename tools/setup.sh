@@ -11,7 +11,7 @@ run='gcc g++ libc6-dev make binutils meson ninja-build libslirp-dev patch xz-uti
      qemu-system-x86 qemu-utils ipxe-qemu ovmf ca-certificates'
 # Fuzzers and the second compiler; clients that speak to the appliance; what reads its disks.
 test='clang libclang-rt-dev llvm openssl sqlite3 python3-jsonschema gdb iproute2 mtools dosfstools
-      prometheus git file tcl redis-tools python3-redis python3-hpack nghttp2-client'
+      prometheus git file tcl redis-tools python3-redis python3-hpack nghttp2-client pebble'
 
 # Clients written for Node.js. Its own packages bring npm along; Debian's come in two.
 command -v npm >/dev/null || test="$test nodejs npm"

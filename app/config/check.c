@@ -4,6 +4,7 @@
  * Shapes only, nothing is looked up. What passes here is safe to hand to the network row, to a
  * certificate and to a log line. */
 #include "app/config/check.h"
+#include "net/http_url.h"
 #include "net/stream.h"
 
 static bool wanted(struct diag *why, const char *what) {
@@ -82,6 +83,19 @@ bool check_addresses(str value, struct diag *why) {
 bool check_hosts(str value, struct diag *why) {
     return !value.len || each(value, is_host) ||
            wanted(why, "names or IP addresses, comma-separated");
+}
+
+static bool is_dns_name(str s) { return is_name(s) && !is_address(s); }
+bool check_dns_names(str value, struct diag *why) {
+    return !value.len || each(value, is_dns_name) ||
+           wanted(why, "DNS names without wildcards, comma-separated");
+}
+
+bool check_https_url(str value, struct diag *why) {
+    struct http_url url;
+    struct diag inner;
+    bool ok = !value.len || (!http_url_parse(value, &url, &inner) && url.tls);
+    return ok || wanted(why, "a URL that begins with https://");
 }
 
 bool check_certificates(str value, struct diag *why) {

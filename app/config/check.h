@@ -12,5 +12,7 @@ bool check_hosts(str value, struct diag *why);     /* names or addresses, comma-
 bool check_hostname(str value, struct diag *why);  /* RFC 1123 */
 bool check_certificates(str value, struct diag *why); /* PEM, of several lines */
 bool check_call_hosts(str value, struct diag *why); /* names, addresses, networks */
+bool check_dns_names(str value, struct diag *why);  /* no addresses, no wildcards */
+bool check_https_url(str value, struct diag *why);  /* "https://..." */
 bool check_path(str value, struct diag *why);       /* "a/b": what may follow a URL */
 bool check_issuer(str value, struct diag *why);     /* "https://host[:port][/path]", none last */

@@ -31,6 +31,7 @@ double read_heap(void) { return (double)memory_heap_bytes(); }
 double read_pressure(void) { return memory_pressure_percent() / 100.0; }
 double read_ready(void) { return health_ready(); }
 double read_bundle_activation(void) { return (double)metric_values[METRIC_BUNDLE_ACTIVATION]; }
+double read_acme_renewal(void) { return (double)metric_values[METRIC_ACME_RENEWAL]; }
 double read_cache_keys(void) { return (double)metric_values[METRIC_CACHE_KEYS]; }
 double read_cache_clients(void) { return (double)metric_values[METRIC_CACHE_CLIENTS]; }
 double read_cache_blocked(void) { return (double)metric_values[METRIC_CACHE_BLOCKED]; }

@@ -10,6 +10,7 @@
  * private key leaves the database only for the TLS row: no answer, log line or audit row holds it.
  * A self-signed certificate that has ended is made anew at start; others are the operator's. */
 #include "app/tls/certificate.h"
+#include "app/tls/acme_impl.h"
 #include "app/tls/tls_app_impl.h"
 #include "app/audit/audit.h"
 #include "app/config/config.h"
@@ -30,6 +31,10 @@ static const char *const steps[] = {
     "CREATE TABLE tls_named ("
     " name TEXT PRIMARY KEY, key_pem TEXT NOT NULL, chain_pem TEXT NOT NULL,"
     " changed_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
+    "CREATE TABLE acme_account ("
+    " id INTEGER PRIMARY KEY CHECK (id = 1), directory TEXT NOT NULL, account TEXT NOT NULL,"
+    " private_key BLOB NOT NULL, public_key BLOB NOT NULL, names TEXT NOT NULL,"
+    " failures INTEGER NOT NULL, retry_at_ns INTEGER NOT NULL) STRICT;",
     NULL,
 };
 static const struct db_schema schema = {.module = "tls", .steps = steps};
@@ -176,6 +181,7 @@ static rc_t start(struct diag *why) {
     use_trusted();
     use_rules();
     named_start();
+    acme_start();
     rc_t rc = use_stored(why);
     if (rc == RC_INVALID)
         log_error("tls", "the stored certificate is not usable; a new one is made", "why=%s",
@@ -271,6 +277,15 @@ static const struct route routes[] = {
     {.method = HTTP_DELETE, .pattern = "/api/v1/tls/certificates/{name}", .handle = named_delete,
      .access = ACCESS_ADMIN, .permission = "tls:certificate:update", .tag = "tls",
      .summary = "Takes a further certificate out of use", .success = 204},
+    {.method = HTTP_GET, .pattern = "/api/v1/tls/acme", .handle = acme_answer_state,
+     .access = ACCESS_ADMIN, .permission = "tls:acme:read", .tag = "tls",
+     .summary = "How the certificate by an authority fares", .answer_schema = "#Acme"},
+    {.method = HTTP_POST, .pattern = "/api/v1/tls/acme/renew", .handle = acme_answer_renew,
+     .access = ACCESS_ADMIN, .permission = "tls:acme:update", .tag = "tls", .success = 202,
+     .summary = "Asks the authority for a new certificate now", .answer_schema = "#Acme"},
+    {.method = HTTP_GET, .pattern = "/.well-known/acme-challenge/{token}",
+     .handle = acme_answer_challenge, .access = ACCESS_PUBLIC, .quiet = true, .probe = true,
+     .tag = "tls", .summary = "What an authority asks to see that a name is ours (RFC 8555 8.3)"},
     {0},
 };
 static const struct module_schema schemas[] = {
@@ -280,6 +295,19 @@ static const struct module_schema schemas[] = {
      "\"string\"},\"not_before\":{\"type\":[\"string\",\"null\"]},\"not_after\":{\"type\":"
      "[\"string\",\"null\"]},\"self_signed\":{\"type\":\"boolean\"}},"
      "\"required\":[\"fingerprint_sha256\",\"self_signed\"]}"},
+    {"Acme",
+     "{\"type\":\"object\",\"properties\":{"
+     "\"state\":{\"enum\":[\"off\",\"waiting\",\"working\",\"failed\"]},"
+     "\"directory\":{\"type\":\"string\"},\"names\":{\"type\":\"string\"},"
+     "\"challenge\":{\"type\":\"string\"},\"account\":{\"type\":[\"string\",\"null\"]},"
+     "\"terms\":{\"type\":[\"string\",\"null\"]},\"certificate\":{\"anyOf\":["
+     "{\"$ref\":\"#/components/schemas/Certificate\"},{\"type\":\"null\"}]},"
+     "\"renew_at\":{\"type\":[\"string\",\"null\"]},"
+     "\"next_attempt_at\":{\"type\":[\"string\",\"null\"]},"
+     "\"got_at\":{\"type\":[\"string\",\"null\"]},\"failures\":{\"type\":\"integer\"},"
+     "\"error\":{\"type\":[\"string\",\"null\"]},"
+     "\"error_at\":{\"type\":[\"string\",\"null\"]}},"
+     "\"required\":[\"state\",\"failures\",\"error\"]}"},
     {"CertificateList",
      "{\"type\":\"object\",\"properties\":{\"items\":{\"type\":\"array\",\"items\":{\"type\":"
      "\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"fingerprint_sha256\":{\"type\":"
@@ -292,5 +320,9 @@ static const struct module_schema schemas[] = {
      "[\"key\",\"chain\"],\"additionalProperties\":false}"},
     {0},
 };
-const struct module tls_module = {
-    .name = "tls", .start = start, .routes = routes, .schema = &schema, .schemas = schemas};
+const struct module tls_module = {.name = "tls",
+                                  .start = start,
+                                  .stop = acme_stop,
+                                  .routes = routes,
+                                  .schema = &schema,
+                                  .schemas = schemas};

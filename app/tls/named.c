@@ -9,6 +9,7 @@
  * is in use is what is stored: when a row cannot be written, what stood there before comes back.
  * Private keys leave the database only for the TLS row. */
 #include "app/tls/certificate.h"
+#include "app/tls/acme_impl.h"
 #include "app/tls/tls_app_impl.h"
 #include "app/audit/audit.h"
 #include "app/reply.h"
@@ -26,16 +27,20 @@ static rc_t recorded(struct db_txn *t, struct request *rq, const char *action, s
                                            .result = "ok"});
 }
 
+rc_t named_write(struct db_txn *t, str name, str key, str chain) {
+    return db_run(t,
+                  "INSERT INTO tls_named (name, key_pem, chain_pem, changed_at)"
+                  " VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE"
+                  " SET key_pem=?2, chain_pem=?3, changed_at=?4",
+                  DB_TEXT(name), DB_TEXT(key), DB_TEXT(chain),
+                  DB_INT(platform_wall_ns() / NS_PER_MS));
+}
+
 static rc_t store(struct request *rq, str name, str key, str chain) {
     struct db_txn *t;
     rc_t rc = db_write_begin(&t);
     if (rc) return rc;
-    rc = db_run(t,
-                "INSERT INTO tls_named (name, key_pem, chain_pem, changed_at)"
-                " VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE"
-                " SET key_pem=?2, chain_pem=?3, changed_at=?4",
-                DB_TEXT(name), DB_TEXT(key), DB_TEXT(chain),
-                DB_INT(platform_wall_ns() / NS_PER_MS));
+    rc = named_write(t, name, key, chain);
     if (!rc) rc = recorded(t, rq, "tls.certificate.add", name);
     return db_write_end(t, rc);
 }
@@ -80,27 +85,31 @@ void named_start(void) {
     }
 }
 
-/* As it was before a change that could not be stored. */
-static void restore(struct request *rq, str name) {
+void named_restore(str name) {
+    struct arena a;
     struct diag why = {0};
     str key, chain, id = name;
-    rc_t rc = load(rq->arena, COLUMNS " WHERE name = ?1", &id, &key, &chain);
+    arena_open(&a, NULL, 0, PEM_KEY_MAX + PEM_CHAIN_MAX + KIB(32));
+    rc_t rc = load(&a, COLUMNS " WHERE name = ?1", &id, &key, &chain);
     if (!rc) rc = tls_add_identity(name, key, chain, &why);
     else rc = tls_remove_identity(name);
+    arena_close(&a);
     if (rc) log_error("tls", "the earlier certificate could not be restored", "rc=%s", rc_name(rc));
 }
 
 /* ---- API ----------------------------------------------------------------------------------- */
 
 static bool name_good(struct request *rq, str name) {
-    bool good = name.len > 0 && name.len < TLS_NAMED_ID_MAX && !str_eq(name, S("default"));
+    bool good = name.len > 0 && name.len < TLS_NAMED_ID_MAX && !str_eq(name, S("default")) &&
+                !str_eq(name, S(ACME_ID));
     for (size_t i = 0; i < name.len && good; i++) {
         char c = name.ptr[i];
         good = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
     }
     if (!good)
         reply_problem(rq, 422, "name_invalid",
-                      "The name wants 1 to 63 of a-z, 0-9, `.`, `-`, `_`, and is not `default`.");
+                      "The name wants 1 to 63 of a-z, 0-9, `.`, `-`, `_`, and is neither "
+                      "`default` nor `acme`.");
     return good;
 }
 
@@ -119,7 +128,7 @@ void named_put(struct request *rq) {
                       "The certificate is not usable: %s.", why.text);
         return;
     }
-    if (!rc && (rc = store(rq, name, key, chain))) restore(rq, name);
+    if (!rc && (rc = store(rq, name, key, chain))) named_restore(name);
     if (rc) {
         reply_rc(rq, rc, "Adding the certificate");
         return;
@@ -141,6 +150,13 @@ void named_delete(struct request *rq) {
         log_warn("tls", "a certificate was stored and not in use", "name=%s", LOGSTR(name));
     if (rc) reply_rc(rq, rc, "The certificate");
     else reply_empty(rq, 204);
+}
+
+bool named_info(str name, struct tls_identity_info *out) {
+    char id[TLS_NAMED_ID_MAX];
+    for (u32 i = 0; tls_named_info(i, id, out); i++)
+        if (str_eq(str_from_c(id), name)) return true;
+    return false;
 }
 
 void named_list(struct request *rq) {

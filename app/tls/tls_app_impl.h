@@ -11,6 +11,9 @@
 void certificate_members(struct json_writer *w, const struct tls_identity_info *info);
 
 void named_start(void); /* those stored, into use */
+rc_t named_write(struct db_txn *t, str name, str key, str chain); /* its row */
+void named_restore(str name); /* as it was before a change that could not be stored */
+bool named_info(str name, struct tls_identity_info *out);         /* false: none such is in use */
 void named_put(struct request *rq);
 void named_delete(struct request *rq);
 void named_list(struct request *rq);
