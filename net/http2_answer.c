@@ -209,12 +209,18 @@ rc_t http2_end(struct http_active *a) {
     return RC_OK;
 }
 
-rc_t http2_continue(struct http_active *a) {
+rc_t http2_interim(struct http_active *a, int status, str lines) {
     struct http2_stream *s = a->http2;
-    nghttp2_nv nv = nv_of(S(":status"), S("100"), NGHTTP2_NV_FLAG_NONE);
+    char code[20];
     if (s->closed || s->http2->gone) return RC_CLOSED;
     if (s->submitted) return RC_OK;
-    if (nghttp2_submit_headers(s->http2->session, NGHTTP2_FLAG_NONE, s->id, NULL, &nv, 1, NULL))
+    u32 room = 1 + count_lines(lines);
+    nghttp2_nv *nv = arena_alloc(&a->arena, room * sizeof *nv);
+    char *names = arena_alloc(&a->arena, lines.len + 1);
+    if (!nv || !names) return RC_NO_MEMORY;
+    nv[0] = nv_of(S(":status"), digits((u64)status, code), NGHTTP2_NV_FLAG_NONE);
+    u32 n = 1 + fields_of(lines, names, nv + 1, room - 1);
+    if (nghttp2_submit_headers(s->http2->session, NGHTTP2_FLAG_NONE, s->id, NULL, nv, n, NULL))
         return RC_NO_MEMORY;
     push(s->http2);
     return RC_OK;

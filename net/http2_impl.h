@@ -127,6 +127,6 @@ void http2_answer(struct http_active *a, str content_type, str body);
 rc_t http2_begin(struct http_active *a, str content_type, s64 length);
 rc_t http2_send(struct http_active *a, str bytes, bool last);
 rc_t http2_end(struct http_active *a);
-rc_t http2_continue(struct http_active *a); /* 100 */
+rc_t http2_interim(struct http_active *a, int status, str lines); /* 100, 103 ...; not 101 */
 void http2_give_up(struct http_active *a);
 rc_t http2_park(struct http2_stream *s, u64 deadline_ns);

@@ -378,7 +378,7 @@ static void body_take(struct http_active *a, void *to, size_t n) {
 rc_t http2_body_read(struct http_active *a, void *to, size_t room, size_t *got) {
     struct http2_stream *s = a->http2;
     a->body_started = true;
-    rc_t rc = a->expect_continue && !s->body.len ? http2_continue(a) : RC_OK;
+    rc_t rc = a->expect_continue && !s->body.len ? http2_interim(a, 100, S("")) : RC_OK;
     a->expect_continue = false;
     while (!rc && !s->body.len && !s->body_ended) {
         if (s->http2->input_over) {

@@ -318,7 +318,8 @@ rc_t http_switch(struct http_exchange *x, str protocol, void (*taken)(void *arg,
 rc_t http_answer_interim(struct http_exchange *x, int status, str lines) {
     struct http_active *a = active_of(x);
     if (a->answer != ANSWER_NONE || status < 100 || status > 199) return RC_CONFLICT;
-    if (a->http2 || a->request.version_minor == 0) return RC_OK;
+    if (a->http2) return status == 101 ? RC_CONFLICT : http2_interim(a, status, lines);
+    if (a->request.version_minor == 0) return RC_OK;
     char *head = arena_alloc(&a->arena, HEAD_OWN_MAX + lines.len);
     if (!head) return RC_NO_MEMORY;
     char *end = put(put(put_status_line(head, status), lines), S("\r\n"));

@@ -5,5 +5,5 @@
 #include "net/http.h"
 
 /* `lines`: as http_answer_lines. Before the answer began; parks. Clients of HTTP/1.0, which know no
- * such answers, and of HTTP/2 are told nothing: RC_OK. */
+ * such answers, are told nothing: RC_OK. RC_CONFLICT: not the time for one, or 101 over HTTP/2. */
 rc_t http_answer_interim(struct http_exchange *x, int status, str lines);

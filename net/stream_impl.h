@@ -31,6 +31,7 @@ struct stream {
     rc_t why;   /* why there is no pcb */
     bool ended; /* the peer's FIN came */
     bool proxied; /* a PROXY header must come first */
+    u8 header_polls; /* seconds it has been waited for */
     bool window_opened, want_room, dirty, queued, started;
     u8 pending, holds; /* EVENT_*; holds: somebody up the stack still looks at it */
     struct stream_bytes rx;

@@ -28,6 +28,7 @@
 #define DRAIN_BYTES_MAX (1u << 20)
 #define STREAM_BYTES_LEAST 2560u /* a stream, its connection and one small buffer */
 #define SPARE_MAX 64u
+#define HEADER_POLLS_MAX 10u /* of a second each: a PROXY header comes with the connection */
 
 static struct streams {
     struct stream *queued, *queued_last;
@@ -179,7 +180,10 @@ static bool header_taken(struct stream *s) {
 }
 
 static void deliver_one(struct stream *s) {
-    if (s->proxied && s->state == STREAM_OPEN && !s->why && !header_taken(s)) return;
+    if (s->proxied && s->state == STREAM_OPEN) {
+        if (s->why) stream_abort(s); /* nobody is told of it */
+        if (s->why || !header_taken(s)) return;
+    }
     u8 events = s->pending;
     s->pending = 0;
     if (s->tls && s->state == STREAM_OPEN) tls_session_input(s); /* may set or clear what waits */
@@ -300,11 +304,17 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t n) {
     return ERR_OK;
 }
 
-/* Once a second: a writer that found no memory has no acknowledgement to wait for. */
+/* Once a second: a writer that found no memory has no acknowledgement to wait for; a load balancer
+ * that does not say whose bytes follow is not waited for without end. Nobody owns its stream yet. */
 static err_t on_poll(void *arg, struct tcp_pcb *pcb) {
     struct stream *s = arg;
     (void)pcb;
-    if (s && s->state == STREAM_OPEN && s->want_room) stream_queue(s, EVENT_WRITE);
+    if (!s || s->state != STREAM_OPEN) return ERR_OK;
+    if (s->want_room) stream_queue(s, EVENT_WRITE);
+    if (s->proxied && !s->why && ++s->header_polls >= HEADER_POLLS_MAX) {
+        s->why = RC_TIMEOUT;
+        stream_queue(s, EVENT_CLOSED);
+    }
     return ERR_OK;
 }
 

@@ -4,6 +4,7 @@
  * patience, floods, goodbyes, and no memory at any moment. What RFC 9113 says case by case is in
  * tests/integration/test_h2.py. */
 #include "net/http2.c"
+#include "net/http_interim.h"
 #include "tests/test.h"
 #include "tests/unit/net_peer.h"
 #include <stdio.h>
@@ -51,6 +52,14 @@ static void handler(struct http_exchange *x, void *arg) {
     } else if (str_eq(path, S("/host"))) {
         EXPECT_STR(http_field(x->request, S("Host")), S("Box.test:81"));
         http_answer(x, 200, S("text/plain"), x->request->host);
+    } else if (str_eq(path, S("/early"))) {
+        str hints = S("Link: </a.css>; rel=preload\r\nConnection: close\r\n");
+        EXPECT_OK(http_answer_interim(x, 103, hints));
+        fiber_sleep_ms(20);
+        EXPECT_OK(http_answer_interim(x, 103, S("")));
+        EXPECT_RC(http_answer_interim(x, 101, S("")), RC_CONFLICT);
+        http_answer(x, 200, S("text/plain"), S("late\n"));
+        EXPECT_RC(http_answer_interim(x, 103, S("")), RC_CONFLICT);
     } else if (str_eq(path, S("/unread"))) {
         http_answer(x, 200, S("text/plain"), S("unread\n"));
     } else {
@@ -316,6 +325,22 @@ TEST(bodies_both_ways) {
     EXPECT_EQ(told(d)->bytes, 0);
     EXPECT(strstr(told(d)->fields, "content-length: 200000\n"));
     EXPECT(!client.goaway);
+    client_close();
+    end();
+}
+
+TEST(interim_answers_come_before_the_one_that_counts) {
+    begin();
+    client_open(65535, true);
+    s32 a = ask("/early"), b = ask("/large");
+    client_run(300);
+    EXPECT_EQ(told(a)->informed, 2);
+    EXPECT_EQ(told(a)->status, 200);
+    EXPECT_STR(str_from_c(told(a)->body), S("late\n"));
+    EXPECT(strstr(told(a)->fields, ":status: 103\nlink: </a.css>; rel=preload\n:status: 103\n"));
+    EXPECT(!strstr(told(a)->fields, "connection"));
+    EXPECT_EQ(told(b)->bytes, sizeof large);
+    EXPECT(told(a)->closed && told(a)->error == 0 && !client.goaway);
     client_close();
     end();
 }

@@ -3,6 +3,7 @@
  * http_cases.h gets its answer and its end; keep-alive, pipelining, slow and silent clients,
  * timeouts, limits, draining. */
 #include "net/http_server.c"
+#include "net/proxy_header.h"
 #include "net/stream_impl.h"
 #include "tests/test.h"
 #include "tests/unit/http_cases.h"
@@ -482,6 +483,35 @@ TEST(a_peer_that_reads_nothing) {
     c->silent = true;
     peer_run(HTTP_STALL_TIMEOUT_MS * 4);
     peer_close(c);
+    end();
+}
+
+/* Whose bytes follow must be said soon, whether the peer is silent or drips. */
+static bool everybody(const struct net_address *peer, u16 our_port) {
+    (void)peer, (void)our_port;
+    return true;
+}
+
+TEST(a_load_balancer_that_does_not_say_whose_bytes_follow) {
+    begin();
+    stream_proxies_use(everybody);
+    struct peer_conn *silent = peer_open(PORT), *drips = peer_open(PORT);
+    struct peer_conn *good = peer_ask(
+        PORT, S("PROXY TCP4 192.0.2.9 192.0.2.2 1 80\r\nGET /x HTTP/1.1\r\nHost: a\r\n\r\n"), 50);
+    EXPECT_EQ(peer_status(good), 200);
+    for (size_t i = 0; i < 8; i++) {
+        peer_write(drips, str_take(str_skip(S("PROXY TCP4 192"), i), 1));
+        peer_run(1000);
+    }
+    EXPECT(!silent->reset && !drips->reset);
+    peer_run(20000);
+    EXPECT(silent->reset && drips->reset);
+    EXPECT(!good->reset);
+    EXPECT_EQ(handled, 1);
+    stream_proxies_use(NULL);
+    peer_close(silent);
+    peer_close(drips);
+    peer_close(good);
     end();
 }
 
