@@ -8,6 +8,7 @@ import threading
 import time
 import unittest
 
+import http2_frames as h2
 from appliance import Appliance, AppliancePerClass, read_all, until
 from server import APPLIANCE_SEES, Server
 
@@ -278,6 +279,133 @@ class Passing(Gateway):
                 got += s.recv(65536)
             self.assertEqual(sorted(got), sorted(big))
         self.assertEqual(self.a.get("/healthz").status, 200)
+
+
+class OverHttp2(Gateway):
+    """The same upstreams, asked over HTTP/2."""
+
+    def client(self):
+        c = h2.Client(("127.0.0.1", self.a.https_port), timeout=60)
+        self.closing.append(c)
+        return c
+
+    def test_hints_chunks_and_trailers(self):
+        self.one(self.raw(lambda c, head: c.sendall(
+            b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nConnection: close\r\n\r\n"
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-A: b\r\n\r\n"
+            b"5\r\nhello\r\n1\r\n!\r\n0\r\nX-Trailer: t\r\n\r\n")).url)
+        c = self.client()
+        c.ask(1, h2.request("/up", "GET", ("sec-fetch-mode", "navigate")))
+        self.assertEqual(c.answer(1), (200, b"hello!"))
+        self.assertEqual(c.informed[1], [103])
+        self.assertEqual(c.headers[1]["x-a"], "b")
+        self.assertFalse({"transfer-encoding", "connection", "x-trailer"} & set(c.headers[1]))
+        c.ask(3, h2.request("/up"))
+        self.assertEqual(c.answer(3), (200, b"hello!"))
+        self.assertNotIn(3, c.informed, "hints are for browsers")
+
+    def test_large_bodies_both_ways(self):
+        size, received = 2 << 20, hashlib.sha256()
+        want = hashlib.sha256(b"".join(bytes([i]) * 65536 for i in range(size >> 16))).hexdigest()
+
+        def script(c, head):
+            body = head.partition(b"\r\n\r\n")[2]
+            left = 200000
+            while left - len(body) > 0:
+                received.update(body)
+                left -= len(body)
+                body = c.recv(65536)
+            received.update(body)
+            c.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n".encode())
+            for i in range(size >> 16):
+                c.sendall(bytes([i]) * 65536)
+
+        self.one(self.raw(script).url)
+        c, sent, window = self.client(), hashlib.sha256(), 65535
+        c.ask(1, h2.request("/up", "POST", ("content-length", "200000")), h2.END_HEADERS)
+        left = 200000
+        while left:
+            n = min(left, 16384, window, c.window)
+            if n:
+                piece = bytes([left & 255]) * n
+                sent.update(piece)
+                left, window, c.window = left - n, window - n, c.window - n
+                c.send(h2.frame(h2.DATA, 0 if left else h2.END_STREAM, 1, piece))
+                continue
+            f = c.wait(lambda f: f[0] in (h2.WINDOW_UPDATE, h2.RST_STREAM, h2.GOAWAY, h2.HEADERS))
+            self.assertEqual(f[0], h2.WINDOW_UPDATE, f)
+            if f[2]:
+                window += int.from_bytes(f[3], "big")
+        status, body = c.answer(1)
+        self.assertEqual((status, hashlib.sha256(body).hexdigest()), (200, want))
+        self.assertEqual(received.digest(), sent.digest())
+
+    def test_what_breaks_off_ends_its_stream_alone(self):
+        def script(c, head):
+            if b"/up/cut" in head:
+                c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 5000)
+            elif b"/up/bad" in head:
+                c.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n")
+            elif b"/up/dead" not in head:
+                c.sendall(answer())
+
+        self.one(self.raw(script).url)
+        c = self.client()
+        c.ask(1, h2.request("/up/cut"))
+        self.assertEqual(c.outcome(1, 30), ("stream", h2.INTERNAL))
+        c.ask(3, h2.request("/up/bad"))
+        self.assertEqual(c.outcome(3, 30), ("stream", h2.INTERNAL))
+        c.ask(5, h2.request("/up/dead"))
+        self.assertEqual(c.outcome(5, 30), ("answer", 502))
+        c.ask(7, h2.request("/up/fine"))
+        self.assertEqual(c.answer(7), (200, b"fine"))
+
+    def test_a_stream_that_is_reset_lets_its_upstream_go(self):
+        gone = threading.Event()
+
+        def script(c, head):
+            if b"/up/long" not in head:
+                c.sendall(answer())
+                return
+            c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2000000000\r\n\r\n")
+            try:
+                while True:
+                    c.sendall(b"x" * 65536)
+            except OSError:
+                gone.set()
+
+        self.one(self.raw(script).url)
+        c = self.client()
+        c.ask(1, h2.request("/up/long"))
+        c.wait(lambda f: f[0] == h2.DATA)
+        c.send(h2.frame(h2.RST_STREAM, 0, 1, h2.CANCEL.to_bytes(4, "big")))
+        self.assertTrue(gone.wait(60), "its upstream is let go")
+        # What had come of it has used up the connection's window: open again for the next.
+        c.send(h2.frame(h2.WINDOW_UPDATE, 0, 0, (1 << 20).to_bytes(4, "big")))
+        c.ask(3, h2.request("/up/fine"))
+        self.assertEqual(c.answer(3), (200, b"fine"))
+
+    def test_a_shut_window_stops_the_upstream_and_nobody_else(self):
+        sent = [0]
+
+        def script(c, head):
+            if b"/up/long" not in head:
+                c.sendall(answer())
+                return
+            c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 200000000\r\n\r\n")
+            while sent[0] < 200000000:
+                sent[0] += c.send(b"x" * 65536)
+
+        self.one(self.raw(script).url)
+        c = self.client()
+        c.send(h2.frame(h2.WINDOW_UPDATE, 0, 0, (1 << 24).to_bytes(4, "big")))
+        c.ask(1, h2.request("/up/long"))
+        until(lambda: (c.read_frame(), len(c.body.get(1, b"")) == 65535)[1], 60, step=0, why="a full window")
+        for stream in range(3, 23, 2):
+            c.ask(stream, h2.request("/up/fine"))
+            self.assertEqual(c.answer(stream), (200, b"fine"))
+        self.assertEqual(len(c.body[1]), 65535, "not a byte beyond its window")
+        self.assertLess(sent[0], 30000000)
 
 
 class Failing(Gateway):
