@@ -15,6 +15,7 @@
 
 enum { TRIM_EVERY = 64 };
 static struct wait_queue listening;
+static u64 told; /* how often there was something to look at */
 
 rc_t changes_make_table(struct db_txn *t) {
     return db_run(t, "CREATE TABLE IF NOT EXISTS data_change(seq INTEGER PRIMARY KEY AUTOINCREMENT,"
@@ -74,7 +75,11 @@ rc_t changes_range(struct db_txn *t, s64 *oldest, s64 *newest) {
 }
 
 void changes_tell(void) {
+    told++;
     wait_queue_wake_all(&listening);
+}
+u64 changes_told(void) {
+    return told;
 }
 
 rc_t changes_wait(u64 ms) {

@@ -178,7 +178,7 @@ static const struct module_schema data_schemas[] = {
      ",\"unique\":" BOOL ",\"index\":" BOOL ",\"search\":" BOOL ",\"min\":" NUMBER
      ",\"max\":" NUMBER ",\"pattern\":" TEXT ",\"values\":" LIST(
          TEXT) ",\"collection\":" TEXT ",\"on_delete\":{\"type\":\"string\",\"enum\":[\"restrict\","
-                                       "\"cascade\",\"set_null\"]},"
+               "\"cascade\",\"set_null\"]},"
                "\"default\":{}}}"},
     {"CollectionDefinition",
      "{\"type\":\"object\",\"required\":[\"name\"],\"additionalProperties\":false,\"properties\":{"

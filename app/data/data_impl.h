@@ -218,6 +218,7 @@ rc_t changes_add(struct db_txn *t, const struct collection *c, enum change kind,
                  const struct record *r);
 rc_t changes_range(struct db_txn *t, s64 *oldest, s64 *newest); /* numbers; 0: none */
 void changes_tell(void); /* after a commit: wakes those who listen */
+u64 changes_told(void); /* another number: there may be something new */
 rc_t changes_wait(u64 ms);
 u32 changes_subscribers(void);
 

@@ -278,9 +278,13 @@ static rc_t round_of(struct stream_state *s) {
 
 static void run(struct stream_state *s, struct http_exchange *x) {
     u64 end_ns = platform_clock_ns() + STREAM_S * NS_PER_S, said_ns = platform_clock_ns();
+    u64 looked = changes_told() - 1;
     rc_t rc = RC_OK;
     while (!rc && !s->gone && !http_leaving(x) && platform_clock_ns() < end_ns) {
-        rc = round_of(s);
+        bool look = looked != changes_told() || s->behind;
+        looked = changes_told();
+        buf_clear(&s->out);
+        if (look) rc = round_of(s);
         u64 now = platform_clock_ns();
         bool silent = now - said_ns >= STILL_HERE_S * NS_PER_S;
         if (!rc && s->out.len)
@@ -288,7 +292,8 @@ static void run(struct stream_state *s, struct http_exchange *x) {
         else if (!rc && silent)
             rc = http_answer_write(x, S(": still here\n\n"));
         if (s->out.len || silent) said_ns = now;
-        if (!rc && !s->behind && !s->gone && changes_wait(TICK_MS) == RC_LIMIT) rc = RC_LIMIT;
+        bool nothing = looked == changes_told() && !s->behind && !s->gone;
+        if (!rc && nothing && changes_wait(TICK_MS) == RC_LIMIT) rc = RC_LIMIT;
     }
 }
 

@@ -356,7 +356,14 @@ void data_list_get(struct request *rq) {
     if (!listing_understand(l)) rc = RC_PASS;
     if (!rc) rc = listing_run(l, t, &w, &why);
     db_read_end(t);
-    if (!rc) {
+    bool large = w.out.failed || (rc == RC_NO_MEMORY && !rq->arena->starved);
+    if (large) {
+        json_close(&w);
+        reply_problem(rq, 400, "page_too_large",
+                      "These records are more than %d bytes: ask for fewer (limit) or for some of "
+                      "their members (fields).",
+                      DATA_ANSWER_MAX);
+    } else if (!rc) {
         put_paging(l, &w);
         json_object_end(&w);
         reply_json(rq, 200, &w);

@@ -141,6 +141,15 @@ class Data(AppliancePerClass):
                             ("filter=" + "votes%3D1||" * 60 + "votes%3D1", "filter_too_long")):
             self.assertEqual(self.list("bills", "?" + query, expect=400)["code"], code, query)
 
+    def test_a_page_too_large_says_so(self):
+        self.define(name="long", fields=[{"name": "text", "type": "text"}])
+        for _ in range(17):
+            self.make("long", {"text": "x" * 250000})
+        self.assertEqual(self.list("long", expect=400)["code"], "page_too_large")
+        self.assertEqual(len(self.list("long", "?limit=5")["items"]), 5)
+        self.assertEqual(len(self.list("long", "?fields=id")["items"]), 17)
+        self.refused("long", {"text": "x" * 262145}, "text", "field_range")
+
     def test_relations_expand_and_what_a_delete_takes_along(self):
         self.define(name="people", fields=[{"name": "name", "type": "text"}])
         self.define(name="acts", fields=[
