@@ -132,7 +132,7 @@ static rc_t places_read(const struct provider *p, const cJSON *root, struct kept
 
 /* RC_OK: *out holds places not older than KEPT_S, or than STALE_S when nobody answers. */
 static rc_t places_get(const struct provider *p, struct kept *out, struct diag *why) {
-    struct kept *k = kept_of(p), made = {0};
+    struct kept *k = kept_of(p), *made;
     struct arena a;
     cJSON *root;
     str text, slash = S("/");
@@ -142,20 +142,22 @@ static rc_t places_get(const struct provider *p, struct kept *out, struct diag *
     arena_open(&a, NULL, 0, ARENA_MAX);
     if (str_ends(p->issuer, slash)) slash = S("");
     str url = arena_join(&a, p->issuer, slash, S(".well-known/openid-configuration"));
-    rc_t rc = url.ptr ? get_json(&a, p, url, S(""), &root, &text, why) : RC_NO_MEMORY;
-    if (rc == RC_OK) rc = places_read(p, root, &made, why);
+    made = arena_zero(&a, sizeof *made);
+    rc_t rc = url.ptr && made ? get_json(&a, p, url, S(""), &root, &text, why) : RC_NO_MEMORY;
+    if (rc == RC_OK) rc = places_read(p, root, made, why);
+    if (rc == RC_OK && (k = kept_of(p))) { /* others may have needed the room */
+        if (strcmp(k->jwks, made->jwks) != 0) k->keys_ns = 0;
+        memcpy(k->authorization, made->authorization, sizeof k->authorization);
+        memcpy(k->token, made->token, sizeof k->token);
+        memcpy(k->userinfo, made->userinfo, sizeof k->userinfo);
+        memcpy(k->jwks, made->jwks, sizeof k->jwks);
+        k->says_issuer = made->says_issuer;
+        k->places_ns = platform_clock_ns();
+        *out = *k;
+    }
     arena_close(&a);
     if (rc) return fresh(out->places_ns, STALE_S) ? RC_OK : rc;
-    if (!(k = kept_of(p))) return RC_NO_MEMORY; /* others may have needed the room */
-    if (strcmp(k->jwks, made.jwks) != 0) k->keys_ns = 0;
-    memcpy(k->authorization, made.authorization, sizeof made.authorization);
-    memcpy(k->token, made.token, sizeof made.token);
-    memcpy(k->userinfo, made.userinfo, sizeof made.userinfo);
-    memcpy(k->jwks, made.jwks, sizeof made.jwks);
-    k->says_issuer = made.says_issuer;
-    k->places_ns = platform_clock_ns();
-    *out = *k;
-    return RC_OK;
+    return k ? RC_OK : RC_NO_MEMORY;
 }
 
 rc_t sso_discover(struct arena *a, const struct provider *p, struct sso_places *out,
