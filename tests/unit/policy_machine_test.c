@@ -476,6 +476,40 @@ TEST(machine_bounds_paths_and_patterns) {
     buf_close(&text);
 }
 
+static void keep_told(void *arg, const struct policy_error *e) {
+    buf_clear(arg);
+    EXPECT_RC(buf_add(arg, e->message), RC_OK);
+}
+
+/* Whether anybody reads why a call failed changes from question to question. */
+TEST(machine_words_of_a_failed_call) {
+    struct world w;
+    struct buf words;
+    buf_open(&words, KIB(1));
+    world_open(&w, "package t\nends if endswith(input.n, \"y\")\n"
+                   "web := http.send({\"method\": \"get\", \"url\": \"http://x/\", "
+                   "\"raise_error\": false}).error.message\n"
+                   "whole := internal.template_string([{1, 2}])");
+    w.ask.input = json(&w, "{\"n\": 1, \"xs\": [1, 2]}");
+    for (u32 i = 0; i < 3; i++) {
+        w.ask.strict_errors = false, w.ask.builtin_error = NULL;
+        EXPECT_STR(answer(&w, "data.t.ends = x"), S(""));
+        EXPECT_STR(answer(&w, "data.t.whole = x"),
+                   S("internal.template_string: "
+                     "template-strings must not produce multiple outputs"));
+        EXPECT_STR(answer(&w, "data.t.web = x"),
+                   S("{\"x\": \"Get \\\"http://x/\\\": this evaluation may not send requests\"}"));
+        w.ask.builtin_error = keep_told, w.ask.arg = &words;
+        EXPECT_STR(answer(&w, "data.t.ends = x"), S(""));
+        EXPECT_STR(buf_str(&words), S("endswith: operand 1 must be string but got number"));
+        w.ask.builtin_error = NULL, w.ask.strict_errors = true;
+        EXPECT_STR(answer(&w, "data.t.ends = x"),
+                   S("endswith: operand 1 must be string but got number"));
+    }
+    world_close(&w);
+    buf_close(&words);
+}
+
 TEST(machine_strict_errors) {
     struct world w;
     world_open(&w, "package t\np := x if { x := 1 / input.n }\ndefault q := 3\nq := p");

@@ -36,10 +36,11 @@ static value fail(struct builtin_call *c, enum policy_code code, const char *pre
                   const char *fmt, va_list list) PRINTF_LIKE(4, 0);
 static value fail(struct builtin_call *c, enum policy_code code, const char *prefix,
                   const char *fmt, va_list list) {
-    int used = snprintf(c->message, sizeof(c->message), "%s", prefix);
-    vsnprintf(c->message + used, sizeof(c->message) - (size_t)used, fmt, list);
     c->failed = true;
     c->code = code;
+    if (c->quiet) return UNDEFINED;
+    int used = snprintf(c->message, sizeof(c->message), "%s", prefix);
+    vsnprintf(c->message + used, sizeof(c->message) - (size_t)used, fmt, list);
     return UNDEFINED;
 }
 
@@ -52,9 +53,9 @@ value builtin_fail(struct builtin_call *c, const char *fmt, ...) {
 }
 
 value builtin_fail_operand_because(struct builtin_call *c, u32 position, const char *fmt, ...) {
-    char prefix[32];
+    char prefix[32] = "";
     va_list list;
-    snprintf(prefix, sizeof(prefix), "operand %u ", position);
+    if (!c->quiet) snprintf(prefix, sizeof(prefix), "operand %u ", position);
     va_start(list, fmt);
     value v = fail(c, EVAL_TYPE_ERROR, prefix, fmt, list);
     va_end(list);

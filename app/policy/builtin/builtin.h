@@ -37,6 +37,8 @@ struct builtin_call {
     const struct ast_location *at; /* of the call; may be NULL */
     bool failed;
     bool halt;                     /* the error ends the evaluation in any mode */
+    bool quiet;                    /* nobody will read the message: it is not written. Whoever sets
+                                      `halt`, or reads it, clears this before it fails */
     enum policy_code code;         /* EVAL_BUILTIN_ERROR or EVAL_TYPE_ERROR */
     char message[512];             /* without the name in front: the machine adds "name: " */
 };

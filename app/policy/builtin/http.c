@@ -398,6 +398,7 @@ value builtin_http_send(struct builtin_call *c, const value *args) {
     if (!builtin_take_kind(c, args, 0, VALUE_OBJECT) ||
         !take_flag(c, args[0], "raise_error", &s.raise))
         return UNDEFINED;
+    c->quiet &= s.raise; /* else the message is part of the answer */
     if (take_request(c, args[0], &s) && check_host(c, &s) && !c->heap->exhausted) {
         network = true;
         answer = send_it(c, &s);

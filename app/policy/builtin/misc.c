@@ -38,6 +38,7 @@ value builtin_internal_test_case(struct builtin_call *c, const value *args) {
 
 static bool add_operand(struct builtin_call *c, struct buf *to, value v, u32 pick) {
     if (v.kind == VALUE_ARRAY || v.kind == VALUE_OBJECT) {
+        c->quiet = false;
         builtin_fail(c, "illegal argument type: %s", value_kind_name(v.kind));
         c->code = EVAL_INTERNAL_ERROR;
         c->halt = true;
@@ -90,6 +91,7 @@ value builtin_template_string(struct builtin_call *c, const value *args) {
         value v = value_item(args[0], i);
         good = builtin_tick(c, 1);
         if (good && v.kind == VALUE_SET && value_count(v) > 1) {
+            c->quiet = false;
             builtin_fail(c, "template-strings must not produce multiple outputs");
             c->code = EVAL_CONFLICT_ERROR;
             c->halt = true;

@@ -112,6 +112,7 @@ static value call_builtin(struct evaluation *e, u32 number, const value *argumen
     }
     struct builtin_call *c = &e->call;
     c->heap = &e->heap, c->evaluation = e, c->self = b, c->at = at;
+    c->quiet = !e->ask->strict_errors && !e->ask->builtin_error;
     c->failed = c->halt = false, c->code = EVAL_BUILTIN_ERROR, c->message[0] = 0;
     value v = b->fn(c, arguments);
     if (UNLIKELY(c->failed)) {
