@@ -39,7 +39,7 @@ static struct mark *mark_at(struct change *x, struct trie *t, const struct ast_t
     return n->thing = m;
 }
 
-static void mark_changed(struct change *x, struct trie *t, const struct ast_term *ref, u32 len) {
+void mark_changed(struct change *x, struct trie *t, const struct ast_term *ref, u32 len) {
     struct mark *m = mark_at(x, t, ref, len);
     if (m) m->changed = true;
 }
@@ -130,7 +130,7 @@ static bool names_within(const struct trie_node *a, const struct trie *t,
     return true;
 }
 
-static bool same_names(struct change *x, const struct ast_term *package) {
+bool same_names(struct change *x, const struct ast_term *package) {
     struct compiler *c = x->c;
     struct heap_mark mark = heap_mark(&c->scratch);
     struct trie now, old;
@@ -244,6 +244,7 @@ static void compare_module(struct change *x, const struct ast_module *m) {
 /* Rules by number, as their modules stand. */
 static void number_rules(struct compiler *c) {
     c->rule_count = 0;
+    c->numbering = ++*c->numbering_now;
     EACH_MODULE(c, m)
     for (u32 i = 0; i < m->rule_count; i++)
         for (struct ast_rule *r = m->rules[i]; r; r = r->otherwise) {
@@ -261,17 +262,19 @@ static void number_rules(struct compiler *c) {
     c->rules_first = c->rule_count;
 }
 
+bool module_asks(struct change *x, const struct ast_module *m) {
+    for (u32 i = 0; i < m->rule_count; i++)
+        for (const struct ast_rule *r = m->rules[i]; r; r = r->otherwise)
+            if (rule_touches(x, &x->kinds, r, is_changed)) return true;
+    return false;
+}
+
 /* Kept modules with a rule that asks for a path of another kind. */
 static bool renew_by_kind(struct change *x) {
     struct compiled *now = x->c->out;
     bool any = false;
     for (u32 k = 0; k < now->module_count && x->kinds.count && !gives_up(x); k++) {
-        struct ast_module *m = now->modules[k];
-        bool asks = false;
-        for (u32 i = 0; i < m->rule_count && !x->fresh[k] && !asks; i++)
-            for (const struct ast_rule *r = m->rules[i]; r && !asks; r = r->otherwise)
-                asks = rule_touches(x, &x->kinds, r, is_changed);
-        if (!asks) continue;
+        if (x->fresh[k] || !module_asks(x, now->modules[k])) continue;
         renew(x, k);
         if (!gives_up(x)) look_at_module(x->c, now->modules[k]);
         any = true;
@@ -413,6 +416,7 @@ void refuse_deprecated(struct change *x) {
 /* What depends on options alone, and made variables that go on counting. */
 static void take_over(struct compiler *c, const struct compiler *from) {
     c->allowed = from->allowed;
+    c->numbering = from->numbering, c->numbering_now = from->numbering_now;
     c->features_limited = from->features_limited, c->features = from->features;
     c->builtin_slots = from->builtin_slots;
     u32 count = builtins_count; /* a list of its own: what it adds may come to nothing */
@@ -429,12 +433,24 @@ static bool may_change(const struct compiled *from) {
     const struct compile_options *o = &from->options;
     const struct compiler *c = from->inner;
     return !o->unsafe_builtins && !value_defined(o->schemas) && !value_defined(o->capabilities) &&
-           !c->any_schemas && !c->locals.taken.count && !o->rewrite_tests;
+           !c->any_schemas && !c->locals.taken.count && !o->rewrite_tests &&
+           c->numbering == *c->numbering_now; /* else one made from it has changed its rules */
 }
 
-/* One of the two ways, with a compiler of its own. */
+/* What came to nothing leaves the rules of the program before as they were. */
+static void number_again(const struct compiler *before) {
+    *before->numbering_now = before->numbering;
+    for (u32 i = 0; i < before->rule_count; i++) {
+        notes_of(before->rules[i])->number = i;
+        notes_of(before->rules[i])->typed = true;
+    }
+}
+
+enum way { REPLACE, EXTEND, ALL };
+
+/* One of the ways, with a compiler of its own. */
 static bool try_change(struct change *x, struct heap *own, const struct compile_options *o,
-                       struct policy_errors *errors, struct ast_module **modules, bool replace) {
+                       struct policy_errors *errors, struct ast_module **modules, enum way way) {
     const struct compile_change *asked = x->asked;
     struct compiler *c = compiler_open(asked->heap, own, o, errors);
     struct compiled *program = c ? compiled_open(c, modules, asked->count) : NULL;
@@ -451,16 +467,17 @@ static bool try_change(struct change *x, struct heap *own, const struct compile_
     }
     if (!x->failed) {
         compare_modules(x);
-        if (!replace) {
+        done = way == REPLACE ? replace_modules(x) : way == EXTEND ? extend_modules(x) : true;
+        if (way == ALL) {
             trie_reserve(c->paths, x->before->paths->count);
             trie_reserve(c->types->tree, x->before->types->tree->count);
             run_passes(x);
         }
-        done = replace ? replace_modules(x) : true;
     }
     bool good = !x->failed && !gives_up(x) && !c->any_schemas && !c->locals.taken.count;
     x->failed = !good;
     for (struct undo *u = good ? NULL : x->undo; u; u = u->next) u->notes->type = u->type;
+    if (!good && c && c->numbering != x->before->numbering) number_again(x->before);
     if (c) compiler_close(c);
     return done && good;
 }
@@ -484,10 +501,14 @@ rc_t compile_change(const struct compile_change *asked, const struct compile_opt
     heap_open(&scrap, KIB(256));
     policy_errors_open(&errors, &scrap, 1);
     struct ast_module **modules = heap_alloc(asked->own, (asked->count + 1) * sizeof *modules);
-    bool done = modules && try_change(&x, asked->own, o, &errors, asked->modules, true);
+    bool done = modules && try_change(&x, asked->own, o, &errors, asked->modules, REPLACE);
+    struct heap_mark mark = heap_mark(asked->shared);
     *replaced = done;
-    if (!done && modules && !x.failed && parse_fresh(&x, modules))
-        done = try_change(&x, asked->shared, o, &errors, modules, false);
+    for (enum way way = EXTEND; way <= ALL && !done && modules && !x.failed; way++) {
+        heap_release(asked->shared, mark); /* what the way before made in it */
+        if (!parse_fresh(&x, modules)) break;
+        done = try_change(&x, asked->shared, o, &errors, modules, way);
+    }
     heap_close(&scrap);
     if (!done) return RC_PASS;
     *out = x.c->out;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* change_impl.h — what the two ways to make a program from the one before share: change.c, which
- * follows any change, and replace.c, for the change that leaves all paths as they were. */
+/* change_impl.h — what the ways to make a program from the one before share: change.c, which
+ * follows any change; replace.c, for the change that leaves all paths as they were; extend.c, for
+ * paths that nobody asks for. */
 #pragma once
 #include "app/policy/compile/check_impl.h"
 
@@ -45,6 +46,17 @@ static inline bool gives_up(const struct change *x) {
 void compare_place(struct change *x, const struct ast_term *full, u32 len);
 void refuse_deprecated(struct change *x); /* in the modules that are fresh */
 
+void mark_changed(struct change *x, struct trie *t, const struct ast_term *ref, u32 len);
+bool same_names(struct change *x, const struct ast_term *package); /* in it as before */
+/* Does a rule of it ask for a path that is marked in x->kinds? */
+bool module_asks(struct change *x, const struct ast_module *m);
+bool speaks_of_others(const struct ast_module *m); /* its annotations are not all of rules */
+bool first_stays(const struct change *x);
+void finish_module(struct compiler *c, struct ast_module *m);
+
 /* The modules that changed take the places of those before, and no other rule is looked at. False,
  * unless gives_up(): something else is touched; the rules of the fresh modules may be rewritten. */
 bool replace_modules(struct change *x);
+
+/* The same where paths come or go and nobody who is kept asks for them. False: as above. */
+bool extend_modules(struct change *x);

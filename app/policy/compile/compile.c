@@ -327,6 +327,7 @@ rc_t compile_modules(struct heap *h, struct ast_module **modules, u32 count,
     struct compiler *c = compiler_open(h, h, o, errors);
     struct compiled *program = c ? compiled_open(c, modules, count) : NULL;
     if (!program) return RC_NO_MEMORY;
+    c->numbering_now = compile_alloc(c, sizeof *c->numbering_now);
     read_capabilities(c);
     type_env_open(c);
     run_passes(c);

@@ -51,6 +51,12 @@ struct trie_node *trie_make_str(struct trie *t, struct trie_node *n, str key);
 /* By a term of a ref: a variable at its head counts as its name. NULL: not a scalar, or absent. */
 struct trie_node *trie_child_term(const struct trie *t, const struct trie_node *n,
                                   const struct ast_term *key);
+/* The same nodes with the same numbers and things, in `to`'s heap; `to` is empty. `keys`: theirs
+ * are copied as well, as the first node's is always; else they lie with rules, and stay. What is
+ * answered lies in `scratch`: the new nodes by number. NULL: no memory. */
+struct trie_node **trie_copy(struct trie *to, const struct trie *from, bool keys,
+                             struct heap *scratch);
+void trie_remove(struct trie *t, struct trie_node *n); /* a leaf; its number stays free */
 
 /* A node of the tree of rules while it grows. */
 struct place {
@@ -137,6 +143,8 @@ struct compiler {
     struct ast_rule **rules; /* all, else-rules behind their first; by notes->number */
     u32 rule_count, rule_room;
     u32 rules_first; /* how many they were when they were last numbered; 0: never since */
+    u32 numbering, *numbering_now; /* which one this list is of, and which one the rules have: they
+                                      are of all programs of a line, and changed for the last */
     struct trie *exports;     /* per package: the names of its rules; empty when made by change.c,
                                  then they are gathered when a package's are needed */
     bool exports_by_need;
@@ -387,6 +395,7 @@ bool same_package(const struct ast_term *a, const struct ast_term *b);
 void export_package(struct compiler *c, const struct compiled *of, const struct ast_term *package,
                     struct trie *to);
 void note_rule(struct compiler *c, struct ast_rule *r); /* its number and features */
+void plant_module(struct compiler *c, struct ast_module *m);
 void plant_rules(struct compiler *c);
 void finish_tree(struct compiler *c);
 struct place *place_of(const struct compiler *c, const struct ast_term *ref, u32 len);

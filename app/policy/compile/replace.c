@@ -47,7 +47,7 @@ struct replacing {
 /* ---- May it be done so? --------------------------------------------------------------------- */
 
 /* What is said of documents and packages is known to rules of other modules. */
-static bool speaks_of_others(const struct ast_module *m) {
+bool speaks_of_others(const struct ast_module *m) {
     for (u32 i = 0; i < m->annotation_count; i++)
         if (m->annotations[i]->scope != SCOPE_RULE) return true;
     return false;
@@ -55,7 +55,7 @@ static bool speaks_of_others(const struct ast_module *m) {
 
 /* The rule that is typed first sees another world than all others (rule_notes.typed_first): that it
  * is the same one is sure when it comes before all that changed. */
-static bool first_stays(const struct change *x) {
+bool first_stays(const struct change *x) {
     const struct compiled *now = x->c->out;
     for (u32 k = 0; k < now->module_count; k++) {
         const struct ast_module *m = now->modules[k];
@@ -328,7 +328,7 @@ static bool same_types(struct replacing *r) {
 
 /* ---- All of it ------------------------------------------------------------------------------- */
 
-static void finish_module(struct compiler *c, struct ast_module *m) {
+void finish_module(struct compiler *c, struct ast_module *m) {
     for (u32 i = 0; i < m->rule_count && !compile_stopped(c); i++)
         for (struct ast_rule *r = m->rules[i]; r; r = r->otherwise) {
             struct ast_term *full = rule_full_ref(c, r);

@@ -183,25 +183,27 @@ static struct trie_node *child_made(struct compiler *c, struct trie_node *n,
                                 : trie_make(c->paths, n, key->scalar);
 }
 
-void plant_rules(struct compiler *c) {
-    EACH_MODULE(c, m) {
-        struct trie_node *package = path_in(c->paths, m->package, m->package->count);
-        struct place *home = place_at(c, package);
-        if (!home) return;
-        add_module(c, home, m);
-        for (u32 i = 0; i < m->rule_count && !compile_stopped(c); i++) {
-            struct ast_rule *r = m->rules[i];
-            struct trie_node *n = package;
-            bool whole = rule_is_finished(r);
-            u32 k = whole ? m->package->count : 0;
-            u32 len = whole ? notes_of(r)->ground : ref_ground_len(r->head->ref);
-            for (; k < len && n; k++) n = child_made(c, n, r->head->ref->terms[k]);
-            struct place *p = place_at(c, n);
-            if (!p) return;
-            add_rule(c, p, r, len);
-            for (struct ast_rule *e = r; e; e = e->otherwise) notes_of(e)->place = p;
-        }
+void plant_module(struct compiler *c, struct ast_module *m) {
+    struct trie_node *package = path_in(c->paths, m->package, m->package->count);
+    struct place *home = place_at(c, package);
+    if (!home) return;
+    add_module(c, home, m);
+    for (u32 i = 0; i < m->rule_count && !compile_stopped(c); i++) {
+        struct ast_rule *r = m->rules[i];
+        struct trie_node *n = package;
+        bool whole = rule_is_finished(r);
+        u32 k = whole ? m->package->count : 0;
+        u32 len = whole ? notes_of(r)->ground : ref_ground_len(r->head->ref);
+        for (; k < len && n; k++) n = child_made(c, n, r->head->ref->terms[k]);
+        struct place *p = place_at(c, n);
+        if (!p) return;
+        add_rule(c, p, r, len);
+        for (struct ast_rule *e = r; e; e = e->otherwise) notes_of(e)->place = p;
     }
+}
+
+void plant_rules(struct compiler *c) {
+    EACH_MODULE(c, m) plant_module(c, m);
     struct trie_node *data = trie_make_str(c->paths, &c->paths->root, S("data"));
     c->data = place_at(c, data);
     struct trie_node *system = data ? trie_child_str(c->paths, data, S("system")) : NULL;

@@ -98,3 +98,77 @@ struct trie_node *trie_make_str(struct trie *t, struct trie_node *n, str key) {
     struct trie_node *child = trie_child_str(t, n, key);
     return child ? child : insert(t, n, value_string(t->heap, key));
 }
+
+/* ---- Copies and removal ---------------------------------------------------------------------- */
+
+static struct trie_node *copied(const struct trie_node *n, struct trie_node **by_number,
+                                struct trie *to) {
+    return !n ? NULL : n->parent ? by_number[n->number] : &to->root;
+}
+
+static void relate(struct trie_node *n, struct trie_node **by_number, struct trie *to) {
+    n->parent = copied(n->parent, by_number, to);
+    n->first = copied(n->first, by_number, to);
+    n->last = copied(n->last, by_number, to);
+    n->next = copied(n->next, by_number, to);
+}
+
+struct trie_node **trie_copy(struct trie *to, const struct trie *from, bool keys,
+                             struct heap *scratch) {
+    u32 count = from->count + 1, slots = from->slots ? from->mask + 1 : 0;
+    struct trie_node **by_number = heap_alloc(scratch, count * sizeof *by_number);
+    struct trie_node *nodes = heap_alloc(to->heap, count * sizeof *nodes);
+    struct trie_node **table = heap_alloc(to->heap, (slots + 1) * sizeof *table);
+    if (!by_number || !nodes || !table) return NULL;
+    memset(by_number, 0, count * sizeof(struct trie_node *));
+    memset(table, 0, (slots + 1) * sizeof *table);
+    for (u32 i = 0; i < slots; i++) {
+        const struct trie_node *n = from->slots[i];
+        if (!n) continue;
+        *nodes = *n;
+        if (keys || !n->parent->parent) nodes->key = value_copy(to->heap, n->key);
+        by_number[n->number] = nodes++;
+    }
+    to->root = from->root;
+    relate(&to->root, by_number, to);
+    for (u32 i = 0; i < from->count; i++)
+        if (by_number[i]) relate(by_number[i], by_number, to);
+    for (u32 i = 0; i < from->count; i++) {
+        if (!by_number[i]) continue;
+        u32 at = hash_key(by_number[i]->parent, by_number[i]->key) & from->mask;
+        while (table[at]) at = (at + 1) & from->mask;
+        table[at] = by_number[i];
+    }
+    to->slots = slots ? table : NULL;
+    to->mask = from->mask, to->count = from->count;
+    return by_number;
+}
+
+/* Those behind it that lie here only because it did move up. */
+static void free_slot(struct trie *t, u32 i) {
+    t->slots[i] = NULL;
+    for (u32 j = (i + 1) & t->mask; t->slots[j]; j = (j + 1) & t->mask) {
+        u32 home = hash_key(t->slots[j]->parent, t->slots[j]->key) & t->mask;
+        if (((j - home) & t->mask) < ((j - i) & t->mask)) continue;
+        t->slots[i] = t->slots[j];
+        t->slots[j] = NULL;
+        i = j;
+    }
+}
+
+void trie_remove(struct trie *t, struct trie_node *n) {
+    struct trie_node *up = n->parent, *before = NULL;
+    CHECK(up && !n->first);
+    u32 at = hash_key(up, n->key) & t->mask;
+    while (t->slots[at] != n) at = (at + 1) & t->mask;
+    free_slot(t, at);
+    up->key_kinds = 0;
+    for (struct trie_node *k = up->first; k; k = k->next) {
+        if (k->next == n) before = k;
+        if (k != n) up->key_kinds |= (u8)(1u << k->key.kind);
+    }
+    if (before) before->next = n->next;
+    else up->first = n->next;
+    if (up->last == n) up->last = before;
+    up->child_count--;
+}
