@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const u8 *bytes, size_t n) {
         CHECK(!errors.count);
         ast_module_write(&text, m);
         struct ast_body *body;
-        struct compiled_query q;
+        struct compiled_query q = {0};
         if (!parse_body(&h, S("x := data.a[i]; y = [z | z = x[_]]; not x.y"), &parse, &body,
                         &errors) &&
             !compile_query(&h, program, body, NULL, NULL, 0, &q, &errors))

@@ -160,7 +160,7 @@ TEST(callees_come_first) {
 
 static str query(struct compile_case *t, const char *text, rc_t want) {
     struct ast_body *body;
-    struct compiled_query q;
+    struct compiled_query q = {0};
     buf_clear(&t->text);
     t->errors.count = 0;
     EXPECT_OK(parse_body(&t->heap, str_from_c(text), &t->parse, &body, &t->errors));
