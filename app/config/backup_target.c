@@ -58,6 +58,7 @@ rc_t backup_target_parse(struct arena *a, str json, struct backup_target *out, s
                    {"ca_cert", &out->ca_cert}};
     cJSON *root;
     *out = (struct backup_target){.region = S("us-east-1")};
+    if (!json.len) return RC_OK;
     rc_t rc = json_parse(a, json, &root, why);
     if (rc) return rc;
     if (!cJSON_IsObject(root)) {

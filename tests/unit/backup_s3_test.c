@@ -85,6 +85,7 @@ TEST(settings_are_read_strictly) {
         EXPECT(!check_backup_target(str_from_c(wrong[i]), &why));
         EXPECT(why.text[0]);
     }
+    EXPECT(check_backup_target(S(""), &(struct diag){0}));
     EXPECT(check_backup_target(S("{}"), &(struct diag){0}));
     EXPECT(check_backup_target(S("{\"url\":\"https://h:9000/\",\"bucket\":\"bbb\",\"access_key\":"
                                  "\"a\",\"secret_key\":\"s\"}"),
