@@ -305,7 +305,7 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t n) {
 }
 
 /* Once a second: a writer that found no memory has no acknowledgement to wait for; a load balancer
- * that does not say whose bytes follow is not waited for without end. Nobody owns its stream yet. */
+ * that does not say whose bytes follow is not waited for for ever. Nobody owns its stream yet. */
 static err_t on_poll(void *arg, struct tcp_pcb *pcb) {
     struct stream *s = arg;
     (void)pcb;
