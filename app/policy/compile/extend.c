@@ -14,9 +14,9 @@
  *
  * It may be done when no rule that is kept asks for a path that came, went, or is of another kind
  * or type; when no kept rule stands at such a path, nor over it with variables in its head; and
- * when the names in the packages of kept modules stay. Else extend_modules() says so, and change.c does
- * all of it. Copying costs some instructions for each path; a look at what kept rules ask for, some
- * for each of their refs. */
+ * when the names in the packages of kept modules stay. Else extend_modules() says so, and change.c
+ * does all of it. Copying costs some instructions for each path; a look at what kept rules ask for,
+ * some for each of their refs. */
 #include "app/policy/compile/change_impl.h"
 
 enum { RULES_SPARE = 256, PATHS_SPARE = 1024 };
