@@ -103,6 +103,8 @@ TEST(formats_of_whole_numbers) {
     EXPECT_CALL("sprintf", "[\"%s %t\", [5, 5]]", "\"%!s(int64=5) %!t(int64=5)\"");
     EXPECT_CALL("sprintf", "[\"%d\", [-9223372036854775808]]", "\"-9223372036854775808\"");
     EXPECT_CALL("sprintf", "[\"%v %d\", [-1, -2]]", "\"-1 -2\"");
+    EXPECT_CALL("sprintf", "[\"%+v %#+v %+v\", [1, 2, 100000000000000000000]]", "\"1 2 +100000000000000000000\"");
+    EXPECT_CALL("sprintf", "[\"%#O %#O %#U %#U\", [8, 0, 65, 65535]]", "\"0o010 0o0 U+0041 'A' U+FFFF\"");
 }
 TEST(formats_of_floats) {
     EXPECT_CALL("sprintf", "[\"%v %f %.2f %e %g %G\", [3.14, 3.14, 3.145, 1234.5, 1e21, 1e-7]]",
@@ -114,6 +116,7 @@ TEST(formats_of_floats) {
     EXPECT_CALL("sprintf", "[\"%.30f\", [0.1]]", "\"0.100000000000000005551115123126\"");
     EXPECT_CALL("sprintf", "[\"%.3g %.10g %#g %#.3g\", [1234.5678, 1234.5678, 1.5, 1.0]]", "\"1.23e+03 1234.5678 1.50000 1.00\"");
     EXPECT_CALL("sprintf", "[\"%x %.2x %b\", [1.5, 1.999, 1.5]]", "\"0x1.8p+00 0x1.00p+01 6755399441055744p-52\"");
+    EXPECT_CALL("sprintf", "[\"%#v %+v %#x %#X\", [1.0, 1.0, 1.0, 1.0]]", "\"1 1 0x1.0000p+00 0X1.P+00\"");
     EXPECT_CALL("sprintf", "[\"%f\", [1e400]]", "\"%!f(string=1e400)\"");
 }
 TEST(formats_of_text) {
@@ -134,6 +137,9 @@ TEST(formats_that_do_not_fit) {
     EXPECT_CALL("sprintf", "[\"%*d|%-*d|%.*f\", [4, 7, 4, 7, 1, 2.55]]", "\"   7|7   |2.5\"");
     EXPECT_CALL("sprintf", "[\"%*d\", [\"a\", 7]]", "\"%!(BADWIDTH)7\"");
     EXPECT_CALL("sprintf", "[\"%!\", []]", "\"%!!(MISSING)\"");
+    EXPECT_CALL("sprintf", "[\"%.\", [1]]", "\"%!.(int64=1)\"");
+    EXPECT_CALL("sprintf", "[\"%6z|%.1z|%-5t|%+z|%#z\", [1, \"ab\", true, 2, 1.0]]",
+                "\"%!z(int64=     1)|%!z(string=a)|%!t(string=true )|%!z(int64=+2)|%!z(float64=1.00000)\"");
     EXPECT_CALL("sprintf", "[\"%999999999d\", [1]]", "\"%!(NOVERB)%!(EXTRA int64=1)\"");
     EXPECT_CALL("sprintf", "[1, []]", "type error: operand 1 must be string but got number");
     EXPECT(strcmp(test_answer("sprintf", "[\"%1000000d%1000000d\", [1, 1]]", KIB(64)), "memory") == 0);

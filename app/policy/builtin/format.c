@@ -10,6 +10,7 @@
 #include "app/policy/builtin/builtin_impl.h"
 #include "app/policy/builtin/float_digits.h"
 #include "app/policy/builtin/quote.h"
+#include "app/policy/builtin/unicode.h"
 
 enum arg_kind { ARG_INT, ARG_BIG, ARG_FLOAT, ARG_STRING };
 static const char *const arg_types[] = {"int64", "*big.Int", "float64", "string"};
@@ -17,6 +18,7 @@ struct arg { enum arg_kind kind; s64 integer; value number; double real; str str
 
 struct verb { /* one directive, being carried out */
     bool plus, minus, sharp, blank, zero, has_width, has_precision;
+    bool source; /* %#v: as source text */
     s64 width, precision;
     u32 letter;
 };
@@ -92,7 +94,7 @@ static void integer(struct printer *p, const struct verb *v, bool negative, str 
         (void)buf_add_byte(text, negative ? '-' : v->plus ? '+' : ' ');
     bool filled = precision > (s64)digits.len;
     if (v->letter == 'O') (void)buf_add(text, S("0o"));
-    else if (v->sharp && base == 2) (void)buf_add(text, S("0b"));
+    if (v->sharp && base == 2) (void)buf_add(text, S("0b"));
     else if (v->sharp && base == 8 && !filled && digits.ptr[0] != '0')
         (void)buf_add_byte(text, '0');
     else if (v->sharp && base == 16) (void)buf_add(text, v->letter == 'X' ? S("0X") : S("0x"));
@@ -116,7 +118,7 @@ static void unicode(struct printer *p, const struct verb *v, u64 n) {
     repeat(&p->scratch, '0',
            (v->has_precision && v->precision > 4 ? v->precision : 4) - (s64)digits.len);
     (void)buf_add(&p->scratch, digits);
-    if (v->sharp && n <= RUNE_MAX && n >= ' ') {
+    if (v->sharp && n <= RUNE_MAX && unicode_is_print((u32)n)) {
         (void)buf_add(&p->scratch, S(" '"));
         buf_add_rune(&p->scratch, (u32)n);
         (void)buf_add_byte(&p->scratch, '\'');
@@ -153,6 +155,8 @@ static bool print_int(struct printer *p, const struct verb *v, s64 n) {
 
 static void print_big(struct printer *p, const struct verb *v, value n) {
     struct buf digits;
+    struct verb u = *v;
+    u.sharp = v->sharp && v->letter != 'O';
     int base = v->letter == 'b'                       ? 2
                : v->letter == 'o' || v->letter == 'O' ? 8
                : (v->letter | 32) == 'x'              ? 16
@@ -165,7 +169,7 @@ static void print_big(struct printer *p, const struct verb *v, value n) {
         for (size_t i = 0; v->letter == 'X' && i < digits.len; i++)
             if (digits.ptr[i] >= 'a') digits.ptr[i] = (char)(digits.ptr[i] - 32);
         if (v->letter < 0x80 && strchr("vdsboOxX", (int)v->letter))
-            integer(p, v, negative, s, base);
+            integer(p, &u, negative, s, base);
         else {
             (void)buf_add(p->out, S("%!"));
             buf_add_rune(p->out, v->letter);
@@ -177,15 +181,16 @@ static void print_big(struct printer *p, const struct verb *v, value n) {
 
 /* ---- Floats ---- */
 
-/* '#': always a point; with g also the zeros that precision asks for. */
-static void keep_point(struct buf *text, bool general, s64 digits) {
+/* '#': always a point; with g and x also the zeros that precision asks for (the x of "0x" counts as a
+ * digit). */
+static void keep_point(struct buf *text, u32 letter, s64 digits) {
     char tail[12];
     size_t tail_len = 0;
     bool point = false, some = false;
     for (size_t i = 1; i < text->len; i++) {
         char ch = text->ptr[i];
         if (ch == '.') point = true;
-        else if ((ch | 32) == 'e') {
+        else if ((ch | 32) == 'p' || ((ch | 32) == 'e' && (letter | 32) != 'x')) {
             tail_len = MIN(text->len - i, sizeof(tail));
             memcpy(tail, text->ptr + i, tail_len);
             text->len = i;
@@ -198,7 +203,7 @@ static void keep_point(struct buf *text, bool general, s64 digits) {
         if (text->len == 2 && text->ptr[1] == '0') digits--;
         (void)buf_add_byte(text, '.');
     }
-    if (general) repeat(text, '0', digits);
+    if ((letter | 32) == 'g' || letter == 'x') repeat(text, '0', digits);
     (void)buf_add(text, str_of(tail, tail_len));
 }
 
@@ -267,8 +272,7 @@ static bool print_float(struct printer *p, const struct verb *v, double real) {
         (void)buf_printf(text, "%llup%+lld", (unsigned long long)mantissa, (long long)exponent);
     } else if ((letter | 32) == 'x') write_hex(text, real, precision, letter == 'X');
     else write_double(p, text, real, (char)letter, precision);
-    if (v->sharp && letter != 'b' && (letter | 32) != 'x')
-        keep_point(text, (letter | 32) == 'g', precision < 0 ? 6 : precision);
+    if (v->sharp && letter != 'b') keep_point(text, letter, precision < 0 ? 6 : precision);
     str s = buf_str(text);
     bool sign = v->plus || negative || v->blank;
     if (sign && zeros(v) && v->has_width && v->width > (s64)s.len) {
@@ -318,12 +322,11 @@ static bool fits_backquotes(str s) {
 }
 
 static bool print_string(struct printer *p, const struct verb *v, str s) {
-    bool go = v->letter == 'v' && v->sharp; /* %#v: as source text */
-    if (v->letter == 'q' || go) {
+    if (v->letter == 'q' || v->source) {
         s = cut(v, s);
         buf_clear(&p->scratch);
-        if (v->sharp && !go && fits_backquotes(s)) (void)buf_printf(&p->scratch, "`%.*s`", STR(s));
-        else quote_write(&p->scratch, s, v->plus && !go);
+        if (v->sharp && fits_backquotes(s)) (void)buf_printf(&p->scratch, "`%.*s`", STR(s));
+        else quote_write(&p->scratch, s, v->plus);
         pad(p, v, buf_str(&p->scratch), zeros(v));
     } else if (v->letter == 'v' || v->letter == 's') pad(p, v, cut(v, s), zeros(v));
     else if ((v->letter | 32) == 'x') print_hex_string(p, v, s);
@@ -333,32 +336,33 @@ static bool print_string(struct printer *p, const struct verb *v, str s) {
 
 /* ---- Directives ---- */
 
-static void print_arg(struct printer *p, const struct verb *v, struct arg a);
-
-static void bad_verb(struct printer *p, u32 letter, struct arg a) {
-    const struct verb plain = {.letter = 'v'};
-    (void)buf_add(p->out, S("%!"));
-    buf_add_rune(p->out, letter);
-    (void)buf_printf(p->out, "(%s=", arg_types[a.kind]);
-    print_arg(p, &plain, a);
-    (void)buf_add_byte(p->out, ')');
+static bool print_kind(struct printer *p, const struct verb *v, struct arg a) {
+    switch (a.kind) {
+    case ARG_INT: return print_int(p, v, a.integer);
+    case ARG_BIG: print_big(p, v, a.number); break;
+    case ARG_FLOAT: return print_float(p, v, a.real);
+    case ARG_STRING: return print_string(p, v, a.string);
+    }
+    return true;
 }
 
+/* A verb that does not fit: the argument in plain form, padded and signed as the verb asked. */
 static void print_arg(struct printer *p, const struct verb *v, struct arg a) {
-    bool done = true;
+    struct verb u = *v;
     if (v->letter == 'T') {
-        struct verb s = *v;
-        s.letter = 's';
-        print_string(p, &s, str_from_c(arg_types[a.kind]));
+        u.letter = 's';
+        print_string(p, &u, str_from_c(arg_types[a.kind]));
         return;
     }
-    switch (a.kind) {
-    case ARG_INT: done = print_int(p, v, a.integer); break;
-    case ARG_BIG: print_big(p, v, a.number); break;
-    case ARG_FLOAT: done = print_float(p, v, a.real); break;
-    case ARG_STRING: done = print_string(p, v, a.string); break;
-    }
-    if (!done) bad_verb(p, v->letter, a);
+    if ((v->letter == 'v' || v->letter == 'w') && a.kind != ARG_BIG)
+        u.source = v->sharp, u.sharp = u.plus = false;
+    if (print_kind(p, &u, a)) return;
+    (void)buf_add(p->out, S("%!"));
+    buf_add_rune(p->out, v->letter);
+    (void)buf_printf(p->out, "(%s=", arg_types[a.kind]);
+    u.letter = 'v';
+    print_kind(p, &u, a);
+    (void)buf_add_byte(p->out, ')');
 }
 
 static char peek(const struct printer *p) {
@@ -439,7 +443,7 @@ static void take_width(struct printer *p, struct verb *v, bool *after_index) {
 }
 
 static void take_precision(struct printer *p, struct verb *v, bool *after_index) {
-    if (peek(p) != '.') return;
+    if (peek(p) != '.' || p->at + 1 == p->format.len) return;
     p->at++;
     if (*after_index) p->good_index = false; /* "%[3].2d" */
     *after_index = take_index(p);
