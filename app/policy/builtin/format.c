@@ -181,8 +181,8 @@ static void print_big(struct printer *p, const struct verb *v, value n) {
 
 /* ---- Floats ---- */
 
-/* '#': always a point; with g and x also the zeros that precision asks for (the x of "0x" counts as a
- * digit). */
+/* '#': always a point; with g and x also the zeros that precision asks for (the x of "0x" counts as
+ * a digit). */
 static void keep_point(struct buf *text, u32 letter, s64 digits) {
     char tail[12];
     size_t tail_len = 0;
