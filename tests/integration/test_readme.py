@@ -34,6 +34,7 @@ class Readme(unittest.TestCase):
             self.assertEqual(statuses[-1][0], "401", "signed out")
             self.assertIn('"status":"published"', out.stdout)
             self.assertIn('"result":true', out.stdout)
+            self.assertRegex(out.stdout, r'"items":\[\{[^]]*"title":"Clean Water Act"')
             self.assertRegex(out.stdout, '"asked":1,.*"changed":1')
             policy = next(u for _, u in statuses if re.search(r"/policies/[0-9a-f-]{36}$", u))
             path = policy.split(str(a.https_port), 1)[1]
