@@ -15,8 +15,8 @@ static const struct route_param list_query[] = {
     {"limit", "integer", "1 to 100; 20."},
     {"offset", "integer", "Records to skip."},
     {"cursor", "string", "next_cursor of the page before."},
-    {"count", "string", "true: say how many there are in all."},
-    {"cost", "string", "true: say what the query cost."},
+    {"count", "boolean", "true: say how many there are in all."},
+    {"cost", "boolean", "true: say what the query cost."},
     {NULL, NULL, NULL}};
 static const struct route_param one_query[] = {
     {"fields", "string", "Only these members."},
@@ -33,7 +33,7 @@ static const struct route_param export_query[] = {{"format", "string", "csv or j
 static const struct route_param import_query[] = {
     {"format", "string", "csv or jsonl; as Content-Type says."},
     {"mode", "string", "insert, or upsert: records whose id is there are changed."},
-    {"dry_run", "string", "true: everything is checked, nothing is kept."},
+    {"dry_run", "boolean", "true: everything is checked, nothing is kept."},
     {NULL, NULL, NULL}};
 
 #define DEFINE .access = ACCESS_ADMIN, .permission = "data:collection:define", .tag = "data"

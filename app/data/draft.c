@@ -88,9 +88,13 @@ bool draft_read(struct draft *d, struct arena *a, const cJSON *o, bool stored,
     const cJSON *rules = cJSON_GetObjectItemCaseSensitive(o, "rules");
     const cJSON *view = cJSON_GetObjectItemCaseSensitive(o, "view");
     *d = (struct draft){.next_key = stored && next ? (u32)next->valueint : 1};
-    bool lists = (!fields || cJSON_IsArray(fields)) && (!indexes || cJSON_IsArray(indexes));
-    if (!lists || (rules && !cJSON_IsString(rules)) || (view && !cJSON_IsObject(view))) {
-        flaw_add(flaws, "", "member_type",
+    const char *wrong = fields && !cJSON_IsArray(fields)     ? "fields"
+                        : indexes && !cJSON_IsArray(indexes) ? "indexes"
+                        : rules && !cJSON_IsString(rules)    ? "rules"
+                        : view && !cJSON_IsObject(view)      ? "view"
+                                                             : NULL;
+    if (wrong) {
+        flaw_add(flaws, wrong, "member_type",
                  "fields and indexes are lists, rules a text, view an object");
         return false;
     }

@@ -34,7 +34,7 @@ void flaws_json(struct json_writer *w, const struct flaws *f) {
     json_array(w, "errors");
     for (u32 i = 0; i < f->count; i++) {
         json_object(w, NULL);
-        json_text(w, "field", whole_characters(f->items[i].place));
+        if (*f->items[i].place) json_text(w, "field", whole_characters(f->items[i].place));
         json_text(w, "code", str_from_c(f->items[i].code));
         json_text(w, "detail", whole_characters(f->items[i].text));
         json_object_end(w);
@@ -47,6 +47,8 @@ void reply_flaws(struct request *rq, int status, const struct flaws *f) {
     const struct flaw *first = f->count ? &f->items[0] : &unknown;
     char sentence[400];
     struct json_writer w;
+    if (status == 401)
+        (void)!!http_answer_field(rq->x, S("WWW-Authenticate"), S("Bearer realm=\"openpolicy\""));
     snprintf(sentence, sizeof sentence, "%s%s%s", first->place, *first->place ? ": " : "",
              first->text);
     json_open(&w, KIB(32));
@@ -56,7 +58,7 @@ void reply_flaws(struct request *rq, int status, const struct flaws *f) {
     json_int(&w, "status", status);
     json_text(&w, "code", str_from_c(first->code));
     json_text(&w, "detail", whole_characters(sentence));
-    json_text(&w, "field", whole_characters(first->place));
+    if (*first->place) json_text(&w, "field", whole_characters(first->place));
     flaws_json(&w, f);
     json_text(&w, "request_id", rq->http->id);
     json_object_end(&w);

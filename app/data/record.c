@@ -119,8 +119,7 @@ static bool members_known(const struct collection *c, const cJSON *body, struct 
         bool known = collection_field(c, str_from_c(m->string)) != NULL;
         for (size_t i = 0; i < ARRAY_LEN(ours) && !known; i++) known = !strcmp(ours[i], m->string);
         if (known) continue;
-        flaw_add(flaws, "", "field_unknown", "\"%.60s\" is no field of %.*s", m->string,
-                 STR(c->name));
+        flaw_add(flaws, m->string, "field_unknown", "%.*s has no such field", STR(c->name));
         ok = false;
     }
     return ok;

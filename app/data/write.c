@@ -314,10 +314,14 @@ static rc_t refuse(struct write *w, int status) {
     return RC_INVALID;
 }
 
-static rc_t denied(struct write *w, const struct collection *c, const char *what,
-                   struct flaws *flaws) {
-    flaw_add(flaws, "", "denied", "the rules of %.*s do not let you %s this", STR(c->name), what);
-    return refuse(w, 403);
+/* Somebody who has not signed in might be let after it. */
+static rc_t denied(struct write *w, const struct actor *who, const struct collection *c,
+                   const char *what, struct flaws *flaws) {
+    bool guest = !who->user_id.len;
+    flaw_add(flaws, "", guest ? "sign_in_required" : "denied",
+             "the rules of %.*s do not let %s %s this", STR(c->name), guest ? "guests" : "you",
+             what);
+    return refuse(w, guest ? 401 : 403);
 }
 
 static rc_t create(struct request *rq, struct db_txn *t, struct collection *c, struct write *w,
@@ -349,7 +353,8 @@ static rc_t create(struct request *rq, struct db_txn *t, struct collection *c, s
     r->created_ns = r->updated_ns = data_now_ns();
     str after = record_text(rq->arena, c, r);
     if (!after.ptr) return RC_NO_MEMORY;
-    if (!rules_allow(rq, c, ACTION_CREATE, S(""), after)) return denied(w, c, "make", flaws);
+    if (!rules_allow(rq, c, ACTION_CREATE, S(""), after))
+        return denied(w, &rq->actor, c, "make", flaws);
     rc_t rc = relations_hold(rq, t, c, r, NULL, flaws);
     if (rc == RC_INVALID) w->status = 422;
     if (!rc) rc = row_insert(t, c, r);
@@ -392,7 +397,8 @@ static rc_t update(struct request *rq, struct db_txn *t, struct collection *c, s
     r->updated_ns = data_now_ns();
     str before = record_text(rq->arena, c, old), after = record_text(rq->arena, c, r);
     if (!before.ptr || !after.ptr) return RC_NO_MEMORY;
-    if (!rules_allow(rq, c, ACTION_UPDATE, before, after)) return denied(w, c, "change", flaws);
+    if (!rules_allow(rq, c, ACTION_UPDATE, before, after))
+        return denied(w, &rq->actor, c, "change", flaws);
     rc_t rc = relations_hold(rq, t, c, r, old, flaws);
     if (rc == RC_INVALID) w->status = 422;
     if (!rc) rc = row_update(t, c, r);
@@ -404,7 +410,8 @@ static rc_t delete (struct request *rq, struct db_txn *t, struct collection *c, 
     struct cascade x = {.rq = rq, .t = t, .flaws = flaws};
     str before = record_text(rq->arena, c, old);
     if (!before.ptr) return RC_NO_MEMORY;
-    if (!rules_allow(rq, c, ACTION_DELETE, before, S(""))) return denied(w, c, "delete", flaws);
+    if (!rules_allow(rq, c, ACTION_DELETE, before, S("")))
+        return denied(w, &rq->actor, c, "delete", flaws);
     w->done = *old;
     rc_t rc = cascade_delete(&x, c, old);
     if (x.status) w->status = x.status;

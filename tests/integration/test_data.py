@@ -85,7 +85,7 @@ class Data(AppliancePerClass):
                                    ("code", "it's", "field_unique")):
             self.refused("things", dict({"title": "Another"}, **{field: value}), field, code,
                          409 if code == "field_unique" else 422)
-        self.refused("things", {"title": "Another", "nothing": 1}, "", "field_unknown")
+        self.refused("things", {"title": "Another", "nothing": 1}, "nothing", "field_unknown")
         self.assertEqual(len(self.list("things")["items"]), 1)
         self.a.restart()
         self.assertEqual(self.a.get(path, token=self.admin).json(), made)
@@ -250,7 +250,7 @@ class Data(AppliancePerClass):
                              "fields[0].default"),
                             ({"name": "x", "fields": [{"name": "a", "type": "relation", "collection": "none"}]},
                              "fields"),
-                            ({"name": "x", "fields": 7}, ""),
+                            ({"name": "x", "fields": 7}, "fields"), ({"name": "x", "rules": []}, "rules"),
                             ({"name": "x", "view": {"from": "none"}}, "view.from")):
             r = self.a.post(COLLECTIONS, body, token=self.admin)
             self.assertEqual((r.status, r.json().get("field")), (422, field), (body, r))
@@ -278,11 +278,11 @@ class Data(AppliancePerClass):
         for token, one, body, status in ((self.ada, own, {"title": "Mine"}, 200),
                                          (self.ada, public, {"title": "Mine"}, 403),
                                          (self.ada, other, {"title": "Mine"}, 404),
-                                         (None, public, {"title": "Mine"}, 403)):
+                                         (None, public, {"title": "Mine"}, 401)):
             r = self.a.patch(f"{DATA}/drafts/{one['id']}", body, token=token)
             self.assertEqual(r.status, status, r)
         self.assertEqual(self.a.delete(f"{DATA}/drafts/{own['id']}", token=self.ada).status, 403)
-        self.assertEqual(self.a.post(f"{DATA}/drafts", {"title": "x"}).status, 403)
+        self.assertEqual(self.a.post(f"{DATA}/drafts", {"title": "x"}).status, 401)
         self.define(name="out", view={"from": "drafts", "filter": "status = 'published'", "fields": "id,title"})
         self.assertEqual(self.list("out")["items"], [{"id": public["id"], "title": "Out"}])
         self.assertEqual(self.a.get(f"{DATA}/out/{other['id']}", token=self.admin).status, 404)
