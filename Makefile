@@ -20,6 +20,7 @@
 #   make tsan               the kernel's threads under the race detector
 #   make sim SEEDS=50       the whole program on a simulated machine: faults, cuts, restarts (SEED=n)
 #   make coverage           line coverage of the unit tests, by folder
+#   make testssl            what testssl.sh finds in our TLS, on the host process (minutes)
 #   make bench              measured figures of this machine
 #   make build/host/opctl   the policy command (build/release-host/opctl: optimised)
 #   make profile ONLY=policy_post.c1   the guest's instructions per request, by function
@@ -267,7 +268,7 @@ UNIT      := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/*_test.c))
 UNIT_RUN   = $(if $(ONLY),$(or $(foreach t,$(UNIT),$(if $(findstring $(ONLY),$t),$t)),$(UNIT)),$(UNIT))
 FUZZ      := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/*_fuzz.c)))
 
-.PHONY: test setup unit tiny tsan command conformance sim integration test-power fuzz fuzz-smoke layers tidy same coverage bench \
+.PHONY: test setup unit tiny tsan command conformance sim integration test-power fuzz fuzz-smoke layers tidy same coverage testssl bench \
         profile size gdb image asm run run-host clean distclean help
 setup:
 	$Qtools/setup.sh
@@ -317,6 +318,8 @@ run-host:
 	$Qtools/run.sh --target host $(RUN)
 gdb: guest
 	$Qtools/gdb.sh $(RUN)
+testssl: host
+	$Qtests/tools/testssl.sh
 bench:
 	$Qtools/setup.sh bench
 	$Q$(MAKE) --no-print-directory guest release-host build/release-host/opctl image build/insncount.so

@@ -201,7 +201,8 @@ rc_t tls_settings_init(mbedtls_ssl_config *s, int endpoint) {
         mbedtls_ssl_conf_sni(s, tls_on_server_name, NULL);
         mbedtls_ssl_conf_cert_cb(s, tls_on_certificate);
         ask_clients(s);
-        mbedtls_ssl_conf_preference_order(s, MBEDTLS_SSL_SRV_CIPHERSUITE_ORDER_CLIENT);
+        /* the order of net/config: AES with the processor's help first */
+        mbedtls_ssl_conf_preference_order(s, MBEDTLS_SSL_SRV_CIPHERSUITE_ORDER_SERVER);
     } else {
         mbedtls_ssl_conf_authmode(s, MBEDTLS_SSL_VERIFY_REQUIRED);
     }

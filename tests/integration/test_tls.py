@@ -39,6 +39,11 @@ class Tls(AppliancePerClass):
         self.assertIn("ECDHE", cipher)
         self.assertTrue(answer.startswith(b"HTTP/1.1 200"), answer[:200])
 
+    def test_the_server_orders_ciphers(self):
+        context = self.context(maximum_version=ssl.TLSVersion.TLSv1_2)
+        context.set_ciphers("ECDHE+CHACHA20:ECDHE+AESGCM")
+        self.assertEqual(self.ask(context)[1], "ECDHE-ECDSA-AES128-GCM-SHA256")
+
     def test_resumption(self):
         for limit in ({"maximum_version": ssl.TLSVersion.TLSv1_2}, {"minimum_version": ssl.TLSVersion.TLSv1_3}):
             with self.subTest(str(limit)):

@@ -26,16 +26,21 @@ TEST(the_browser_chooses_the_language) {
     }
 }
 
-TEST(every_page_is_there_in_both_languages_and_compressed) {
+TEST(every_page_is_there_in_both_languages_and_never_compressed) {
     const char *pages[] = {"/", "/setup"};
     for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
         const struct web_asset *en = find(str_from_c(pages[i]), S("en"));
         const struct web_asset *fr = find(str_from_c(pages[i]), S("fr"));
         REQUIRE(en && fr);
         EXPECT(!str_eq(en->file.body, fr->file.body));
-        EXPECT(en->file.gzip.len && en->file.gzip.len < en->file.body.len);
-        EXPECT(fr->file.brotli.len && fr->file.brotli.len < fr->file.body.len);
+        EXPECT(!en->file.gzip.len && !fr->file.gzip.len);
+        EXPECT(!en->file.brotli.len && !fr->file.brotli.len);
         EXPECT(!find(str_from_c(pages[i]), S("de")));
     }
     EXPECT(!find(S("/assets/none"), S("")));
+    u32 packed = 0; /* what holds nobody's secrets */
+    for (u32 i = 0; i < web_asset_count; i++)
+        packed += web_assets[i].file.gzip.len && web_assets[i].file.brotli.len &&
+                  web_assets[i].file.brotli.len < web_assets[i].file.body.len;
+    EXPECT(packed >= 3);
 }
