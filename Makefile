@@ -268,8 +268,8 @@ UNIT      := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/*_test.c))
 UNIT_RUN   = $(if $(ONLY),$(or $(foreach t,$(UNIT),$(if $(findstring $(ONLY),$t),$t)),$(UNIT)),$(UNIT))
 FUZZ      := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/*_fuzz.c)))
 
-.PHONY: test setup unit tiny tsan command conformance sim integration test-power fuzz fuzz-smoke layers tidy same coverage testssl bench \
-        profile size gdb image asm run run-host clean distclean help
+.PHONY: test setup unit tiny tsan command conformance sim integration test-power fuzz fuzz-smoke layers tidy same coverage \
+        testssl bench profile size gdb image asm run run-host clean distclean help
 setup:
 	$Qtools/setup.sh
 test: setup
