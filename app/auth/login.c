@@ -333,6 +333,22 @@ static void signed_in(struct request *rq, struct attempt *a, const struct sessio
         session_answer(rq, 200, &a->user, session->session_id, session->refresh_token);
 }
 
+/* `old`: the session this browser had before. */
+static void attempt_done(struct request *rq, rc_t rc, struct attempt *a,
+                        struct session_start *session, str old) {
+    if (rc) {
+        reply_rc(rq, rc, "Recording the login");
+        return;
+    }
+    if (a->stage != STAGE_IN) {
+        stage_answer(rq, a);
+        return;
+    }
+    if (session->ended_others) token_cache_drop_user(a->user.id);
+    if (old.ptr) token_cache_drop_session(old);
+    signed_in(rq, a, session);
+}
+
 static void succeeded(struct request *rq, struct attempt *a) {
     struct session_start session;
     struct db_txn *t;
@@ -346,18 +362,8 @@ static void succeeded(struct request *rq, struct attempt *a) {
         failed(rq, a);
         return;
     }
-    if (rc) {
-        reply_rc(rq, rc, "Recording the login");
-        return;
-    }
-    if (a->stage != STAGE_IN) {
-        stage_answer(rq, a);
-        return;
-    }
-    if (a->code.ptr) factor_delay_over(rq, a->user.id);
-    if (session.ended_others) token_cache_drop_user(a->user.id);
-    if (old.ptr) token_cache_drop_session(old);
-    signed_in(rq, a, &session);
+    if (rc == RC_OK && a->stage == STAGE_IN && a->code.ptr) factor_delay_over(rq, a->user.id);
+    attempt_done(rq, rc, a, &session, old);
 }
 
 static bool login_read(struct request *rq, struct attempt *a) {
@@ -480,22 +486,6 @@ static void proof_refused(struct request *rq, const struct login_proof *p) {
         reply_problem(rq, 401, "login_failed", "The sign-in is over or was refused; begin again.");
 }
 
-/* `old`: the session this browser had before. */
-static void second_done(struct request *rq, rc_t rc, struct attempt *a,
-                        struct session_start *session, str old) {
-    if (rc) {
-        reply_rc(rq, rc, "Recording the login");
-        return;
-    }
-    if (a->stage != STAGE_IN) {
-        stage_answer(rq, a);
-        return;
-    }
-    if (session->ended_others) token_cache_drop_user(a->user.id);
-    if (old.ptr) token_cache_drop_session(old);
-    signed_in(rq, a, session);
-}
-
 void login_proved(struct request *rq, const struct login_proof *p) {
     struct attempt a = {.cookie = p->cookie,
                         .remember = p->remember,
@@ -510,7 +500,7 @@ void login_proved(struct request *rq, const struct login_proof *p) {
         proof_refused(rq, p);
         return;
     }
-    second_done(rq, rc, &a, &session, old);
+    attempt_done(rq, rc, &a, &session, old);
 }
 
 void login_second_post(struct request *rq) {
@@ -531,7 +521,7 @@ void login_second_post(struct request *rq) {
         reply_problem(rq, 401, "mfa_token_refused", "This sign-in is over; begin again.");
         return;
     }
-    second_done(rq, rc, &a, &session, old);
+    attempt_done(rq, rc, &a, &session, old);
 }
 
 /* ---- Refresh --------------------------------------------------------------------------------- */
