@@ -9,7 +9,8 @@ int LLVMFuzzerTestOneInput(const u8 *bytes, size_t n) {
         {"a", "a", SCIM_TEXT},  {"b", "b", SCIM_LOWER}, {"c.d", "c", SCIM_EXACT},
         {"e", "e", SCIM_FLAG},  {"f", "f", SCIM_TIME},  {"g", "EXISTS(?)", SCIM_MEMBER},
         {NULL, NULL, SCIM_TEXT}};
-    static const char letters[] = "abcdefgEXISTANDORlowerinstrlengthsubstr()=<>?0123456789,-+' W";
+    static const char letters[] =
+        "abcdefg WHERE EXISTS AND OR NOT lower instr length substr ()=<>?0123456789,-+'";
     str input = str_of((const char *)bytes, n);
     const struct scim_filter *filter;
     struct scim_path path;
