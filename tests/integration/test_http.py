@@ -359,10 +359,12 @@ class Behaviour(AppliancePerClass):
         self.assertIn(many.status, (200, 416))
         self.assertEqual(self.a.get("/", headers={"Range": "bytes=9-3"}).status, 200)
 
-    def test_landing_page_compressed(self):
+    def test_pages_are_whole_and_assets_compressed(self):
         import gzip
-        whole = self.a.get("/")
-        packed = self.a.get("/", headers={"Accept-Encoding": "gzip"})
+        page = self.a.get("/", headers={"Accept-Encoding": "gzip, br"})
+        self.assertNotIn("content-encoding", page.headers)  # its length would tell what it holds (BREACH)
+        style = re.search(rb'href="(/assets/style[^"]+)"', page.body)[1].decode()
+        whole, packed = self.a.get(style), self.a.get(style, headers={"Accept-Encoding": "gzip"})
         self.assertEqual(packed.headers.get("content-encoding"), "gzip")
         self.assertEqual(gzip.decompress(packed.body), whole.body)
         self.assertIn("accept-encoding", packed.headers.get("vary", "").lower())
